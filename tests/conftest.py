@@ -1,0 +1,42 @@
+"""Every test process records into a folder of its own, never into the user's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+_MEMORY = Path("/dev/shm")
+_folder: Path | None = None
+
+# a loaded machine must not fail an example for being slow
+settings.register_profile("whence", deadline=None)
+settings.load_profile("whence")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Point WHENCE_DIR at a fresh folder before any test imports whence."""
+    global _folder
+    _folder = Path(
+        tempfile.mkdtemp(prefix="whence-test-", dir=_MEMORY if _MEMORY.is_dir() else None)
+    )
+    os.environ["WHENCE_DIR"] = str(_folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove what the tests recorded."""
+    if _folder is not None:
+        shutil.rmtree(_folder, ignore_errors=True)
+
+
+@pytest.fixture
+def whence_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh WHENCE_DIR for what this test starts; this process's own session stays put."""
+    folder = tmp_path / "whence"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("WHENCE_DIR", str(folder))
+    return folder
