@@ -1,0 +1,1 @@
+"""Plain values that every other room may use and that use no other room."""

@@ -1,0 +1,46 @@
+"""Named exceptions; each message says what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+__all__ = [
+    "CorruptFile",
+    "ExportError",
+    "IncompleteEvent",
+    "NotASession",
+    "SessionNotFound",
+    "UnsupportedFormat",
+    "WhenceError",
+    "WrongAccessor",
+]
+
+
+class WhenceError(Exception):
+    """The base of every exception that whence raises on its own account."""
+
+
+class IncompleteEvent(WhenceError, ValueError):
+    """An event lacks what every event must have: a type, a component, a decision's rationale."""
+
+
+class WrongAccessor(WhenceError):
+    """A failed result was asked for its value, or a good one for its error."""
+
+
+class SessionNotFound(WhenceError, LookupError):
+    """No session answers to that pid, name, prefix or path."""
+
+
+class NotASession(WhenceError, ValueError):
+    """The folder or file exists, but no process recorded into it."""
+
+
+class UnsupportedFormat(WhenceError, ValueError):
+    """The file is of a format or version that this version does not read."""
+
+
+class CorruptFile(WhenceError, ValueError):
+    """The file is of a known format, but its content contradicts it."""
+
+
+class ExportError(WhenceError, OSError):
+    """An export could not be written; no partial file is left behind."""

@@ -1,0 +1,171 @@
+"""What a source holds at one moment: events, kinds, sessions, ledgers and gate changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from whence.model.event import TraceEvent
+from whence.model.severity import Severity
+
+__all__ = [
+    "Anchor",
+    "FieldInfo",
+    "GateChange",
+    "KindCounts",
+    "KindInfo",
+    "Recording",
+    "RingLedger",
+    "SessionInfo",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldInfo:
+    """One declared field of a kind: its name and the name of its type."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class KindInfo:
+    """One declared kind: its id within the session, its template, where it was declared."""
+
+    id: int
+    name: str
+    component: str
+    decision: bool = False
+    severity: Severity = Severity.Info
+    rationale: str = ""
+    fields: tuple[FieldInfo, ...] = ()
+    otel_name: str = ""
+    source: str = ""  # "file:line"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Anchor:
+    """One moment read on both clocks, in nanoseconds of each."""
+
+    monotonic_ns: int
+    wall_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """One process's recording: who, when, and whether it still runs.
+
+    `state` is "recording", "dead" or "exported". Anchors are in order of time.
+    """
+
+    name: str
+    path: str = ""
+    uuid: str = ""
+    key: int = 0
+    pid: int = 0
+    service: str = ""
+    run: str = ""
+    boot_id: str = ""
+    started_wall_ns: int = 0
+    anchors: tuple[Anchor, ...] = ()
+    live: bool = False
+    state: str = "exported"
+
+    def wall_ns(self, monotonic_ns: int) -> int | None:
+        """Wall time of a monotonic moment by the nearest anchor; None without any anchor."""
+        if not self.anchors:
+            return None
+        nearest = min(self.anchors, key=lambda anchor: abs(anchor.monotonic_ns - monotonic_ns))
+        return nearest.wall_ns + monotonic_ns - nearest.monotonic_ns
+
+
+@dataclass(frozen=True, slots=True)
+class KindCounts:
+    """How often one kind was called while it was on, by what became of the calls."""
+
+    kind: str
+    component: str
+    recorded: int = 0
+    sampled_out: int = 0
+    throttled: int = 0
+    below_minimum: int = 0
+    rejected: int = 0
+    nested: int = 0
+
+    @property
+    def called(self) -> int:
+        """All calls while the kind was on."""
+        kept = self.recorded + self.sampled_out + self.throttled
+        return kept + self.below_minimum + self.rejected + self.nested
+
+
+@dataclass(frozen=True, slots=True)
+class RingLedger:
+    """The counts of one ring, which must add up: recorded = readable + lost + in flight.
+
+    `owners` are the threads that wrote into it. `oldest_ns` and `newest_ns` are the monotonic
+    times of the readable events, None if there are none.
+    """
+
+    session: str
+    ring: int
+    capacity: int
+    owners: tuple[str, ...] = ()
+    recorded: int = 0
+    readable: int = 0
+    lost: int = 0
+    text_lost: int = 0
+    truncated: int = 0
+    in_flight: int = 0
+    oldest_ns: int | None = None
+    newest_ns: int | None = None
+    per_kind: tuple[KindCounts, ...] = ()
+
+    @property
+    def closes(self) -> bool:
+        """Whether every recorded event is accounted for."""
+        return self.recorded == self.readable + self.lost + self.in_flight
+
+
+@dataclass(frozen=True, slots=True)
+class GateChange:
+    """A kind was switched on or off in a session at a monotonic moment."""
+
+    session: str
+    monotonic_ns: int
+    kind: str
+    on: bool
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Everything a source contains at one moment; events are kept in order of their order_key.
+
+    Immutable; threads may share it. Putting events in order costs nothing if they already are.
+    """
+
+    events: tuple[TraceEvent, ...] = ()
+    kinds: tuple[KindInfo, ...] = ()
+    sessions: tuple[SessionInfo, ...] = ()
+    rings: tuple[RingLedger, ...] = ()
+    gate_changes: tuple[GateChange, ...] = ()
+
+    def __post_init__(self) -> None:
+        keys = [event.order_key for event in self.events]
+        if any(left > right for left, right in pairwise(keys)):
+            ordered = sorted(self.events, key=lambda event: event.order_key)
+            object.__setattr__(self, "events", tuple(ordered))
+
+    def session(self, name: str) -> SessionInfo | None:
+        """The session of that name."""
+        return self._sessions_by_name.get(name)
+
+    def wall_ns(self, event: TraceEvent) -> int | None:
+        """Wall time of an event by its session's nearest anchor; None where no anchor is known."""
+        session = self.session(event.session)
+        return session.wall_ns(event.timestamp.value_ns) if session else None
+
+    @cached_property
+    def _sessions_by_name(self) -> dict[str, SessionInfo]:
+        return {session.name: session for session in self.sessions}
