@@ -1,0 +1,231 @@
+// The one place that loads slots: a reader's cursor over a ring that may be written meanwhile.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "crc32.hpp"
+#include "layout.hpp"
+
+namespace whence {
+
+using ConstWord = const std::atomic<std::uint64_t>;
+
+enum class RingFault { None, TooShort, Foreign, Endian, NewerMajor, Corrupt, NotReady };
+
+// A ring file in memory, checked. Never trusts a length that the file does not have.
+class RingView {
+ public:
+  static RingFault check(const std::byte* base, std::size_t bytes, RingHeader& header) {
+    if (bytes < kRingHeaderBytes) return RingFault::TooShort;
+    std::memcpy(&header, base, sizeof header);
+    if (std::memcmp(header.magic, kRingMagic, sizeof kRingMagic) != 0) return RingFault::Foreign;
+    if (header.endian != kEndianMark) return RingFault::Endian;
+    if (header.major != kFormatMajor) return RingFault::NewerMajor;
+    const auto* ready = reinterpret_cast<const std::atomic<std::uint32_t>*>(
+        base + offsetof(RingHeader, ready));
+    if (ready->load(std::memory_order_acquire) != 1) return RingFault::NotReady;
+    if (header.crc != crc32(&header, offsetof(RingHeader, crc))) return RingFault::Corrupt;
+    const bool sane = header.slot_bytes == kSlotBytes && header.capacity > 0 &&
+                      header.capacity <= (1ull << 32) && header.text_bytes % 8 == 0 &&
+                      header.text_bytes >= 8 && header.text_bytes <= (1ull << 40) &&
+                      header.slots_offset == kRingHeaderBytes &&
+                      header.text_offset == text_offset_of(header.capacity) &&
+                      header.row_count == kRowCount && header.owner_count == kOwnerCount;
+    if (!sane) return RingFault::Corrupt;
+    if (bytes < ring_file_bytes(header.capacity, header.text_bytes)) return RingFault::TooShort;
+    return RingFault::None;
+  }
+
+  RingView() = default;
+  RingView(const std::byte* base, const RingHeader& header)
+      : base_(base), capacity_(header.capacity), text_words_(header.text_bytes / 8) {}
+
+  std::uint64_t capacity() const { return capacity_; }
+  std::uint64_t text_words() const { return text_words_; }
+  ConstWord* slot(std::uint64_t index) const {
+    return reinterpret_cast<ConstWord*>(base_ + kRingHeaderBytes) + index * kSlotWords;
+  }
+  ConstWord& text_word(std::uint64_t index) const {
+    return reinterpret_cast<ConstWord*>(base_ + text_offset_of(capacity_))[index];
+  }
+  std::uint64_t owner_word(OwnerWord word) const {
+    return reinterpret_cast<ConstWord*>(base_)[word].load(std::memory_order_acquire);
+  }
+  ConstWord& text_intent() const { return reinterpret_cast<ConstWord*>(base_)[kTextIntentWord]; }
+  std::uint16_t row_kind(std::uint32_t row) const {
+    return reinterpret_cast<const std::atomic<std::uint16_t>*>(base_ + kRowKindsOffset)[row].load(
+        std::memory_order_acquire);
+  }
+  std::uint64_t count(std::uint32_t row, Count what) const {
+    return reinterpret_cast<ConstWord*>(base_ + kRowsOffset)[row * kCounts + what].load(
+        std::memory_order_relaxed);
+  }
+  OwnerEntry owner(std::uint64_t n) const {
+    ConstWord* words = reinterpret_cast<ConstWord*>(base_ + kOwnersOffset) + (n % kOwnerCount) * 2;
+    OwnerEntry entry{};
+    entry.thread_id =
+        static_cast<std::uint32_t>(words[0].load(std::memory_order_acquire) & 0xffffffffu);
+    entry.first_ticket = words[1].load(std::memory_order_acquire);
+    return entry;
+  }
+
+ private:
+  const std::byte* base_ = nullptr;
+  std::uint64_t capacity_ = 1;
+  std::uint64_t text_words_ = 1;
+};
+
+enum class TextState : std::uint8_t { None, Whole, Lost };
+
+// One validated copy of an event: what a single write() stored, or nothing.
+struct RawEvent {
+  std::uint64_t ticket = 0;
+  std::array<std::uint64_t, kSlotWords> words{};  // [kStampWord] is the stamp
+  TextState text_state = TextState::None;
+  const std::byte* text = nullptr;  // the block without its header, valid until the next read
+  std::size_t text_bytes = 0;
+};
+
+// A position in a ring. Loss is a number: `next() == delivered() + lost()`, exactly.
+// One thread at a time may use a cursor; any number of cursors may read one ring.
+class RingCursor {
+ public:
+  RingCursor() = default;
+  explicit RingCursor(RingView view, std::uint64_t from = 0) : view_(view) { seek(from); }
+
+  std::uint64_t next() const { return next_; }
+  std::uint64_t delivered() const { return delivered_; }
+  std::uint64_t lost() const { return next_ - start_ - delivered_; }
+  std::uint64_t text_lost() const { return text_lost_; }
+  std::uint64_t corrupt() const { return corrupt_; }
+
+  void seek(std::uint64_t ticket) {
+    start_ = next_ = ticket;
+    index_ = ticket % view_.capacity();
+    delivered_ = text_lost_ = corrupt_ = 0;
+  }
+
+  // Hands up to `most` events to sink(const RawEvent&), oldest first; returns how many.
+  template <class Sink>
+  std::size_t poll(std::size_t most, Sink&& sink) {
+    std::size_t handed = 0;
+    RawEvent event;
+    // Each miss moves on by at least one ticket, so a hostile or hasty writer cannot hold us.
+    std::uint64_t misses_left = 2 * view_.capacity() + 64;
+    while (handed < most) {
+      const Read read = read_next(event);
+      if (read == Read::NotYet) break;
+      if (read == Read::Missed) {
+        if (--misses_left == 0) break;
+        continue;
+      }
+      ++delivered_;
+      if (event.text_state == TextState::Lost) ++text_lost_;
+      sink(static_cast<const RawEvent&>(event));
+      ++handed;
+      step();
+    }
+    return handed;
+  }
+
+  // Is the event at this position being written (in a dead session: was it, for ever)?
+  bool in_flight() const {
+    return view_.slot(index_)[kStampWord].load(std::memory_order_acquire) == busy_stamp(next_);
+  }
+
+ private:
+  enum class Read { Ok, NotYet, Missed };
+
+  void step() {
+    ++next_;
+    if (++index_ == view_.capacity()) index_ = 0;
+  }
+
+  Read read_next(RawEvent& event) {
+    ConstWord* slot = view_.slot(index_);
+    const std::uint64_t stamp = slot[kStampWord].load(std::memory_order_acquire);
+    const std::uint64_t wanted = final_stamp(next_);
+    if (stamp != wanted) {
+      if (stamp <= (wanted | 1)) return Read::NotYet;
+      return skip_to_oldest(stamp);
+    }
+    for (std::size_t i = 1; i < kSlotWords; ++i)  // pairs with RingWriter's release stores
+      event.words[i] = slot[i].load(std::memory_order_acquire);
+    event.ticket = next_;
+    event.words[kStampWord] = stamp;
+    event.text_state = TextState::None;
+    event.text = nullptr;
+    event.text_bytes = 0;
+    if (event.words[kTagWord] & kTagText) [[unlikely]] read_text(event);
+    const std::uint64_t again = slot[kStampWord].load(std::memory_order_relaxed);
+    if (again != stamp) return skip_to_oldest(again);
+    if (event.text_state == TextState::Whole) check_text(event);
+    return Read::Ok;
+  }
+
+  // The slot holds (or is being given) a later ticket t: everything up to t - capacity is lost.
+  // [..lost..|t-cap+1 ......... t]  the oldest still valid is t - cap + 1.
+  Read skip_to_oldest(std::uint64_t stamp) {
+    const std::uint64_t ticket = (stamp >> 1) - 1;
+    if (stamp < 2 || ticket < next_ || ticket % view_.capacity() != index_) {
+      ++corrupt_;  // no writer of ours stores such a stamp
+      step();
+      return Read::Missed;
+    }
+    const std::uint64_t oldest = ticket - view_.capacity() + 1;
+    if (oldest <= next_) {
+      step();
+    } else {
+      next_ = oldest;
+      index_ = oldest % view_.capacity();
+    }
+    return Read::Missed;
+  }
+
+  void read_text(RawEvent& event) {
+    event.text_state = TextState::Lost;
+    const std::uint64_t position = event.words[kTextWord];
+    if (position % 8 != 0) return;
+    std::uint64_t at = position / 8 % view_.text_words();
+    const std::uint64_t header = view_.text_word(at).load(std::memory_order_acquire);
+    const std::uint64_t bytes = header & 0xffffffffu;
+    if (header >> 32 != (event.ticket & 0xffffffffu) || bytes % 8 != 0 ||
+        bytes < kTextHeaderBytes || bytes > kMaxEventTextBytes || bytes / 8 > view_.text_words())
+      return;
+    const std::size_t words = bytes / 8 - 1;
+    if (text_.size() < words) text_.resize(words);
+    for (std::size_t i = 0; i < words; ++i) {
+      if (++at == view_.text_words()) at = 0;
+      text_[i] = view_.text_word(at).load(std::memory_order_acquire);
+    }
+    event.text = reinterpret_cast<const std::byte*>(text_.data());
+    event.text_bytes = words * 8;
+    event.text_state = TextState::Whole;
+  }
+
+  // Whoever overwrote a word we copied had raised the intent before; the acquire loads showed it.
+  void check_text(RawEvent& event) {
+    const std::uint64_t intent = view_.text_intent().load(std::memory_order_relaxed);
+    const std::uint64_t position = event.words[kTextWord];
+    if (intent <= position + view_.text_words() * 8) return;
+    event.text_state = TextState::Lost;
+    event.text = nullptr;
+    event.text_bytes = 0;
+  }
+
+  RingView view_;
+  std::uint64_t next_ = 0;
+  std::uint64_t start_ = 0;
+  std::uint64_t index_ = 0;
+  std::uint64_t delivered_ = 0;
+  std::uint64_t text_lost_ = 0;
+  std::uint64_t corrupt_ = 0;
+  std::vector<std::uint64_t> text_;
+};
+
+}  // namespace whence

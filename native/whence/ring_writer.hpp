@@ -1,0 +1,154 @@
+// The one place that stores to slots: one writer's end of a ring.
+//
+// Order of stores (checked by native/model): the kind's counter, the busy stamp, the text intent,
+// text words (release), slot words (release), the final stamp (release). A reader that sees any
+// word of a later event also sees that event's busy stamp, so it knows that its copy is spoilt.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "layout.hpp"
+
+namespace whence {
+
+using Word = std::atomic<std::uint64_t>;
+static_assert(Word::is_always_lock_free, "lock-free words are address-free, so files can be shared");
+
+// The words of a slot but the stamp, ready to be stored.
+struct SlotImage {
+  std::array<std::uint64_t, kSlotWords> words{};  // [kStampWord] is unused
+
+  void set_fields(const std::byte* image, std::size_t bytes) {
+    std::memcpy(&words[kFieldWord], image, bytes);
+  }
+};
+
+// State of a ring's only writer. All zero = no ring: the state of a new thread or a forked child.
+class RingWriter {
+ public:
+  bool attached() const { return slots_ != nullptr; }
+  std::uint64_t next_ticket() const { return ticket_; }
+  std::uint64_t capacity() const { return capacity_; }
+  std::uint64_t text_bytes() const { return text_words_ * 8; }
+  std::size_t max_text_bytes() const {
+    const std::uint64_t quarter = text_bytes() / 4;
+    return quarter < kMaxEventTextBytes ? quarter & ~7ull : kMaxEventTextBytes;
+  }
+  std::byte* base() const { return base_; }
+
+  // `base` is a ring file's mapping with a complete header, none of whose slots was used.
+  void attach(std::byte* base, std::uint64_t capacity, std::uint64_t text_bytes) {
+    base_ = base;
+    capacity_ = capacity;
+    text_words_ = text_bytes / 8;
+    text_ = reinterpret_cast<Word*>(base + text_offset_of(capacity));
+    ticket_ = index_ = text_position_ = text_index_ = 0;
+    rows_used_ = 0;
+    std::memset(rows_, 0xff, sizeof rows_);
+    slots_ = reinterpret_cast<Word*>(base + kRingHeaderBytes);
+  }
+
+  // Writes one event. `text` is its whole text block (8-byte multiple, header left blank), or null.
+  // Async-signal-safe; costs no lock, allocation or system call. False: an event was being written.
+  bool write(SlotImage& image, const std::byte* text = nullptr, std::size_t text_length = 0) {
+    const auto kind = static_cast<std::uint16_t>(image.words[kTagWord] & kTagKindMask);
+    if (writing_) [[unlikely]] {
+      add(owner_word(kNestedWord), 1);
+      add(count_word(kind, kNested), 1);
+      return false;
+    }
+    writing_ = true;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    Word* slot = slots_ + index_ * kSlotWords;
+    add(count_word(kind, kRecorded), 1);
+    std::atomic_signal_fence(std::memory_order_release);  // a crash may leave the count one ahead
+    slot[kStampWord].store(busy_stamp(ticket_), std::memory_order_relaxed);
+    if (text != nullptr) image.words[kTextWord] = write_text(text, text_length);
+    for (std::size_t i = 1; i < kSlotWords; ++i)  // pairs with RingCursor's acquire loads
+      slot[i].store(image.words[i], std::memory_order_release);
+    slot[kStampWord].store(final_stamp(ticket_), std::memory_order_release);
+    ++ticket_;
+    if (++index_ == capacity_) index_ = 0;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    writing_ = false;
+    return true;
+  }
+
+  // Counts a call that was not recorded.
+  void count(std::uint16_t kind, Count what) { add(count_word(kind, what), 1); }
+  void count_truncated() { add(owner_word(kTruncatedWord), 1); }
+
+  void set_state(RingState state) {
+    owner_word(kStateWord).store(static_cast<std::uint64_t>(state), std::memory_order_release);
+  }
+  void set_watermark() { owner_word(kWatermarkWord).store(ticket_, std::memory_order_release); }
+
+  // Notes who writes from the next ticket on.
+  void set_owner(std::uint32_t thread_id) {
+    const std::uint64_t n = owner_word(kOwnersWord).load(std::memory_order_relaxed);
+    auto* words = reinterpret_cast<Word*>(base_ + kOwnersOffset) + (n % kOwnerCount) * 2;
+    words[0].store(thread_id, std::memory_order_release);
+    words[1].store(ticket_, std::memory_order_release);
+    owner_word(kOwnersWord).store(n + 1, std::memory_order_release);
+  }
+
+ private:
+  // Owner-only words: a plain load and store, never a read-modify-write.
+  static void add(Word& word, std::uint64_t n) {
+    word.store(word.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  Word& owner_word(OwnerWord word) const { return reinterpret_cast<Word*>(base_)[word]; }
+
+  Word& count_word(std::uint16_t kind, Count what) {
+    std::uint8_t row = rows_[kind & (kMaxKinds - 1)];
+    if (row == 0xff) [[unlikely]] row = new_row(kind);
+    return reinterpret_cast<Word*>(base_ + kRowsOffset)[row * kCounts + what];
+  }
+
+  [[gnu::noinline]] std::uint8_t new_row(std::uint16_t kind) {
+    const auto row = static_cast<std::uint8_t>(rows_used_ < kRowCount - 1 ? rows_used_++
+                                                                          : kRowCount - 1);
+    const std::uint16_t shown = row == kRowCount - 1 ? kOtherKinds : kind;
+    auto* kinds = reinterpret_cast<std::atomic<std::uint16_t>*>(base_ + kRowKindsOffset);
+    kinds[row].store(shown, std::memory_order_release);
+    rows_[kind & (kMaxKinds - 1)] = row;
+    return row;
+  }
+
+  // Text goes word by word to ever-growing positions, wrapping at the end of the text ring.
+  std::uint64_t write_text(const std::byte* text, std::size_t bytes) {
+    const std::uint64_t position = text_position_;
+    const std::uint64_t words = bytes / 8;
+    // Said before the bytes are touched; the release stores below carry it to readers.
+    owner_word(kTextIntentWord).store(position + bytes, std::memory_order_relaxed);
+    std::uint64_t word = static_cast<std::uint32_t>(bytes) |
+                         (ticket_ & 0xffffffffu) << 32;  // the block's header
+    for (std::uint64_t i = 0;;) {
+      text_[text_index_].store(word, std::memory_order_release);
+      if (++text_index_ == text_words_) text_index_ = 0;
+      if (++i == words) break;
+      std::memcpy(&word, text + i * 8, 8);
+    }
+    text_position_ = position + bytes;
+    return position;
+  }
+
+  Word* slots_ = nullptr;
+  std::uint64_t ticket_ = 0;  // of the next event
+  std::uint64_t index_ = 0;   // ticket_ % capacity_
+  std::uint64_t capacity_ = 0;
+  std::byte* base_ = nullptr;
+  Word* text_ = nullptr;
+  std::uint64_t text_words_ = 0;
+  std::uint64_t text_position_ = 0;
+  std::uint64_t text_index_ = 0;  // text_position_ / 8 % text_words_
+  bool writing_ = false;
+  std::uint32_t rows_used_ = 0;
+  std::uint8_t rows_[kMaxKinds];  // kind -> counter row, 0xff = none yet
+};
+
+}  // namespace whence
