@@ -1,0 +1,1 @@
+"""A small inference runtime on real models, recorded by whence: an example that ships."""
