@@ -27,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup check test native tsan asan tidy stress bench demo docs pythons clean
+.PHONY: help setup check test native tsan asan tidy stress bench demo docs package pythons clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +107,9 @@ docs: $(built) ## write the generated pages again
 
 pythons: ## build and try the module with each of PYTHONS="python3.12 python3.13"
 	tools/pythons.sh $(PYTHONS)
+
+package: $(built) ## build sdist and wheel, try the wheel in an empty environment
+	tools/package.sh $(py)
 
 clean: ## remove what was built, .venv too
 	rm -rf $(VENV) build dist src/*.egg-info src/whence/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
