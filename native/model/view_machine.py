@@ -1,24 +1,28 @@
 """Runs one writer's stores against readers' loads under every outcome C++20 atomics allow.
 
 What it models
-    Relaxed, release and acquire accesses and fences, as the RC11 memory model defines them. Memory is not a
-    value per location but the list of all messages ever stored there, in modification order; a thread's *view*
-    says, per location, which message it can no longer read past. A release store carries its thread's view in
-    the message, an acquire load joins that view into the loading thread's; a relaxed store carries only what the
-    last release fence saw, a relaxed load keeps the message's view aside until the next acquire fence.
+    Relaxed, release and acquire accesses and fences, as the RC11 memory model defines them. Memory
+    is not a value per location but the list of all messages ever stored there, in modification
+    order; a thread's *view* says, per location, which message it can no longer read past. A release
+    store puts its thread's view into the message, an acquire load joins that view into its own
+    thread's; a relaxed store carries only what the last release fence saw, a relaxed load keeps the
+    message's view aside until the next acquire fence.
 
-    The ring has one writer, the writer loads nothing and the readers store nothing. For that shape this machine
-    is exact, not an approximation: no store depends on a load, so RC11's ban on cycles through program order and
-    reads-from costs no behaviour, and the order of a location's messages is the writer's program order.
+    The ring has one writer, the writer loads nothing and the readers store nothing. For that shape
+    the machine is exact, not an approximation: no store depends on a load, so forbidding cycles
+    through program order and reads-from costs no behaviour, and the order of a location's messages
+    is the writer's program order.
 
-    The same shape gives the one reduction used here. A reader may always return an older message, and the writer
-    takes no notice of readers; so running the writer to its end first and letting the reader choose among all
-    messages its view allows reaches exactly the outcomes of all interleavings. `explore_interleaved` does without
-    the reduction and the tests hold the two equal, for one reader and for two.
+    The same shape gives the one reduction used here. A reader may always return an older message,
+    and the writer takes no notice of readers; so running the writer to its end first and letting
+    the reader choose among all messages its view allows reaches exactly the outcomes of all
+    interleavings. `explore_interleaved` does without the reduction; the tests hold the two equal,
+    for one reader and for two, and both equal to the axioms on random programs.
 
 What it does not model
-    Read-modify-writes, seq_cst, two writers of one location, consume, words that are not atomic, mixed sizes,
-    and anything an operating system does (page faults, truncation). None of these occurs in the ring's protocol.
+    Read-modify-writes, seq_cst, two writers of one location, consume, words that are not atomic,
+    mixed sizes, and anything an operating system does (page faults, truncation). None of these
+    occurs in the ring's protocol.
 """
 
 from __future__ import annotations
@@ -67,7 +71,7 @@ class Fence(NamedTuple):
 
 
 class CompilerFence(NamedTuple):
-    """An atomic_signal_fence: no instruction and no effect between threads; it matters to crash images only."""
+    """An atomic_signal_fence: nothing between threads; it matters to what a kill leaves."""
 
 
 class Load(NamedTuple):
@@ -78,7 +82,7 @@ class Load(NamedTuple):
 
 
 class Settle(NamedTuple):
-    """From here on the reader sees everything stored: the writer is known to be at rest, or dead."""
+    """From here on the reader sees everything stored: the writer is at rest, or dead."""
 
 
 class Next(NamedTuple):
@@ -89,8 +93,9 @@ class Next(NamedTuple):
 
 WriterOp: TypeAlias = Store | Fence | CompilerFence
 ReaderOp: TypeAlias = Load | Fence | Settle
-# A reader is a generator function of one hashable state. It yields operations, is sent the loaded values (0 for a
-# fence), and returns a Next or a hashable outcome. It must be a pure function of its state and the values sent.
+# A reader is a generator function of one hashable state. It yields operations, is sent the loaded
+# values (0 for a fence), and returns a Next or a hashable outcome. It must be a pure function of its
+# state and the values sent.
 Reader: TypeAlias = Callable[[Any], Generator[ReaderOp, int, Hashable]]
 
 
@@ -102,8 +107,9 @@ class StateLimit(Exception):
 class Exploration:
     """Every way the readers can end.
 
-    `outcomes` maps each outcome to the earliest moments at which it can happen: the number of the writer's steps
-    that must have been taken for the reader to have loaded what it did. `states` counts distinct states visited.
+    `outcomes` maps each outcome to the moments from which on it can happen: how many steps the
+    writer must have taken for the reader to have loaded what it did. `states` counts distinct
+    states visited.
     """
 
     outcomes: dict[Hashable, frozenset[int]]
@@ -134,7 +140,9 @@ class _Script:
         default_factory=dict
     )
 
-    def next_step(self, state: Hashable, loaded: tuple[int, ...]) -> tuple[ReaderOp | None, Hashable]:
+    def next_step(
+        self, state: Hashable, loaded: tuple[int, ...]
+    ) -> tuple[ReaderOp | None, Hashable]:
         key = (state, loaded)
         found = self.known.get(key)
         if found is None:
@@ -153,7 +161,7 @@ class _Script:
 
 
 class _At(NamedTuple):
-    """Where one reader is: its state, the values loaded since, its views, and the moment of its newest load."""
+    """Where one reader is; its moment is that of the newest message it loaded."""
 
     state: Hashable
     loaded: tuple[int, ...]
@@ -165,7 +173,7 @@ class _At(NamedTuple):
 def explore(
     writer: Sequence[WriterOp], reader: Reader, state: Hashable = None, limit: int = 2_000_000
 ) -> Exploration:
-    """Return every outcome of one reader beside the writer. Raises StateLimit past `limit` states."""
+    """Return every outcome of one reader beside the writer; raises StateLimit beyond `limit`."""
     history = _run_writer(writer)
     script = _Script(reader)
     nothing = (0,) * len(history.messages)
@@ -198,7 +206,8 @@ def explore_interleaved(
 ) -> Exploration:
     """The same without the reduction: step the writer and all readers in every interleaving.
 
-    Outcomes are tuples, one item per reader; their moments are the writer's steps taken when the last reader ended.
+    Outcomes are tuples, one item per reader; their moments are the writer's steps taken when the
+    last reader ended.
     """
     history = _run_writer(writer)
     scripts = [_Script(reader) for reader, _ in readers]

@@ -154,6 +154,7 @@ class RingCursor {
       if (stamp <= (wanted | 1)) return Read::NotYet;
       return skip_to_oldest(stamp);
     }
+#pragma GCC unroll 8
     for (std::size_t i = 1; i < kSlotWords; ++i)  // pairs with RingWriter's release stores
       event.words[i] = slot[i].load(std::memory_order_acquire);
     event.ticket = next_;
@@ -168,8 +169,8 @@ class RingCursor {
     return Read::Ok;
   }
 
-  // The slot holds (or is being given) a later ticket t: everything up to t - capacity is lost.
-  // [..lost..|t-cap+1 ......... t]  the oldest still valid is t - cap + 1.
+  // The slot holds (or is being given) a later ticket, so newer ones may follow it in the ring:
+  // [..lost..|newest-cap+1 ......... newest]  the oldest still valid is newest - cap + 1.
   Read skip_to_oldest(std::uint64_t stamp) {
     const std::uint64_t ticket = (stamp >> 1) - 1;
     if (stamp < 2 || ticket < next_ || ticket % view_.capacity() != index_) {
@@ -177,7 +178,7 @@ class RingCursor {
       step();
       return Read::Missed;
     }
-    const std::uint64_t oldest = ticket - view_.capacity() + 1;
+    const std::uint64_t oldest = newest_from(ticket) - view_.capacity() + 1;
     if (oldest <= next_) {
       step();
     } else {
@@ -185,6 +186,22 @@ class RingCursor {
       index_ = oldest % view_.capacity();
     }
     return Read::Missed;
+  }
+
+  // The newest ticket at or after `ticket`, by bisection: tickets were written in order.
+  std::uint64_t newest_from(std::uint64_t ticket) const {
+    std::uint64_t low = 0;
+    std::uint64_t high = view_.capacity();
+    while (high - low > 1) {
+      const std::uint64_t middle = low + (high - low) / 2;
+      const std::uint64_t stamp = view_.slot((ticket + middle) % view_.capacity())[kStampWord].load(
+          std::memory_order_relaxed);
+      if (stamp >> 1 == ticket + middle + 1)
+        low = middle;
+      else
+        high = middle;
+    }
+    return ticket + low;
   }
 
   void read_text(RawEvent& event) {

@@ -68,6 +68,7 @@ class RingWriter {
     std::atomic_signal_fence(std::memory_order_release);  // a crash may leave the count one ahead
     slot[kStampWord].store(busy_stamp(ticket_), std::memory_order_relaxed);
     if (text != nullptr) image.words[kTextWord] = write_text(text, text_length);
+#pragma GCC unroll 8
     for (std::size_t i = 1; i < kSlotWords; ++i)  // pairs with RingCursor's acquire loads
       slot[i].store(image.words[i], std::memory_order_release);
     slot[kStampWord].store(final_stamp(ticket_), std::memory_order_release);

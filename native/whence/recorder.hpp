@@ -1,0 +1,372 @@
+// The process's recorder: kinds, the session, and who writes which ring. All of it is slow path.
+//
+// A thread's state lives in a page that is zero in a forked child, so that the child finds "no
+// ring yet" and comes here, even after a raw clone(): it then gets a session of its own.
+#pragma once
+
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <mutex>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "clock.hpp"
+#include "kind.hpp"
+#include "ring_writer.hpp"
+#include "session.hpp"
+#include "text_block.hpp"
+
+namespace whence {
+
+constexpr std::uint64_t kDefaultSlots = 10'000;          // x 64 bytes = 640,000 bytes
+constexpr std::uint64_t kDefaultTextBytes = 256 * 1024;  // ~26 bytes an event
+constexpr std::uint64_t kSharedTextBytesPerSlot = 448;   // a TraceCollector's events are mostly text
+constexpr std::uint64_t kClosedRingsBytes = 64 << 20;    // rings of ended collectors that are kept
+
+// What one writer needs for an event. All zero = nothing yet.
+struct WriterState {
+  RingWriter writer;
+  CycleClock clock;
+  std::byte* scratch;  // max_text_bytes(), made at the first text
+  std::uint64_t next_anchor_ns;
+  std::uint32_t ring;
+
+  std::byte* scratch_bytes() {
+    if (scratch == nullptr) [[unlikely]]
+      scratch = static_cast<std::byte*>(std::malloc(std::max<std::size_t>(writer.max_text_bytes(), 64)));
+    return scratch;
+  }
+};
+
+// The calling thread's writer; initial-exec, so that reading it is one instruction.
+inline thread_local constinit WriterState* t_writer
+    __attribute__((tls_model("initial-exec"))) = nullptr;
+
+struct RecorderSettings {
+  std::string description = "{}";  // JSON: service, attributes
+  std::uint64_t ring_slots = kDefaultSlots;
+  std::uint64_t text_bytes = kDefaultTextBytes;
+  std::uint64_t run = 0;           // 0: a new one
+};
+
+class Recorder {
+ public:
+  static Recorder& get() {
+    static Recorder* recorder = new Recorder;  // never destroyed: threads may emit during exit
+    return *recorder;
+  }
+
+  // Called without any lock held. `created` runs after a session appeared.
+  void (*on_created)() = nullptr;
+  void (*on_trouble)(const char* message) = nullptr;
+
+  // Null: the table of kinds is full.
+  Kind* declare(KindSchema schema) {
+    const Guard guard(*this);
+    const std::uint32_t id = kind_count_.load(std::memory_order_relaxed) + 1;
+    if (id >= kMaxKinds) return nullptr;
+    auto* kind = new Kind;
+    schema.place_fields();
+    kind->id = static_cast<std::uint16_t>(id);
+    kind->own_gate.store(Gate::make(schema.on, schema.decision).word, std::memory_order_relaxed);
+    kind->schema = std::move(schema);
+    kinds_[id].store(kind, std::memory_order_release);
+    kind_count_.store(id, std::memory_order_release);
+    if (session_ != nullptr) publish_kind(*kind);
+    return kind;
+  }
+
+  std::uint32_t kind_count() const { return kind_count_.load(std::memory_order_acquire); }
+  Kind* kind(std::uint32_t id) const { return kinds_[id].load(std::memory_order_acquire); }
+
+  void set_on(Kind& kind, bool on) {
+    const Guard guard(*this);
+    GateWord& gate = *kind.gate.load(std::memory_order_acquire);
+    const std::uint64_t before = gate.load(std::memory_order_relaxed);
+    const std::uint64_t after = on ? before | kGateOn : before & ~kGateOn;
+    if (before == after) return;
+    gate.store(after, std::memory_order_relaxed);
+    if (session_ != nullptr) session_->log_gate(kind.id, before, after);
+  }
+
+  // Effective for sessions made later. False: one exists already.
+  bool configure(const RecorderSettings& settings) {
+    const Guard guard(*this);
+    if (session_ != nullptr) return false;
+    settings_ = settings;
+    return true;
+  }
+  RecorderSettings settings() {
+    const Guard guard(*this);
+    return settings_;
+  }
+
+  // The present session, or null. In a child before its first event: null.
+  Session* session() {
+    const Guard guard(*this);
+    return session_;
+  }
+  Session* start() {
+    bool created = false;
+    Session* session = nullptr;
+    {
+      const Guard guard(*this);
+      created = ensure_session();
+      session = session_;
+    }
+    if (created) tell_created(*session);
+    return session;
+  }
+
+  // The calling thread's writer, made or given back to life. Null: no memory at all.
+  WriterState* attach_thread() {
+    bool created = false;
+    WriterState* state = nullptr;
+    {
+      const Guard guard(*this);
+      created = ensure_session();
+      state = take_thread_state();
+      if (state == nullptr) session_->unrecorded.fetch_add(1, std::memory_order_relaxed);
+    }
+    if (created) tell_created(*session_);
+    return state;
+  }
+
+  // A ring for many threads that take turns (a TraceCollector's). Reuses `state` in a child.
+  WriterState* attach_shared(WriterState* state, std::uint64_t slots) {
+    bool created = false;
+    {
+      const Guard guard(*this);
+      created = ensure_session();
+      if (state == nullptr) state = new_state();
+      if (state != nullptr &&
+          !open_ring(*state, slots, slots * kSharedTextBytesPerSlot, true)) state = nullptr;
+      if (state != nullptr) shared_.push_back(state);
+    }
+    if (created) tell_created(*session_);
+    return state;
+  }
+
+  // The collector is gone. Its ring stays readable until newer ones need the room.
+  void retire_shared(WriterState* state) {
+    const Guard guard(*this);
+    if (!state->writer.attached()) return;
+    std::erase(shared_, state);
+    state->writer.set_state(RingState::Idle);
+    const std::size_t bytes =
+        ring_file_bytes(state->writer.capacity(), state->writer.text_bytes());
+    munmap(state->writer.base(), bytes);
+    std::free(state->scratch);
+    closed_.push_back({state->ring, bytes});
+    munmap(state, sizeof(WriterState));
+    closed_bytes_ += bytes;
+    while (closed_bytes_ > kClosedRingsBytes && session_ != nullptr) {
+      if (session_->on_disk()) remove_ring_file(session_->folder(), closed_.front().ring);
+      closed_bytes_ -= closed_.front().bytes;
+      closed_.pop_front();
+    }
+  }
+
+  // All rings of this process's session that in-process readers may map.
+  std::vector<WriterState*> writers() {
+    const Guard guard(*this);
+    std::vector<WriterState*> all = threads_;
+    all.insert(all.end(), shared_.begin(), shared_.end());
+    return all;
+  }
+
+ private:
+  struct ClosedRing {
+    std::uint32_t ring;
+    std::size_t bytes;
+  };
+
+  Recorder() {
+    alive_ = static_cast<std::atomic<std::uint32_t>*>(wiped_on_fork(4096));
+    if (alive_ == nullptr) std::abort();
+    alive_->store(1, std::memory_order_relaxed);
+    CycleClock::counter_trusted = clock_source_ == ClockSource::CycleCounter;
+    pthread_key_create(&thread_end_, [](void* state) {
+      Recorder::get().release_thread(static_cast<WriterState*>(state));
+    });
+    pthread_atfork(nullptr, nullptr, [] { Recorder::get().reset_in_child(); });
+  }
+
+  // Locks; in a forked child it first forgets the parent's session, its lock included.
+  class Guard {
+   public:
+    explicit Guard(Recorder& recorder) : recorder_(recorder) {
+      if (recorder.alive_->load(std::memory_order_acquire) == 0) recorder.reset_in_child();
+      recorder_.mutex_.lock();
+    }
+    ~Guard() { recorder_.mutex_.unlock(); }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+
+   private:
+    Recorder& recorder_;
+  };
+
+  // Runs in the child, whose only thread is the caller.
+  void reset_in_child() {
+    new (&mutex_) std::mutex;
+    const std::uint32_t count = kind_count();
+    for (std::uint32_t id = 1; id <= count; ++id) {
+      Kind* each = kind(id);
+      if (each == nullptr) continue;
+      const std::uint64_t word = each->gate.load()->load(std::memory_order_relaxed);
+      each->own_gate.store(word, std::memory_order_relaxed);
+      each->gate.store(&each->own_gate);
+    }
+    if (session_ != nullptr) {
+      settings_.run = session_->identity().run;
+      session_->abandon();
+    }
+    session_ = nullptr;
+    next_ring_ = 0;
+    // Already zero where the kernel wipes the pages; older kernels need it said.
+    for (const auto* list : {&threads_, &shared_})
+      for (WriterState* state : *list) std::memset(static_cast<void*>(state), 0, sizeof *state);
+    new (&threads_) std::vector<WriterState*>;
+    new (&shared_) std::vector<WriterState*>;
+    new (&idle_) std::deque<WriterState*>;
+    new (&closed_) std::deque<ClosedRing>;
+    closed_bytes_ = 0;
+    alive_->store(1, std::memory_order_release);
+  }
+
+  bool ensure_session() {
+    if (session_ != nullptr) return false;
+    session_ = Session::create(settings_.run, settings_.description, clock_source_);
+    const std::uint32_t count = kind_count();
+    for (std::uint32_t id = 1; id <= count; ++id) publish_kind(*kind(id));
+    return true;
+  }
+
+  void publish_kind(Kind& kind) {
+    GateWord* gate = session_->gate(kind.id);
+    const std::uint64_t word = kind.own_gate.load(std::memory_order_relaxed);
+    KindSchema shown = kind.schema;
+    shown.on = word & kGateOn;
+    if (!session_->names().add_kind(kind.id, encode_kind(shown)))
+      session_->unnamed_kinds.fetch_add(1, std::memory_order_relaxed);
+    gate->store(word, std::memory_order_relaxed);
+    kind.gate.store(gate, std::memory_order_release);
+  }
+
+  void tell_created(const Session& session) {
+    if (!session.trouble().empty()) {
+      const std::string message = "whence: cannot record to " + session.trouble() +
+                                  "; events stay in memory and end with this process";
+      if (on_trouble != nullptr)
+        on_trouble(message.c_str());
+      else
+        std::fprintf(stderr, "%s\n", message.c_str());
+    }
+    if (on_created != nullptr && session.on_disk()) on_created();
+  }
+
+  WriterState* take_thread_state() {
+    WriterState* state = t_writer;
+    if (state == nullptr && !idle_.empty()) {
+      state = idle_.front();
+      idle_.pop_front();
+      state->writer.set_state(RingState::Recording);
+    }
+    if (state == nullptr) state = new_state();
+    if (state == nullptr) return nullptr;
+    if (!state->writer.attached()) {
+      if (!open_ring(*state, settings_.ring_slots, settings_.text_bytes, false)) return nullptr;
+      threads_.push_back(state);
+    }
+    state->writer.set_owner(static_cast<std::uint32_t>(syscall(SYS_gettid)));
+    t_writer = state;
+    pthread_setspecific(thread_end_, state);
+    return state;
+  }
+
+  // A finished thread's ring is continued by the next thread: files = peak of concurrent threads.
+  void release_thread(WriterState* state) {
+    const Guard guard(*this);
+    t_writer = nullptr;
+    if (!state->writer.attached()) return;
+    state->writer.set_state(RingState::Idle);
+    idle_.push_back(state);
+  }
+
+  static WriterState* new_state() {
+    return static_cast<WriterState*>(wiped_on_fork(sizeof(WriterState)));
+  }
+
+  // Full size, else a small file, else plain memory.
+  bool open_ring(WriterState& state, std::uint64_t slots, std::uint64_t text_bytes, bool shared) {
+    const std::uint32_t ring = next_ring_++;
+    Region region;
+    if (session_->on_disk()) {
+      region = create_ring_file(session_->folder(), session_->identity(), ring, slots, text_bytes,
+                                shared);
+      if (!region && !shared && slots > kSmallSlots) {
+        slots = kSmallSlots;
+        text_bytes = kSmallTextBytes;
+        region = create_ring_file(session_->folder(), session_->identity(), ring, slots,
+                                  text_bytes, shared);
+      }
+    }
+    if (!region) {
+      region = anonymous_region(ring_file_bytes(slots, text_bytes));
+      if (!region) return false;
+      fill_ring(region.base, session_->identity(), ring, slots, text_bytes, shared);
+      keep_from_children(region);
+    }
+    state.ring = ring;
+    state.writer.attach(region.base, slots, text_bytes);
+    state.writer.set_state(RingState::Recording);
+    if (shared) state.writer.set_owner(static_cast<std::uint32_t>(getpid()));
+    return true;
+  }
+
+  static constexpr std::uint64_t kSmallSlots = 1'000;
+  static constexpr std::uint64_t kSmallTextBytes = 32 * 1024;
+
+  std::mutex mutex_;
+  std::atomic<std::uint32_t>* alive_ = nullptr;  // 0 in a forked child until it was reset
+  std::array<std::atomic<Kind*>, kMaxKinds> kinds_{};
+  std::atomic<std::uint32_t> kind_count_{0};
+  RecorderSettings settings_;
+  Session* session_ = nullptr;
+  const ClockSource clock_source_ = detect_clock_source();
+  std::uint32_t next_ring_ = 0;
+  std::vector<WriterState*> threads_;  // every thread ring, idle ones too
+  std::vector<WriterState*> shared_;
+  std::deque<WriterState*> idle_;
+  std::deque<ClosedRing> closed_;  // files of ended collectors, oldest first
+  std::size_t closed_bytes_ = 0;
+  pthread_key_t thread_end_{};
+};
+
+inline WriterState* thread_writer() {
+  WriterState* state = t_writer;
+  if (state != nullptr && state->writer.attached()) [[likely]] return state;
+  return Recorder::get().attach_thread();
+}
+
+// The time of an event; ~1/s it also looks whether the wall clock was set.
+inline std::uint64_t event_time_ns(WriterState& state) {
+  const std::uint64_t now = state.clock.now_ns();
+  if (now >= state.next_anchor_ns) [[unlikely]] {
+    state.next_anchor_ns = now + 1'000'000'000;
+    if (Session* session = Recorder::get().session()) session->anchor_wall_clock();
+  }
+  return now;
+}
+
+}  // namespace whence

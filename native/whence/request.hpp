@@ -1,0 +1,94 @@
+// A request's id in the form that slots carry: never merged with another, never only a hash.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "layout.hpp"
+#define XXH_INLINE_ALL
+#include "xxhash/xxhash.h"
+
+namespace whence {
+
+struct RequestId {
+  RequestForm form = RequestForm::None;
+  std::array<std::uint64_t, 2> words{};
+  std::uint64_t key = 0;  // XXH3-64 of the id: for sampling and pre-filtering only
+};
+
+namespace detail {
+
+inline int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return -1;
+}
+
+constexpr bool uuid_dash(std::size_t at) { return at == 8 || at == 13 || at == 18 || at == 23; }
+
+}  // namespace detail
+
+// Only the canonical lower-case spelling: any other must come back as it was written.
+inline bool parse_uuid(std::string_view text, std::uint8_t out[16]) {
+  if (text.size() != 36) return false;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < 36;) {
+    if (detail::uuid_dash(i)) {
+      if (text[i++] != '-') return false;
+      continue;
+    }
+    const int high = detail::hex_digit(text[i]);
+    const int low = detail::hex_digit(text[i + 1]);
+    if (high < 0 || low < 0) return false;
+    out[at++] = static_cast<std::uint8_t>(high << 4 | low);
+    i += 2;
+  }
+  return true;
+}
+
+inline std::string format_uuid(const std::uint8_t bytes[16]) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  out.reserve(36);
+  for (std::size_t i = 0; i < 16; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
+    out += kDigits[bytes[i] >> 4];
+    out += kDigits[bytes[i] & 15];
+  }
+  return out;
+}
+
+inline RequestId encode_request(std::string_view id) {
+  RequestId out;
+  if (id.empty()) return out;
+  out.key = XXH3_64bits(id.data(), id.size());
+  std::uint8_t bytes[16] = {};
+  if (parse_uuid(id, bytes)) {
+    out.form = RequestForm::Uuid;
+    std::memcpy(out.words.data(), bytes, 16);
+  } else if (id.size() <= kRequestBytes && id.find('\0') == std::string_view::npos) {
+    out.form = RequestForm::Short;
+    std::memcpy(out.words.data(), id.data(), id.size());
+  } else {
+    out.form = RequestForm::Long;
+    const XXH128_hash_t hash = XXH3_128bits(id.data(), id.size());
+    out.words = {hash.low64, hash.high64};
+  }
+  return out;
+}
+
+// The id of an inline form; empty for None, and for Long, whose id is in the text block.
+inline std::string decode_request(RequestForm form, const std::uint64_t words[2]) {
+  std::uint8_t bytes[16];
+  std::memcpy(bytes, words, 16);
+  if (form == RequestForm::Uuid) return format_uuid(bytes);
+  if (form != RequestForm::Short) return {};
+  std::size_t length = 16;
+  while (length > 0 && bytes[length - 1] == 0) --length;
+  return {reinterpret_cast<const char*>(bytes), length};
+}
+
+}  // namespace whence
