@@ -1,0 +1,82 @@
+"""The predicate of queries, held against a plain reading of its filters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whence.model.event import TraceEvent
+from whence.model.ids import ModelID
+from whence.model.query import TraceQuery
+from whence.model.severity import Severity
+from whence.model.time import Timestamp
+
+moments = st.integers(0, 4)
+names = st.sampled_from(["a", "b"])
+events = st.builds(
+    TraceEvent,
+    timestamp=moments.map(Timestamp),
+    event_type=names,
+    component=names,
+    model_id=names | st.just(""),
+    request_id=names | st.just(""),
+    severity=st.sampled_from(Severity),
+)
+filters = st.fixed_dictionaries(
+    {},
+    optional={
+        "start": moments.map(Timestamp),
+        "end": moments.map(Timestamp),
+        "event_type": names,
+        "model_id": names | st.just(""),
+        "component": names,
+        "min_severity": st.sampled_from(Severity),
+        "request_id": names,
+    },
+)
+
+
+def passes(event: TraceEvent, name: str, wanted: Any) -> bool:
+    """One filter, read plainly."""
+    if name == "start":
+        return event.timestamp.value_ns >= int(wanted.value_ns)
+    if name == "end":
+        return event.timestamp.value_ns <= int(wanted.value_ns)
+    if name == "min_severity":
+        return event.severity.value >= int(wanted.value)
+    return bool(getattr(event, name) == wanted)
+
+
+@given(st.lists(events, max_size=8), filters)
+def test_an_event_matches_when_every_filter_holds(
+    recorded: list[TraceEvent], given_filters: dict[str, Any]
+) -> None:
+    """R0.44 All given filters hold together; those not given do not filter."""
+    query = TraceQuery(**given_filters)
+    expected = [
+        event
+        for event in recorded
+        if all(passes(event, name, wanted) for name, wanted in given_filters.items())
+    ]
+    assert [event for event in recorded if query.matches(event)] == expected
+
+
+@given(events)
+def test_a_query_without_filters_matches_everything(event: TraceEvent) -> None:
+    """R0.44 Every filter is optional."""
+    assert TraceQuery().matches(event)
+
+
+@pytest.mark.parametrize(("moment", "inside"), [(9, False), (10, True), (20, True), (21, False)])
+def test_both_ends_belong_to_the_interval(moment: int, inside: bool) -> None:
+    """R0.44 start and end are inclusive."""
+    event = TraceEvent(event_type="t", component="c", timestamp=Timestamp(moment))
+    assert TraceQuery(Timestamp(10), Timestamp(20)).matches(event) is inside
+
+
+def test_a_query_may_name_a_model_by_its_id() -> None:
+    """R0.44 R3.1 A ModelID asks for the same events as its text."""
+    assert TraceQuery(model_id=ModelID("ocr")) == TraceQuery(model_id="ocr")
