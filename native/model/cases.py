@@ -114,6 +114,12 @@ _SLOT: Sequence[Case] = [
 _TEXT: Sequence[Case] = [
     _safe("text B", "intent relaxed, then release text", slots(TEXT), *_TEXT_READ),
     _safe(
+        "text B, first word forged",
+        "the intent alone is enough",
+        slots(TEXT, reads=ReaderForm(head_word="ignored")),
+        *_TEXT_READ,
+    ),
+    _safe(
         "text E", "the fence after the intent", slots(TEXT, _FENCED, _FENCED_READER), *_TEXT_READ
     ),
     _safe("text F", "fenced writer, acquire reader", slots(TEXT, _FENCED), *_TEXT_READ),

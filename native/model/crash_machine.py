@@ -35,6 +35,7 @@ from protocol import (
     WriterForm,
     poll_reader,
     text_ref,
+    text_words,
     unpack_ref,
     writer,
 )
@@ -166,11 +167,9 @@ def _recover_slot(shape: Shape, image: Image, slot: int, ticket: int) -> str:
     position, length = unpack_ref(words[0])
     if length and image.get("intent", 0) > position + shape.text_words:
         return TEXT_LOST
-    whole = all(
-        image.get(f"text.{p % shape.text_words}", 0) == p + 1
-        for p in range(position, position + length)
-    )
-    return WHOLE if whole else TEXT_TORN
+    places = range(position, position + length)
+    text = [image.get(f"text.{p % shape.text_words}", 0) for p in places]
+    return WHOLE if text == text_words(shape, ticket) else TEXT_TORN
 
 
 def _judge(shape: Shape, got: Recovered, finished: int, findings: Findings) -> None:

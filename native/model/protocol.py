@@ -7,8 +7,8 @@
     dictionary           name.0, name.1, name.mark: one record; the mark is its checksum
 
 Word 0 of a slot refers to the event's text (ticket, position, length); every other word is
-ticket + 1. The text at position p is the word p + 1. So whatever a reader accepts can be compared
-with what one emit wrote.
+ticket + 1. A text's first word names its ticket, the word at any later position p is p + 1. So
+whatever a reader accepts can be compared with what one emit wrote.
 
 A form says which orders and which sequence a side uses. FORM_B and READER_B are what native/whence
 does; each mutant in cases.py differs from a safe form in one place.
@@ -58,6 +58,7 @@ __all__ = [
     "slot_reader",
     "stamp_of",
     "text_ref",
+    "text_words",
     "unpack_ref",
     "write_event",
     "writer",
@@ -121,7 +122,12 @@ class WriterForm:
 
 @dataclass(frozen=True, slots=True)
 class ReaderForm:
-    """How a reader copies and re-checks one slot; `fence`: an acquire fence before the re-checks."""
+    """How a reader copies and re-checks one slot.
+
+    `fence` is an acquire fence before the re-checks (form E). `head_word`: what the reader makes of
+    a text whose first word names another ticket. It may call that text lost at once; or, as if the
+    word had been forged, take no notice and rely on the intent alone.
+    """
 
     first: str = ACQ
     words: str = ACQ
@@ -130,6 +136,7 @@ class ReaderForm:
     recheck: str = "stamp"  # stamp | none | head
     intent: str = "after text"  # after text | before text | never
     overtaken: str = "past the end"  # past the end | at the end (one word too early)
+    head_word: str = "believed"  # believed | ignored
 
 
 FORM_B = WriterForm()
@@ -168,6 +175,8 @@ class _Cursor(NamedTuple):
 
 # ---------------------------------------------------------------- words
 
+_HEAD_WORD = 1 << 16
+
 
 def stamp_of(ticket: int, busy: bool = False) -> int:
     return (ticket + 1) << 1 | busy
@@ -178,8 +187,14 @@ def text_ref(shape: Shape, ticket: int) -> int:
     return (ticket + 1) << 16 | shape.position(ticket) << 8 | shape.length(ticket)
 
 
+def text_words(shape: Shape, ticket: int) -> list[int]:
+    """The text of one event."""
+    start, length = shape.position(ticket), shape.length(ticket)
+    return [_HEAD_WORD | ticket + 1, *range(start + 2, start + length + 1)][:length]
+
+
 def unpack_ref(word: int) -> tuple[int, int]:
-    """(position, length) out of word 0. Any word is safe to unpack; what it says must be checked."""
+    """(position, length) out of word 0; any word is safe to unpack."""
     return word >> 8 & 0xFF, word & 0xFF
 
 
@@ -232,7 +247,7 @@ _NAME_MARK = Store("name.mark", 3, RLX)
 
 
 def _name_record(mark: bool) -> list[WriterOp]:
-    """Relaxed is enough: the release stores of the slot that uses the name carry the record along."""
+    """Relaxed is enough: the release stores of the slot using the name carry the record along."""
     record: list[WriterOp] = [Store("name.0", 1, RLX), Store("name.1", 2, RLX)]
     return [*record, _NAME_MARK] if mark else record
 
@@ -243,8 +258,8 @@ def _text(shape: Shape, form: WriterForm, ticket: int) -> list[WriterOp]:
     intent: list[WriterOp] = [Store("intent", promised, RLX)] if length else []
     fence: list[WriterOp] = [Fence(REL)] if form.fence == "after intent" else []
     text: list[WriterOp] = [
-        Store(f"text.{p % shape.text_words}", p + 1, form.text)
-        for p in range(start, start + length)
+        Store(f"text.{p % shape.text_words}", word, form.text)
+        for p, word in enumerate(text_words(shape, ticket), start)
     ]
     if form.intent == "after text":
         return [*fence, *text, *intent]
@@ -323,7 +338,7 @@ def poll_reader(
 
 
 def ledger_reader(shape: Shape, counter_first: bool = False) -> Reader:
-    """Reader of state = None: a live reading of the ledger, stamps before counter, ending in a Residue."""
+    """Reader of state = None: the ledger read live, stamps before counter; ends in a Residue."""
 
     def read(_: None) -> Loads:
         counter = 0
@@ -380,9 +395,11 @@ def _copy(shape: Shape, form: ReaderForm, slot: int, stamp: int) -> Generator[Re
     intent = 0
     if length and form.intent == "before text":
         intent = yield Load("intent", RLX)
-    text = []
+    text: list[int] = []
     for p in range(position, position + min(length, shape.text_words)):
         text.append((yield Load(f"text.{p % shape.text_words}", form.text)))
+        if form.head_word == "believed" and text[0] != _HEAD_WORD | ticket + 1:
+            break
     if form.fence:
         yield Fence(ACQ)
     if form.recheck == "stamp" and (yield Load(f"stamp{slot}", RLX)) != stamp:
@@ -397,16 +414,14 @@ def _copy(shape: Shape, form: ReaderForm, slot: int, stamp: int) -> Generator[Re
         for location, value in (("name.0", 1), ("name.1", 2), ("name.mark", 3)):
             if (yield Load(location, RLX)) != value:
                 return Seen(NAME_MISSING, ticket)
-    return Seen(_judge_text(shape, form, position, text, intent), ticket)
-
-
-def _judge_text(shape: Shape, form: ReaderForm, position: int, text: list[int], intent: int) -> str:
-    if not text:
-        return WHOLE
-    limit = position + shape.text_words - (form.overtaken == "at the end")
-    if intent > limit:
-        return TEXT_LOST if intent > position + shape.text_words else NOT_LOST
-    return WHOLE if text == [position + n + 1 for n in range(len(text))] else TEXT_TORN
+    if not length:
+        return Seen(WHOLE, ticket)
+    limit = position + shape.text_words
+    said_lost = len(text) < length or intent > limit - (form.overtaken == "at the end")
+    if said_lost:
+        overtaken = max(intent, (yield Load("intent", RLX))) > limit
+        return Seen(TEXT_LOST if overtaken else NOT_LOST, ticket)
+    return Seen(WHOLE if text == text_words(shape, ticket) else TEXT_TORN, ticket)
 
 
 def _delivered(at: _Cursor) -> _Cursor:

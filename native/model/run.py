@@ -1,4 +1,4 @@
-"""Prints the verdict on every form and every mutant of the ring's protocol; exits 1 if one is not as expected."""
+"""Prints the verdict on every form and mutant of the ring's protocol; exits 1 on a wrong one."""
 
 from __future__ import annotations
 

@@ -94,8 +94,8 @@ class Next(NamedTuple):
 WriterOp: TypeAlias = Store | Fence | CompilerFence
 ReaderOp: TypeAlias = Load | Fence | Settle
 # A reader is a generator function of one hashable state. It yields operations, is sent the loaded
-# values (0 for a fence), and returns a Next or a hashable outcome. It must be a pure function of its
-# state and the values sent.
+# values (0 for a fence), and returns a Next or a hashable outcome. It must be a pure function of
+# its state and the values sent.
 Reader: TypeAlias = Callable[[Any], Generator[ReaderOp, int, Hashable]]
 
 
