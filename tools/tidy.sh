@@ -20,10 +20,15 @@ if [ -z "$tidy" ]; then
 fi
 
 include=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
-flags=(-std=c++20 -Wall -Wextra -Inative -isystem native/vendor -isystem "$include")
-find native/python native/tests -name '*.cpp' | sort |
-    xargs -r -P "$jobs" -I{} "$tidy" --quiet {} -- "${flags[@]}"
-# a header read alone may well not use all its constants
-find native/whence native/python -name '*.hpp' | sort |
-    xargs -r -P "$jobs" -I{} "$tidy" --quiet {} -- -x c++ "${flags[@]}" \
-        -Wno-unused-const-variable -Wno-unused-function -Wno-pragma-once-outside-header
+
+# each header is also read alone, through a file that does nothing but include it
+alone=$(mktemp -d)
+trap 'rm -rf "$alone"' EXIT
+cp .clang-tidy "$alone"
+for header in native/whence/*.hpp native/python/*.hpp; do
+    [ -e "$header" ] && echo "#include \"$PWD/$header\"" >"$alone/$(basename "$header" .hpp).cpp"
+done
+
+find native/python native/tests "$alone" -name '*.cpp' | sort |
+    xargs -r -P "$jobs" -I{} "$tidy" --quiet {} -- -std=c++20 -Wall -Wextra \
+        -Wno-unused-const-variable -Inative -isystem native/vendor -isystem "$include"
