@@ -173,7 +173,9 @@ def _names(path: Path) -> Iterator[str]:
     text = path.read_text()
     if path.suffix == ".py":
         for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
+                not node.name.startswith("test_")
+            ):
                 yield node.name
     else:
         yield from re.findall(r"\b(?:class|struct|enum class|namespace)\s+(\w+)", text)
