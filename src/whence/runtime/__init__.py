@@ -1,0 +1,1 @@
+"""What inference runtimes agree on: budgets, tensors, requests, and backends that execute them."""
