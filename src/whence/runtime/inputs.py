@@ -26,16 +26,10 @@ def what_is_wrong_with(tensors: Sequence[Tensor], specs: Sequence[TensorSpec]) -
         seen.add(given.name)
         if given.dtype is not wanted.dtype:
             return f"input {given.name!r} is {given.dtype.name}; it must be {wanted.dtype.name}"
-        if not _fits(tensor.shape, wanted.shape):
+        if not wanted.admits(tensor.shape):
             return f"input {given.name!r} has shape {tensor.shape}; it must be {wanted.shape}"
     missing = [spec for spec in specs if spec.name not in seen]
     return f"input {_names(missing)} is missing" if missing else ""
-
-
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(wanted) and all(
-        size is None or size == given for given, size in zip(shape, wanted, strict=True)
-    )
 
 
 def _names(specs: Sequence[TensorSpec]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -73,6 +74,12 @@ class TensorSpec:
     def is_concrete(self) -> bool:
         """Whether every dimension is known."""
         return None not in self.shape
+
+    def admits(self, shape: Sequence[int]) -> bool:
+        """Whether a tensor of this shape is of this description."""
+        return len(shape) == len(self.shape) and all(
+            wanted is None or wanted == size for wanted, size in zip(self.shape, shape, strict=True)
+        )
 
     def size_bytes(self) -> int:
         """Bytes of the whole tensor; ValueError if a dimension is left to the request."""
