@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 __all__ = [
+    "AmbiguousId",
+    "ContractError",
     "CorruptFile",
     "ExportError",
+    "IdNotFound",
     "IncompleteEvent",
     "NotASession",
     "SessionNotFound",
@@ -44,3 +47,24 @@ class CorruptFile(WhenceError, ValueError):
 
 class ExportError(WhenceError, OSError):
     """An export could not be written; no partial file is left behind."""
+
+
+class IdNotFound(WhenceError, LookupError):
+    """No request, chain or event answers to that id; `nearest` holds ids that look like it."""
+
+    def __init__(self, message: str, nearest: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.nearest = nearest
+
+
+class AmbiguousId(WhenceError, LookupError):
+    """Several requests, chains or events answer to that id: `candidates`, of `count` in all."""
+
+    def __init__(self, message: str, candidates: tuple[str, ...], count: int) -> None:
+        super().__init__(message)
+        self.candidates = candidates
+        self.count = count
+
+
+class ContractError(WhenceError, ValueError):
+    """A contract or one of its conditions cannot be understood."""

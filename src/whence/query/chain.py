@@ -1,0 +1,163 @@
+"""Finds the chain that a request id, a decision chain id, an event id or a part of one names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from whence.model.errors import AmbiguousId, IdNotFound
+from whence.model.event import TraceEvent
+from whence.model.ids import parse_event_id
+from whence.model.recording import Recording
+from whence.query.index import ChainKey, Index, as_index
+
+__all__ = ["Chain", "chain_of", "chains", "find_chain", "nearest_ids", "reconstruct_chain"]
+
+_SHOWN_CANDIDATES = 10
+_NEAR_REACH = 200  # ids compared by spelling on either side of where the text would stand
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """All events of one request, or of one decision chain within it, in order.
+
+    `chain_id` is the request's id where the chain is the whole request. `asked` is the event that
+    was asked for, if one was. An event that names neither a request nor a chain stands alone.
+    """
+
+    request_id: str
+    chain_id: str
+    events: tuple[TraceEvent, ...]
+    asked: TraceEvent | None = None
+
+    @property
+    def name(self) -> str:
+        """What finds this chain again: the request, or request/chain, or the lone event's id."""
+        name = _key_name((self.request_id, self.chain_id))
+        return name or (self.events[0].event_id if self.events else "")
+
+
+def reconstruct_chain(source: Recording | Index, name: str) -> tuple[TraceEvent, ...]:
+    """The events of the request or decision chain of that very id, in order; empty if unknown.
+
+    An event's id gives the chain of that event. Raises AmbiguousId where several requests have a
+    decision chain of that id.
+    """
+    found = _exactly(as_index(source), name)
+    return found.events if found else ()
+
+
+def find_chain(source: Recording | Index, text: str) -> Chain:
+    """The chain that the text names, wholly or by a unique beginning or end.
+
+    Looked for in this order: a request's id, a decision chain's id ("REQUEST/CHAIN" where several
+    requests use it), an event's id; then the beginning or end of each in turn. Raises IdNotFound
+    with the nearest ids, and AmbiguousId with the candidates.
+    """
+    index = as_index(source)
+    found = _exactly(index, text)
+    if found is None:
+        text = text.strip().lstrip("…")
+        found = _exactly(index, text) or _by_part(index, text)
+    if found is None:
+        raise IdNotFound(_not_found_sentence(index, text), nearest_ids(index, text))
+    return found
+
+
+def chain_of(source: Recording | Index, event: TraceEvent) -> Chain:
+    """The chain that an event of the recording is in, with that event marked as asked for."""
+    index = as_index(source)
+    request, name = event.request_id, event.decision_chain_id
+    for key in ((request, name), (request, request)):
+        if found := index.chains.get(key):
+            return Chain(*key, index.at(found), event)
+    return Chain(request, name, (event,), event)
+
+
+def chains(source: Recording | Index) -> Iterator[Chain]:
+    """Every chain, in order of first appearance; no event is in two of them."""
+    index = as_index(source)
+    for key, positions in index.chains.items():
+        yield Chain(*key, index.at(positions))
+
+
+def nearest_ids(source: Recording | Index, text: str, limit: int = 3) -> tuple[str, ...]:
+    """Request, chain and event ids that are spelled most like the text, the most alike first."""
+    index = as_index(source)
+    near: dict[str, None] = {}
+    for names in (index.request_names, index.chain_names, index.event_names):
+        near.update((name, None) for name in names.near(text, _NEAR_REACH))
+    return tuple(difflib.get_close_matches(text, list(near), limit, cutoff=0.5))
+
+
+def _exactly(index: Index, text: str) -> Chain | None:
+    if found := index.requests.get(text):
+        return Chain(text, text, index.at(found))
+    keys = index.chain_keys.get(text) or [
+        key for key in _slash_keys(text) if key in index.named_chains
+    ]
+    if len(keys) > 1:
+        raise _ambiguous(text, "decision chains", [_key_name(key) for key in keys])
+    if keys:
+        return Chain(*keys[0], index.at(index.named_chains[keys[0]]))
+    if text and (at := index.event_ids.get(text.lower())) is not None:
+        return chain_of(index, index.events[at])
+    return None
+
+
+def _by_part(index: Index, text: str) -> Chain | None:
+    if not text:
+        return None
+    for what, names, part in (
+        ("requests", index.request_names, text),
+        ("decision chains", index.chain_names, text),
+        ("events", index.event_names, text.lower()),
+    ):
+        found = names.matching(part)
+        some = list(islice(found, _SHOWN_CANDIDATES))
+        if len(some) == 1:
+            return _exactly(index, some[0])
+        if some:
+            raise _ambiguous(text, what, some, beyond=sum(1 for _ in found))
+    return None
+
+
+def _ambiguous(text: str, what: str, some: Sequence[str], beyond: int = 0) -> AmbiguousId:
+    count = len(some) + beyond
+    shown = tuple(some[:_SHOWN_CANDIDATES])
+    return AmbiguousId(f"{text!r} names {count} {what}: give more of the id", shown, count)
+
+
+def _not_found_sentence(index: Index, text: str) -> str:
+    sentence = f"nothing here is called {text!r}"
+    if place := parse_event_id(text):
+        key, number, ticket = place
+        for session in index.recording.sessions:
+            if session.key == key:
+                sentence += f": event {ticket} of ring {number} in session {session.name}"
+                sentence += _fate(index, session.name, number, ticket)
+    return sentence
+
+
+def _fate(index: Index, session: str, number: int, ticket: int) -> str:
+    place = session, number
+    held = [event.ticket for event in index.events if (event.session, event.ring) == place]
+    lost = any(ring.lost for ring in index.recording.rings if (ring.session, ring.ring) == place)
+    if lost and (not held or ticket < min(held)):
+        return " was lost: newer events overwrote it"
+    return " is not in this recording"
+
+
+def _slash_keys(text: str) -> Iterator[ChainKey]:
+    for at, letter in enumerate(text):
+        if letter == "/":
+            yield text[:at], text[at + 1 :]
+
+
+def _key_name(key: ChainKey) -> str:
+    request, chain = key
+    if not request or not chain or request == chain:
+        return request or chain
+    return f"{request}/{chain}"

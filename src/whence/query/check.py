@@ -1,0 +1,339 @@
+"""Holds one chain to one contract, member by member, and says why what is missing may be so."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from whence.model.event import TraceEvent
+from whence.query.causes import NOT_RECORDED, OPEN, TEXT_LOST, UNSURE, Cause, Causes
+from whence.query.condition import field_value, parse_condition
+from whence.query.contract import Contract, Requirement, parse_count
+from whence.query.index import Index
+from whence.query.words import count_text, duration_text, listed
+
+__all__ = ["COMPLETE", "INCOMPLETE", "UNKNOWN", "ChainCheck", "ChainReport", "Finding"]
+
+COMPLETE = "complete"
+INCOMPLETE = "incomplete"
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that a chain lacks or has wrong.
+
+    `kind` is "missing", "duplicate", "out of order", "empty rationale", "missing field",
+    "time bound", "undecided" or "text lost"; `member` is the event type it is about and
+    `event_id` the event, where there is one. `causes` says what is known of why, the most telling
+    first. A finding that is `optional` never makes a chain incomplete.
+    """
+
+    kind: str
+    member: str
+    sentence: str
+    causes: tuple[Cause, ...] = ()
+    event_id: str = ""
+    optional: bool = False
+
+    @property
+    def cause(self) -> Cause | None:
+        """The most telling cause."""
+        return self.causes[0] if self.causes else None
+
+    @property
+    def unsure(self) -> bool:
+        """Whether it may only look so: the event or text may be lost, off or still to come."""
+        return any(cause.kind in UNSURE for cause in self.causes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainReport:
+    """What became of checking one chain.
+
+    `verdict` is "complete", "incomplete" (the contract is broken) or "unknown" (something is not
+    there that may be lost, off, sampled out or still to come). `present` of `required` members
+    are there; `end` is the type that ended the chain, "" if nothing did.
+    """
+
+    contract: str
+    request_id: str
+    chain_id: str
+    verdict: str
+    required: int
+    present: int
+    end: str = ""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing or wrong."""
+        return self.verdict == COMPLETE
+
+    @property
+    def open(self) -> bool:
+        """Whether the chain has not ended, in a process that may still end it."""
+        return any(cause.kind == OPEN for finding in self.findings for cause in finding.causes)
+
+
+class ChainCheck:
+    """The check of one chain, whose events are in order and not empty, against one contract.
+
+    `causes` may be shared by the checks of one recording.
+    """
+
+    def __init__(
+        self, events: Sequence[TraceEvent], contract: Contract, index: Index, causes: Causes
+    ) -> None:
+        self._events, self._contract, self._index, self._causes = events, contract, index, causes
+        self._times = [index.time_ns(event) for event in events]
+        self._places: defaultdict[str, list[int]] = defaultdict(list)
+        for place, event in enumerate(events):
+            self._places[event.event_type].append(place)
+        wanted = {requirement.type: requirement for requirement in contract.require}
+        wanted.setdefault(contract.opens, Requirement(contract.opens, count="1+"))
+        self._wanted = wanted
+        self._end_types = {end.type for end in contract.ends}
+        self._end = self._find_end()
+        self._ended = self._end is not None or not contract.ends
+        self._members: set[int] = set()
+        self._missing = 0
+        self._findings: list[Finding] = []
+
+    def report(self, strict: bool) -> ChainReport:
+        """All findings and the verdict; with `strict`, unknown counts as incomplete."""
+        for requirement in self._wanted.values():
+            self._check_count(requirement)
+            self._check_order(requirement)
+            self._check_fields(requirement)
+        self._check_end()
+        self._check_bound()
+        self._check_rationales()
+        self._note_texts()
+        first = self._events[0]
+        return ChainReport(
+            contract=self._contract.name,
+            request_id=first.request_id,
+            chain_id=first.decision_chain_id,
+            verdict=self._verdict(strict),
+            required=len(self._members) + self._missing,
+            present=len(self._members),
+            end=self._events[self._end].event_type if self._end is not None else "",
+            findings=tuple(self._findings),
+        )
+
+    def _verdict(self, strict: bool) -> str:
+        flaws = [finding for finding in self._findings if not finding.optional]
+        if not flaws:
+            return COMPLETE
+        return UNKNOWN if not strict and all(flaw.unsure for flaw in flaws) else INCOMPLETE
+
+    # --- members --------------------------------------------------------------------------------
+
+    def _check_count(self, wanted: Requirement) -> None:
+        least, most = parse_count(wanted.count)
+        found = self._places.get(wanted.type, [])
+        applies = self._applies(wanted)
+        if most is not None and len(found) > most:
+            sentence = f"{len(found)} {wanted.type}, at most {most} allowed"
+            self._add("duplicate", wanted.type, sentence, place=found[most])
+        if least and applies is not False:
+            self._members.update(found[:most])
+        if len(found) >= max(least, 1):
+            return
+        if not least:
+            self._note_optional(wanted, applies)
+        elif applies:
+            self._missing += least - len(found)
+            seen = f"{len(found)} of {least}" if found else "no"
+            self._add("missing", wanted.type, f"{seen} {wanted.type}", self._absence([wanted.type]))
+        elif applies is None and (opening := self._places.get(self._contract.opens)):
+            sentence = f"cannot tell whether {wanted.type} is required when {wanted.when}"
+            lost = any(self._events[place].text_lost for place in opening)
+            self._add("undecided", wanted.type, sentence, [_text_cause(lost)])
+
+    def _applies(self, wanted: Requirement) -> bool | None:
+        """Whether the chain needs the member; None if its opening events do not say."""
+        if not wanted.when:
+            return True
+        condition = parse_condition(wanted.when)
+        opening = self._places.get(self._contract.opens, [])
+        if not opening:
+            return condition.holds(None, self._places)
+        answers = [condition.holds(self._events[place], self._places) for place in opening]
+        return True if True in answers else None if None in answers else False
+
+    def _note_optional(self, wanted: Requirement, applies: bool | None) -> None:
+        if wanted.type in self._end_types or applies is False:
+            return
+        causes = [cause for cause in self._absence([wanted.type]) if cause.kind in UNSURE - {OPEN}]
+        if causes:
+            self._add("missing", wanted.type, f"no {wanted.type}", causes, optional=True)
+
+    def _check_order(self, wanted: Requirement) -> None:
+        for name in wanted.after:
+            before = self._places.get(name)
+            if not before:
+                continue
+            first_ns = self._times[before[0]]
+            early = [at for at in self._places.get(wanted.type, []) if self._times[at] < first_ns]
+            if early:
+                sentence = f"{wanted.type} comes before the first {name}"
+                self._add("out of order", wanted.type, sentence, place=early[0])
+
+    def _check_fields(self, wanted: Requirement) -> None:
+        for name in wanted.fields:
+            lacking = [
+                place
+                for place in self._places.get(wanted.type, ())
+                if field_value(self._events[place], name) is None
+            ]
+            if not lacking or (name == "rationale" and self._is_decision(lacking)):
+                continue  # decisions without a rationale are found whatever the contract says
+            kind = "empty rationale" if name == "rationale" else "missing field"
+            times = f" ({count_text(len(lacking))} times)" if len(lacking) > 1 else ""
+            lost = all(self._events[place].text_lost for place in lacking)
+            self._add(
+                kind,
+                wanted.type,
+                f"{wanted.type} has no {name}{times}",
+                [_text_cause(lost)],
+                place=lacking[0],
+            )
+
+    # --- the end and the time until then --------------------------------------------------------
+
+    def _find_end(self) -> int | None:
+        """Where the first event stands that ends the chain."""
+        ends = (
+            place
+            for end in self._contract.ends
+            for place in self._places.get(end.type, ())
+            if not end.where or parse_condition(end.where).holds(self._events[place], self._places)
+        )
+        return min(ends, default=None)
+
+    def _check_end(self) -> None:
+        for name in sorted(self._end_types - self._wanted.keys()):
+            found = self._places.get(name, [])
+            if len(found) > 1:
+                self._add("duplicate", name, f"{len(found)} {name}, one ends", place=found[1])
+        if self._end is not None:
+            self._members.add(self._end)
+        elif self._contract.ends:
+            self._missing += 1
+            names = list(dict.fromkeys(end.type for end in self._contract.ends))
+            # an opening event that could have ended the chain is there, but did not
+            names = [name for name in names if name not in self._places] or names
+            self._add("missing", names[0], f"no {listed(names, 'or')}", self._absence(names))
+
+    def _check_bound(self) -> None:
+        opening = self._places.get(self._contract.opens)
+        if self._contract.within is None or not opening:
+            return
+        start_ns = self._times[opening[0]]
+        if self._end is not None:
+            length_ns, verb = self._times[self._end] - start_ns, "took"
+        elif any(cause.kind == OPEN for found in self._findings for cause in found.causes):
+            length_ns, verb = (self._index.newest_ns or start_ns) - start_ns, "is open for"
+        else:
+            return
+        if length_ns > self._contract.within.nanos:
+            allowed = duration_text(self._contract.within.nanos)
+            sentence = f"{verb} {duration_text(length_ns)} of {allowed} allowed"
+            self._add("time bound", self._contract.opens, sentence, place=self._end)
+
+    # --- texts ----------------------------------------------------------------------------------
+
+    def _check_rationales(self) -> None:
+        for place, event in enumerate(self._events):
+            if not event.rationale.strip() and self._index.is_decision(event):
+                sentence = f"{event.event_type} has no rationale"
+                causes = [_text_cause(event.text_lost)]
+                self._add("empty rationale", event.event_type, sentence, causes, place=place)
+
+    def _note_texts(self) -> None:
+        for event in self._events:
+            for flag, what in ((event.text_lost, "lost"), (event.truncated, "cut")):
+                if flag:
+                    sentence = f"some text of {event.event_type} was {what}"
+                    causes = [Cause(kind=TEXT_LOST)] if event.text_lost else []
+                    self._findings.append(
+                        Finding(
+                            kind=f"text {what}",
+                            member=event.event_type,
+                            sentence=sentence,
+                            causes=tuple(causes),
+                            event_id=event.event_id,
+                            optional=True,
+                        )
+                    )
+
+    def _is_decision(self, places: Iterable[int]) -> bool:
+        return all(self._index.is_decision(self._events[place]) for place in places)
+
+    # --- what is known of an absence --------------------------------------------------------------
+
+    def _absence(self, types: Collection[str]) -> Sequence[Cause]:
+        """Why none of the types is seen where the contract has its place for them."""
+        earliest = [self._earliest_ns(name) for name in types]
+        latest = [self._latest_ns(name) for name in types]
+        return self._causes.of_absence(
+            types,
+            self._events,
+            earliest_ns=_unless_open(min, earliest),
+            latest_ns=_unless_open(max, latest),
+            tail=not self._ended and None in latest,
+        )
+
+    def _earliest_ns(self, name: str) -> int | None:
+        if name == self._contract.opens:
+            return None
+        wanted = self._wanted.get(name)
+        before = [*(wanted.after if wanted else ()), self._contract.opens]
+        return max(
+            (self._times[self._places[n][0]] for n in before if n in self._places), default=None
+        )
+
+    def _latest_ns(self, name: str) -> int | None:
+        if name == self._contract.opens:
+            return self._times[0]
+        later = [
+            self._times[self._places[wanted.type][0]]
+            for wanted in self._wanted.values()
+            if name in wanted.after and wanted.type in self._places
+        ]
+        if self._end is not None:
+            later.append(self._times[self._end])
+        return min(later, default=None)
+
+    def _add(
+        self,
+        kind: str,
+        member: str,
+        sentence: str,
+        causes: Iterable[Cause] = (),
+        *,
+        place: int | None = None,
+        optional: bool = False,
+    ) -> None:
+        self._findings.append(
+            Finding(
+                kind=kind,
+                member=member,
+                sentence=sentence,
+                causes=tuple(causes),
+                event_id="" if place is None else self._events[place].event_id,
+                optional=optional,
+            )
+        )
+
+
+def _unless_open(pick: Callable[[list[int]], int], moments: list[int | None]) -> int | None:
+    known = [moment for moment in moments if moment is not None]
+    return pick(known) if known and len(known) == len(moments) else None
+
+
+def _text_cause(lost: bool) -> Cause:
+    return Cause(kind=TEXT_LOST if lost else NOT_RECORDED)

@@ -1,0 +1,237 @@
+"""Looks up a recording's events by request, chain, id and name without reading them twice."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+
+from whence.model.event import TraceEvent
+from whence.model.recording import Recording
+
+__all__ = ["ChainKey", "Index", "as_index"]
+
+ChainKey = tuple[str, str]  # (request_id, decision_chain_id)
+
+# These types are decisions by their meaning, in files that do not say which kinds are.
+_DECISION_TYPES = frozenset({"admission_decision", "admission_result", "scheduling_decision"})
+
+
+class Index:
+    """Tables over one recording, each made when it is first asked for, in O(n log n) at most.
+
+    `events` are the recording's, in its order; tables hold positions in it. Nothing is copied,
+    so an index may live as long as its recording. Threads may share an index: at worst two of
+    them make the same table at once.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.events = recording.events
+
+    def positions(self, column: str, value: str) -> Sequence[int]:
+        """Where the events with that request_id, event_type, component or model_id stand."""
+        return self._columns[column].get(value, ())
+
+    def at(self, positions: Iterable[int]) -> tuple[TraceEvent, ...]:
+        """The events at those positions in the order of a chain: by common time, then by ring."""
+        events = [self.events[position] for position in positions]
+        if not self._one_clock:
+            events.sort(key=lambda event: (self.time_ns(event), event.order_key))
+        return tuple(events)
+
+    def time_ns(self, event: TraceEvent) -> int:
+        """When the event happened, on a clock that all of the recording's sessions share."""
+        return self.moment_ns(event.session, event.timestamp.value_ns)
+
+    def moment_ns(self, session: str, monotonic_ns: int) -> int:
+        """A session's monotonic moment on the common clock.
+
+        That is the monotonic clock itself where all sessions ran in one boot of one host, and
+        otherwise wall time by each session's anchors.
+        """
+        if self._one_clock:
+            return monotonic_ns
+        info = self.recording.session(session)
+        wall_ns = info.wall_ns(monotonic_ns) if info else None
+        return monotonic_ns if wall_ns is None else wall_ns
+
+    def is_decision(self, event: TraceEvent) -> bool:
+        """Whether the event is a decision: marked, declared, or known by name where neither is."""
+        if event.decision or event.event_type in self._declared_decisions:
+            return True
+        return not self.recording.kinds and event.event_type in _DECISION_TYPES
+
+    def knows(self, event_type: str) -> bool:
+        """Whether that type is declared in the recording or occurs in it."""
+        return event_type in self._declared or event_type in self._columns["event_type"]
+
+    def seen(self, session: str, ring: int, event_type: str) -> int:
+        """How many events of that type the recording holds of that ring."""
+        return self._seen[session, ring, event_type]
+
+    @cached_property
+    def times_ns(self) -> Sequence[int]:
+        """The monotonic times of the events, in their order: never decreasing."""
+        return [event.timestamp.value_ns for event in self.events]
+
+    @cached_property
+    def requests(self) -> Mapping[str, Sequence[int]]:
+        """Positions by request id, in the order in which the requests first appear."""
+        return {name: found for name, found in self._columns["request_id"].items() if name}
+
+    @cached_property
+    def chains(self) -> Mapping[ChainKey, Sequence[int]]:
+        """Positions by chain, in order of first appearance; each event is in one chain at most.
+
+        A request is one chain unless its events name several decision chains: then each of these
+        is one, and events of the request that name none are another.
+        """
+        named: defaultdict[str, set[str]] = defaultdict(set)
+        for event in self.events:
+            if event.decision_chain_id != event.request_id:
+                named[event.request_id].add(event.decision_chain_id)
+        found: defaultdict[ChainKey, list[int]] = defaultdict(list)
+        for position, event in enumerate(self.events):
+            request, chain = event.request_id, event.decision_chain_id
+            if request and len(named.get(request, ())) < 2:
+                chain = request
+            if chain:
+                found[request, chain].append(position)
+        return dict(found)
+
+    @cached_property
+    def named_chains(self) -> Mapping[ChainKey, Sequence[int]]:
+        """Positions by (request, decision chain id), of the events that name a chain."""
+        found: defaultdict[ChainKey, list[int]] = defaultdict(list)
+        for position, event in enumerate(self.events):
+            if event.decision_chain_id != event.request_id:
+                found[event.request_id, event.decision_chain_id].append(position)
+        return dict(found)
+
+    @cached_property
+    def chain_keys(self) -> Mapping[str, Sequence[ChainKey]]:
+        """The chains that a decision chain id names: several if requests use the same id."""
+        keys: defaultdict[str, list[ChainKey]] = defaultdict(list)
+        for key in self.named_chains:
+            keys[key[1]].append(key)
+        return dict(keys)
+
+    @cached_property
+    def event_ids(self) -> Mapping[str, int]:
+        """Position by event id in lower case; the first event if an id occurs twice."""
+        found: dict[str, int] = {}
+        for position, event in enumerate(self.events):
+            if event.event_id:
+                found.setdefault(event.event_id.lower(), position)
+        return found
+
+    @cached_property
+    def request_names(self) -> Names:
+        """Request ids by prefix and suffix."""
+        return Names(self.requests)
+
+    @cached_property
+    def chain_names(self) -> Names:
+        """Decision chain ids by prefix and suffix."""
+        return Names(self.chain_keys)
+
+    @cached_property
+    def event_names(self) -> Names:
+        """Event ids, in lower case, by prefix and suffix."""
+        return Names(self.event_ids)
+
+    @cached_property
+    def newest_ns(self) -> int | None:
+        """The newest moment on the common clock that anything in the recording speaks of."""
+        moments = [self.time_ns(event) for event in self.events[-1:]]
+        for ring in self.recording.rings:
+            if ring.newest_ns is not None:
+                moments.append(self.moment_ns(ring.session, ring.newest_ns))
+        if not self._one_clock:
+            moments.extend(self.time_ns(event) for event in self.events)
+        return max(moments, default=None)
+
+    @cached_property
+    def _one_clock(self) -> bool:
+        return len({session.boot_id for session in self.recording.sessions}) < 2
+
+    @cached_property
+    def _columns(self) -> Mapping[str, Mapping[str, Sequence[int]]]:
+        return _LazyColumns(self.events)
+
+    @cached_property
+    def _declared(self) -> frozenset[str]:
+        return frozenset(kind.name for kind in self.recording.kinds)
+
+    @cached_property
+    def _declared_decisions(self) -> frozenset[str]:
+        return frozenset(kind.name for kind in self.recording.kinds if kind.decision)
+
+    @cached_property
+    def _seen(self) -> Counter[tuple[str, int, str]]:
+        return Counter((event.session, event.ring, event.event_type) for event in self.events)
+
+
+class Names:
+    """A set of ids that finds those beginning or ending with a text, in O(log n + found)."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.all = tuple(names)
+        self._forward = sorted(self.all)
+        self._backward = sorted(name[::-1] for name in self.all)
+
+    def matching(self, text: str) -> Iterator[str]:
+        """The ids that begin or end with the text, each once."""
+        for name in _beginning(self._forward, text):
+            yield name
+        for name in _beginning(self._backward, text[::-1]):
+            if not name[::-1].startswith(text):
+                yield name[::-1]
+
+    def near(self, text: str, reach: int) -> list[str]:
+        """The ids that sort nearest to the text, read from either end."""
+        found: dict[str, None] = {}
+        for names, key, turn in (
+            (self._forward, text, 1),
+            (self._backward, text[::-1], -1),
+        ):
+            at = bisect_left(names, key)
+            found.update((name[::turn], None) for name in names[max(0, at - reach) : at + reach])
+        return list(found)
+
+
+class _LazyColumns(dict[str, Mapping[str, Sequence[int]]]):
+    """Positions by value for each column that is asked for."""
+
+    _READ: Mapping[str, Callable[[TraceEvent], str]] = {
+        "request_id": lambda event: event.request_id,
+        "event_type": lambda event: event.event_type,
+        "component": lambda event: event.component,
+        "model_id": lambda event: event.model_id,
+    }
+
+    def __init__(self, events: Sequence[TraceEvent]) -> None:
+        super().__init__()
+        self._events = events
+
+    def __missing__(self, column: str) -> Mapping[str, Sequence[int]]:
+        read = self._READ[column]
+        found: defaultdict[str, list[int]] = defaultdict(list)
+        for position, event in enumerate(self._events):
+            found[read(event)].append(position)
+        self[column] = dict(found)
+        return self[column]
+
+
+def as_index(source: Recording | Index) -> Index:
+    """The index itself, or a new one over a recording."""
+    return source if isinstance(source, Index) else Index(source)
+
+
+def _beginning(names: Sequence[str], prefix: str) -> Iterator[str]:
+    for at in range(bisect_left(names, prefix), len(names)):
+        if not names[at].startswith(prefix):
+            return
+        yield names[at]

@@ -1,0 +1,237 @@
+"""Answers why: the verdict on a chain, where its time went, its story and its gaps, as data."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from whence.model.errors import IdNotFound
+from whence.model.event import Option, TraceEvent
+from whence.model.recording import Recording
+from whence.query.causes import Causes
+from whence.query.chain import Chain, chain_of, find_chain
+from whence.query.check import ChainCheck, ChainReport, Finding
+from whence.query.completeness import contract_for
+from whence.query.contract import Contract
+from whence.query.contracts import BUILT_IN
+from whence.query.index import Index, as_index
+from whence.query.outcome import Outcome, outcome_of, went_wrong
+from whence.query.words import field_sentence
+
+__all__ = ["Answer", "StoryRow", "TimeShare", "why"]
+
+_MOST_NEXT = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeShare:
+    """How much of a chain's time went where: "waiting", "executing" or "other"."""
+
+    name: str
+    duration_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryRow:
+    """One event of the story.
+
+    `offset_ns` counts from the chain's first event. `sentence` is the event's rationale, or its
+    fields in words. `options` has the chosen one first, then the others as recorded. `asked`
+    marks the event that was asked for, `wrong` those that say something went wrong.
+    """
+
+    offset_ns: int
+    event_type: str
+    component: str
+    sentence: str
+    severity: str
+    event_id: str
+    options: tuple[Option, ...] = ()
+    asked: bool = False
+    wrong: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Why a request went as it did.
+
+    `name` finds the chain again. `wall_ns` is when it began, None without a known clock;
+    `service`, `pid` and `session` are those of the process that began it, empty where unknown.
+    `time_went` is empty unless dispatch or execution were recorded. `reports` hold the chain, or
+    each of the request's chains, against the contract that covers it; there are none where no
+    contract does. `gaps` is everything missing or wrong, the optional last. `next_commands` are
+    worth typing next. `complete` is whether nothing is known to be missing.
+    """
+
+    name: str
+    request_id: str
+    chain_id: str
+    model_id: str
+    outcome: Outcome
+    wall_ns: int | None
+    service: str
+    pid: int
+    session: str
+    other_processes: int
+    time_went: tuple[TimeShare, ...]
+    story: tuple[StoryRow, ...]
+    reports: tuple[ChainReport, ...]
+    gaps: tuple[Finding, ...]
+    next_commands: tuple[str, ...]
+    complete: bool
+
+
+def why(
+    source: Recording | Index,
+    text: str | None = None,
+    contracts: Sequence[Contract] = BUILT_IN,
+    *,
+    strict: bool = False,
+    source_name: str | None = None,
+) -> Answer:
+    """Explain the chain that the text names, by default the newest that went wrong.
+
+    What the text may be, and the errors it raises, are those of `find_chain`; IdNotFound also for
+    a recording without events. Without a text and without trouble, the newest decision is
+    explained. `source_name` goes into the next commands, as their --from.
+    """
+    index = as_index(source)
+    chain = find_chain(index, text) if text is not None else _default_chain(index)
+    reports = tuple(_reports(index, chain, contracts, strict))
+    gaps = [finding for report in reports for finding in report.findings]
+    if not reports:
+        gaps = list(_gaps_without_contract(index, chain))
+    gaps.sort(key=lambda finding: finding.optional)
+    first = chain.events[0]
+    session = index.recording.session(first.session)
+    complete = all(gap.optional for gap in gaps)
+    return Answer(
+        name=chain.name,
+        request_id=chain.request_id,
+        chain_id=chain.chain_id,
+        model_id=next((event.model_id for event in chain.events if event.model_id), ""),
+        outcome=outcome_of(chain.events),
+        wall_ns=index.recording.wall_ns(first),
+        service=session.service if session else "",
+        pid=session.pid if session else 0,
+        session=first.session,
+        other_processes=len({event.session for event in chain.events}) - 1,
+        time_went=_time_went(index, chain.events),
+        story=_story(index, chain),
+        reports=reports,
+        gaps=tuple(gaps),
+        next_commands=tuple(_next_commands(index, chain, complete, source_name)),
+        complete=complete,
+    )
+
+
+def _default_chain(index: Index) -> Chain:
+    newest_decision: TraceEvent | None = None
+    for event in reversed(index.at(range(len(index.events)))):
+        decision = index.is_decision(event)
+        if (decision or event.decision_chain_id) and went_wrong(event):
+            return _without_mark(chain_of(index, event))
+        if decision and newest_decision is None:
+            newest_decision = event
+    if newest_decision is None:
+        if not index.events:
+            raise IdNotFound("nothing is recorded here")
+        newest_decision = index.events[-1]
+    return _without_mark(chain_of(index, newest_decision))
+
+
+def _without_mark(chain: Chain) -> Chain:
+    return Chain(chain.request_id, chain.chain_id, chain.events)
+
+
+def _reports(
+    index: Index, chain: Chain, contracts: Sequence[Contract], strict: bool
+) -> Iterator[ChainReport]:
+    causes = Causes(index)
+    for events in _parts(index, chain):
+        contract = contract_for(events, contracts, index)
+        if contract:
+            yield ChainCheck(events, contract, index, causes).report(strict)
+
+
+def _parts(index: Index, chain: Chain) -> Iterator[tuple[TraceEvent, ...]]:
+    """The chain itself, or each chain of a request that has several."""
+    keys = {(event.request_id, event.decision_chain_id) for event in chain.events}
+    found = [index.chains[key] for key in index.chains.keys() & keys]
+    if len(found) < 2:
+        yield chain.events
+        return
+    for positions in sorted(found, key=min):
+        yield index.at(positions)
+
+
+def _gaps_without_contract(index: Index, chain: Chain) -> Iterator[Finding]:
+    causes = Causes(index).of_losses_since(chain.events[0])
+    if causes:
+        sentence = "events of this chain may be missing"
+        yield Finding(kind="missing", member="", sentence=sentence, causes=causes)
+
+
+def _time_went(index: Index, events: Sequence[TraceEvent]) -> tuple[TimeShare, ...]:
+    """Waiting until dispatch, executing, and the rest; nothing if neither was recorded."""
+    times = {event.event_type: index.time_ns(event) for event in events}  # the last of each type
+    begun_ns = index.time_ns(events[0])
+    started_ns = times.get("execution_started")
+    ended_ns = times.get("execution_completed", times.get("fault_recorded"))
+    if started_ns is None:
+        missed_ns = times.get("deadline_miss")
+        waited = () if missed_ns is None else (_share("waiting", missed_ns - begun_ns),)
+        return waited
+    chosen = [index.time_ns(event) for event in events if event.event_type == "scheduling_decision"]
+    waited_ns = max((at for at in chosen if at <= started_ns), default=started_ns) - begun_ns
+    if ended_ns is None:
+        return (_share("waiting", waited_ns),)
+    executed_ns = ended_ns - started_ns
+    other_ns = ended_ns - begun_ns - waited_ns - executed_ns
+    return (
+        _share("waiting", waited_ns),
+        _share("executing", executed_ns),
+        _share("other", other_ns),
+    )
+
+
+def _share(name: str, duration_ns: int) -> TimeShare:
+    return TimeShare(name=name, duration_ns=duration_ns)
+
+
+def _story(index: Index, chain: Chain) -> tuple[StoryRow, ...]:
+    begun_ns = index.time_ns(chain.events[0])
+    return tuple(
+        StoryRow(
+            offset_ns=index.time_ns(event) - begun_ns,
+            event_type=event.event_type,
+            component=event.component,
+            sentence=event.rationale.strip() or field_sentence(event),
+            severity=event.severity.name,
+            event_id=event.event_id,
+            options=tuple(sorted(event.options, key=lambda option: not option.chosen)),
+            asked=event is chain.asked,
+            wrong=went_wrong(event),
+        )
+        for event in chain.events
+    )
+
+
+def _next_commands(
+    index: Index, chain: Chain, complete: bool, source_name: str | None
+) -> Iterator[str]:
+    """Chains that this one names as its cause or its blocker, then the ways to see more."""
+    source = "" if source_name is None else f" --from {shlex.quote(source_name)}"
+    named: dict[str, None] = {}
+    for event in chain.events:
+        texts = [value for value in event.attributes.values() if isinstance(value, str)]
+        for text in (event.caused_by, *texts):
+            own = text in (chain.request_id, chain.chain_id)
+            if text and not own and (text in index.requests or text in index.chain_keys):
+                named[text] = None
+    for text in list(named)[:_MOST_NEXT]:
+        yield f"whence why {shlex.quote(text)}{source}"
+    if not complete:
+        yield f"whence stats{source}"
+    yield f"whence why {shlex.quote(chain.name)}{source} --json"

@@ -1,0 +1,136 @@
+"""Puts times, sizes, counts and recorded fields into words, by whole-number arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from whence.model.event import AttributeValue, TraceEvent
+
+__all__ = [
+    "bytes_text",
+    "count_text",
+    "duration_text",
+    "field_sentence",
+    "label_text",
+    "listed",
+    "offset_text",
+    "offset_unit",
+    "share_text",
+    "value_text",
+]
+
+_UNITS = (("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000))
+_SUFFIXES = frozenset({"ns", "us", "ms", "s", "bytes", "hz", "tokens"})
+
+
+def duration_text(ns: int) -> str:
+    """A length of time to four figures or so: 850 ns, 12.3 us, 8.4 ms, 46.8 s, 2 min 3 s."""
+    if ns < 0:
+        return f"-{duration_text(-ns)}"
+    if ns < 1_000:
+        return f"{ns} ns"
+    for unit, size in _UNITS:
+        tenths = _rounded(ns * 10, size)
+        if tenths < (600 if unit == "s" else 10_000):
+            return f"{_tenths(tenths)} {unit}"
+    seconds = _rounded(ns, 1_000_000_000)
+    if seconds < 3_600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3_600} h {seconds % 3_600 // 60} min"
+
+
+def offset_unit(longest_ns: int) -> str:
+    """The unit in which offsets up to that length are best told apart: us, ms or s."""
+    if longest_ns < 1_000_000:
+        return "us"
+    return "ms" if longest_ns < 10_000_000_000 else "s"
+
+
+def offset_text(ns: int, unit: str) -> str:
+    """An offset with its sign in that unit: +31.6 ms."""
+    sign = "-" if ns < 0 else "+"
+    return f"{sign}{_tenths(_rounded(abs(ns) * 10, dict(_UNITS)[unit]))} {unit}"
+
+
+def bytes_text(count: int) -> str:
+    """A size in memory: 640 bytes, 62.5 KB, 512 MB, where a KB is 1,024 bytes."""
+    size, unit = 1, "bytes"
+    for name in ("KB", "MB", "GB", "TB"):
+        if abs(count) < size * 1_024:
+            break
+        size, unit = size * 1_024, name
+    if unit == "bytes" or count % size == 0:
+        return f"{count // size:,} {unit}"
+    tenths = _rounded(abs(count) * 10, size)
+    return f"{'-' if count < 0 else ''}{_tenths(tenths)} {unit}"
+
+
+def count_text(count: int) -> str:
+    """A count with thousands marked: 12,480."""
+    return f"{count:,}"
+
+
+def share_text(part: int, whole: int) -> str:
+    """part / whole in per cent, rounded down so that only all of them are 100 %."""
+    if whole <= 0:
+        return "none"
+    hundredths = part * 10_000 // whole
+    if hundredths == 10_000:
+        return "100 %"
+    return f"{hundredths // 100}.{hundredths % 100:02d} %"
+
+
+def value_text(name: str, value: AttributeValue) -> str:
+    """A recorded value in words; names that end in _ns or _bytes are read as what they say."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        if name.endswith("_ns"):
+            return duration_text(value)
+        if name.endswith("_bytes"):
+            return bytes_text(value)
+        unit = name.rpartition("_")[2]
+        return f"{count_text(value)} {unit}" if unit in _SUFFIXES and "_" in name else str(value)
+    if isinstance(value, float):
+        return _number_text(name, value)
+    return value
+
+
+def label_text(name: str) -> str:
+    """A field's name without the unit that `value_text` puts behind the value."""
+    stem, _, unit = name.rpartition("_")
+    return stem if stem and unit in _SUFFIXES else name
+
+
+def field_sentence(event: TraceEvent) -> str:
+    """What an event says without a rationale: its duration and its fields, in recorded order."""
+    parts = []
+    if event.duration.nanos:
+        parts.append(f"took {duration_text(event.duration.nanos)}")
+    for name, value in event.attributes.items():
+        if name == "duration_ns" and event.duration.nanos == value:
+            continue
+        label = name if isinstance(value, bool | str) else label_text(name)
+        parts.append(f"{label} {value_text(name, value)}")
+    return ", ".join(parts)
+
+
+def listed(names: Iterable[str], word: str = "and") -> str:
+    """Names as a sentence has them: a, b and c."""
+    *most, last = list(names) or [""]
+    return f"{', '.join(most)} {word} {last}" if most else last
+
+
+def _number_text(name: str, value: float) -> str:
+    unit = name.rpartition("_")[2]
+    if unit in _SUFFIXES and "_" in name:
+        return f"{value:,.1f} {unit}"
+    return f"{value:.4g}"
+
+
+def _rounded(number: int, size: int) -> int:
+    return (number + size // 2) // size
+
+
+def _tenths(tenths: int) -> str:
+    return f"{tenths // 10:,}.{tenths % 10}"

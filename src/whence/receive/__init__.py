@@ -1,0 +1,1 @@
+"""Takes in what others recorded or exported and makes a recording of it."""

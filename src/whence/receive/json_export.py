@@ -1,0 +1,212 @@
+"""Reads a JSON export back into the recording it was written from, and refuses anything else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from whence.model.errors import CorruptFile, UnsupportedFormat
+from whence.model.event import AttributeValue, Option, TraceEvent
+from whence.model.recording import (
+    Anchor,
+    FieldInfo,
+    GateChange,
+    KindCounts,
+    KindInfo,
+    Recording,
+    RingLedger,
+    SessionInfo,
+)
+from whence.model.severity import Severity
+from whence.model.time import Duration, Timestamp
+from whence.receive.fields import Fields
+
+__all__ = ["FORMAT", "VERSION", "parse_json_export", "read_json_export"]
+
+FORMAT = "whence-json"
+VERSION = 1
+
+
+def read_json_export(path: str | PathLike[str]) -> Recording:
+    """The recording in an export file of ours, or in a file that holds only {"events": [...]}.
+
+    Raises OSError, UnsupportedFormat if the file is no such export or of a newer version, and
+    CorruptFile, naming the place, if its content contradicts the format. Reads the whole file
+    into memory.
+    """
+    return parse_json_export(Path(path).read_bytes(), str(path))
+
+
+def parse_json_export(content: bytes, name: str = "this file") -> Recording:
+    """The recording in the bytes of an export; `name` is what error messages call them."""
+    try:
+        root = json.loads(content)
+    except (ValueError, RecursionError) as error:  # bad JSON, bad UTF-8, endless nesting
+        raise CorruptFile(f"{name} is not JSON: {error}") from None
+    if not isinstance(root, dict) or not isinstance(root.get("events"), list):
+        raise UnsupportedFormat(f'{name} is no export: it has no list of "events"')
+    if "format" not in root:
+        return _read_plain(root, name)
+    if root["format"] != FORMAT or root.get("version") != VERSION:
+        found = f"{root['format']!r} version {root.get('version')!r}"
+        raise UnsupportedFormat(f"{name} is {found}; this whence reads {FORMAT} version {VERSION}")
+    return _read_own(Fields(root, name))
+
+
+def _read_plain(root: dict[str, Any], name: str) -> Recording:
+    """A file of others: events alone, with the ten fields that every export has."""
+    fields = Fields(root, name)
+    fields.skip("exported_at")
+    events = fields.each("events", _event)
+    fields.done()
+    return Recording(events=events)
+
+
+def _read_own(fields: Fields) -> Recording:
+    for known in ("format", "version", "exported_at_ns"):
+        fields.skip(known)
+    state = "filtered" if fields.text("filtered", "") else "exported"
+    recording = Recording(
+        sessions=fields.each("sessions", lambda part: _session(part, state)),
+        kinds=fields.each("kinds", _kind),
+        rings=fields.each("rings", _ring),
+        gate_changes=fields.each("gates", _gate, []),
+        events=fields.each("events", _event),
+    )
+    fields.done()
+    return recording
+
+
+def _session(fields: Fields, state: str) -> SessionInfo:
+    return SessionInfo(
+        name=fields.text("name"),
+        uuid=fields.text("uuid"),
+        key=fields.wide("key"),
+        pid=fields.integer("pid"),
+        service=fields.text("service"),
+        run=fields.text("run"),
+        boot_id=fields.text("boot_id"),
+        started_wall_ns=fields.integer("started_wall_ns"),
+        anchors=tuple(Anchor(*pair) for pair in fields.pairs("anchors", int, int)),
+        live=fields.flag("live"),
+        state=state,
+    )
+
+
+def _kind(fields: Fields) -> KindInfo:
+    return KindInfo(
+        id=fields.integer("id"),
+        name=fields.text("event_type"),
+        component=fields.text("component"),
+        decision=fields.flag("decision"),
+        severity=Severity.from_name(fields.text("severity")),
+        rationale=fields.text("rationale"),
+        fields=tuple(FieldInfo(*pair) for pair in fields.pairs("fields", str, str)),
+        otel_name=fields.text("otel_name", ""),
+        source=fields.text("source", ""),
+    )
+
+
+def _ring(fields: Fields) -> RingLedger:
+    return RingLedger(
+        session=fields.text("session"),
+        ring=fields.integer("ring"),
+        capacity=fields.integer("capacity"),
+        owners=fields.texts("owners"),
+        recorded=fields.integer("recorded"),
+        readable=fields.integer("readable"),
+        lost=fields.integer("lost"),
+        text_lost=fields.integer("text_lost"),
+        truncated=fields.integer("truncated"),
+        in_flight=fields.integer("in_flight"),
+        oldest_ns=fields.moment("oldest_ns"),
+        newest_ns=fields.moment("newest_ns"),
+        per_kind=fields.each("per_kind", _counts),
+    )
+
+
+def _counts(fields: Fields) -> KindCounts:
+    return KindCounts(
+        kind=fields.text("event_type"),
+        component=fields.text("component"),
+        recorded=fields.integer("recorded"),
+        sampled_out=fields.integer("sampled_out", 0),
+        throttled=fields.integer("throttled", 0),
+        below_minimum=fields.integer("below_minimum", 0),
+        rejected=fields.integer("rejected", 0),
+        nested=fields.integer("nested", 0),
+    )
+
+
+def _gate(fields: Fields) -> GateChange:
+    return GateChange(
+        session=fields.text("session"),
+        monotonic_ns=fields.integer("monotonic_ns"),
+        kind=fields.text("event_type"),
+        on=fields.flag("on"),
+    )
+
+
+def _event(fields: Fields) -> TraceEvent:
+    return TraceEvent(
+        event_id=fields.text("event_id"),
+        event_type=fields.text("event_type"),
+        component=fields.text("component"),
+        timestamp=Timestamp(fields.integer("timestamp_ns")),
+        duration=Duration(fields.integer("duration_ns")),
+        model_id=fields.text("model_id"),
+        request_id=fields.text("request_id"),
+        rationale=fields.text("rationale"),
+        severity=Severity.from_name(fields.text("severity")),
+        attributes=_attributes(fields),
+        decision_chain_id=fields.text("decision_chain_id", ""),
+        options=fields.each("options", _option, []),
+        caused_by=fields.text("caused_by", ""),
+        lineage_id=fields.wide("lineage_id", "0"),
+        decision=fields.flag("decision", False),
+        weight=fields.number("weight", 1.0),
+        text_lost=fields.flag("text_lost", False),
+        truncated=fields.flag("truncated", False),
+        session=fields.text("session", ""),
+        ring=fields.integer("ring", -1),
+        ticket=fields.wide("ticket", "0") if fields.has("ticket") else -1,
+    )
+
+
+def _attributes(fields: Fields) -> dict[str, AttributeValue]:
+    texts = fields.part("attributes")
+    types = fields.part("attribute_types", {})
+    found: dict[str, AttributeValue] = {name: texts.text(name) for name in texts.names()}
+    for name in types.names():
+        read = _READ_AS.get(types.text(name))
+        if read is None or name not in found:
+            raise ValueError(f"attribute_types says what {name!r} is, but nothing is that")
+        found[name] = read(texts.text(name))
+    return found
+
+
+def _read_flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(f"an attribute of type bool is true or false, not {text[:40]!r}")
+    return text == "true"
+
+
+_READ_AS: Mapping[str, Callable[[str], AttributeValue]] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": _read_flag,
+}
+
+
+def _option(fields: Fields) -> Option:
+    scores = fields.part("scores", {})
+    return Option(
+        name=fields.text("name"),
+        scores={name: scores.number(name) for name in scores.names()},
+        chosen=fields.flag("chosen", False),
+        reason=fields.text("reason", ""),
+    )
