@@ -54,6 +54,11 @@ class FileTypeModel:
         """How many numbers the model takes for one file."""
         return self._beg_size + self._end_size
 
+    @property
+    def label_count(self) -> int:
+        """How many scores the model gives for one file."""
+        return len(self._labels)
+
     def prepare(self, path: Path, into: NDArray[np.int32]) -> FileVerdict | None:
         """Fill `into` (shape [1, input_size]) from the file, or give the verdict at once.
 

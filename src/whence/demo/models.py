@@ -10,7 +10,14 @@ from pathlib import Path
 
 from whence.model.errors import WhenceError
 
-__all__ = ["INSTALL_LINE", "DemoNotInstalled", "ModelFile", "find_models", "missing_packages"]
+__all__ = [
+    "INSTALL_LINE",
+    "DemoNotInstalled",
+    "ModelFile",
+    "find_models",
+    "missing_packages",
+    "read_metadata",
+]
 
 INSTALL_LINE = "pip install 'whence[demo]'"
 
@@ -60,6 +67,20 @@ def find_models() -> dict[str, ModelFile]:
     Raises DemoNotInstalled, with the line that installs them, if one is not there.
     """
     return {name: _find(name, dist, path) for name, (dist, path) in _WANTED.items()}
+
+
+def read_metadata(model: ModelFile, key: str) -> str:
+    """What the model's file says about itself under that key; KeyError if it says nothing.
+
+    Costs as much as loading the model without optimising it.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.path, options, providers=["CPUExecutionProvider"])
+    value: str = session.get_modelmeta().custom_metadata_map[key]
+    return value
 
 
 def _find(name: str, dist: str, wanted: re.Pattern[str]) -> ModelFile:

@@ -19,6 +19,7 @@ __all__ = [
     "prepare_line",
     "read_text",
     "rec_shape",
+    "steps_of",
 ]
 
 CLS_SHAPE = (1, 3, 48, 192)  # the direction network sees the line's beginning, 48 pixels high
@@ -30,6 +31,11 @@ _SURE_OF_TURN = 0.9
 def rec_shape(width: int, height: int) -> tuple[int, int, int, int]:
     """The shape of the recognition input for a line of this size: 48 high, at least 320 wide."""
     return (1, 3, _REC_HEIGHT, max(_REC_LEAST_WIDTH, _width_at(_REC_HEIGHT, width, height)))
+
+
+def steps_of(rec_width: int) -> int:
+    """How many steps the recognition network answers for an input of this width."""
+    return rec_width // 8  # it halves the width three times
 
 
 def prepare_line(line: Image.Image, into: NDArray[np.float32]) -> None:

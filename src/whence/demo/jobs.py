@@ -1,0 +1,107 @@
+"""What the runtime is asked to do: tasks of a model, and requests that carry them."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from whence.runtime.budget import ResourceBudget
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Ended", "FollowUp", "ModelProfile", "Request", "RequestNumbers", "Task"]
+
+
+class Ended(Enum):
+    """How a request ended; every request ends exactly once."""
+
+    Met = "in time"
+    Late = "late"
+    Missed = "dropped"
+    Rejected = "rejected"
+    Faulted = "faulted"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProfile:
+    """What a model costs and may use; the compute budget is its worst measured execution time."""
+
+    model: str
+    budget: ResourceBudget
+
+    @property
+    def wcet_ns(self) -> int:
+        """The execution time that schedules count on, in nanoseconds."""
+        return self.budget.compute_budget.to_nanos()
+
+
+class Task(Protocol):
+    """One execution of one model. It belongs to one worker from `prepare` to `finish`.
+
+    `prepare` fills the input and returns True, or returns False if the answer is known without the
+    model. `finish` reads the model's first output, None in the latter case, and names what must be
+    done next. Both may raise OSError or ValueError for input that cannot be read.
+    `give_up` is called instead if the request ends without an answer, from any thread.
+    """
+
+    model: str
+    input_shape: tuple[int, ...]
+    input_dtype: str
+    output_bytes: int
+
+    def prepare(self, into: NDArray[Any]) -> bool: ...
+    def finish(self, output: NDArray[Any] | None) -> Sequence[FollowUp]: ...
+    def answer(self) -> str: ...
+    def give_up(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A task that another's answer calls for, and how often such tasks come (its period)."""
+
+    task: Task
+    period_ns: int
+
+
+@dataclass(eq=False, slots=True)
+class Request:
+    """One task on its way through the runtime. Times are monotonic nanoseconds.
+
+    The scheduler alone writes the lower part, under its lock.
+    """
+
+    id: str
+    task: Task
+    stream: str
+    period_ns: int
+    released_ns: int
+    deadline_ns: int
+    need_bytes: int
+    caused_by: str = ""
+
+    wcrt_ns: int = 0
+    started_ns: int = 0
+    deferred_for: str = ""
+
+    @property
+    def model(self) -> str:
+        """The model that the task runs."""
+        return self.task.model
+
+
+class RequestNumbers:
+    """Makes ids "req-000001", "req-000002", ...: short enough to be typed. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def next(self) -> str:
+        """A new id."""
+        with self._lock:
+            return f"req-{next(self._numbers):06d}"
