@@ -19,7 +19,7 @@ from whence.query.index import Index, as_index
 from whence.query.outcome import Outcome, outcome_of, went_wrong
 from whence.query.words import field_sentence
 
-__all__ = ["Answer", "StoryRow", "TimeShare", "why"]
+__all__ = ["Answer", "StoryRow", "TimeShare", "story", "why"]
 
 _MOST_NEXT = 3
 
@@ -118,7 +118,7 @@ def why(
         session=first.session,
         other_processes=len({event.session for event in chain.events}) - 1,
         time_went=_time_went(index, chain.events),
-        story=_story(index, chain),
+        story=story(index, chain),
         reports=reports,
         gaps=tuple(gaps),
         next_commands=tuple(_next_commands(index, chain, complete, source_name)),
@@ -200,7 +200,8 @@ def _share(name: str, duration_ns: int) -> TimeShare:
     return TimeShare(name=name, duration_ns=duration_ns)
 
 
-def _story(index: Index, chain: Chain) -> tuple[StoryRow, ...]:
+def story(index: Index, chain: Chain) -> tuple[StoryRow, ...]:
+    """The chain's events as rows, in order."""
     begun_ns = index.time_ns(chain.events[0])
     return tuple(
         StoryRow(

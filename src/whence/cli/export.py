@@ -1,0 +1,59 @@
+"""whence export: writes a recording, or a part of it, as a JSON file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import click
+
+from whence.cli.filters import Picked, filter_options
+from whence.cli.render.page import line, print_json, print_lines
+from whence.cli.render.safe import safe
+from whence.cli.sources import Choice, source_options
+from whence.cli.verb import Verb, json_option
+from whence.export.recording import write_recording, write_recording_to
+
+__all__ = ["export"]
+
+
+@click.command(cls=Verb)
+@source_options
+@filter_options()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json"]),
+    default="json",
+    show_default=True,
+    help="The file's format.",
+)
+@click.option(
+    "--output",
+    "-o",
+    default="-",
+    metavar="FILE",
+    help="Where to; - is standard output, the default.",
+)
+@json_option
+def export(choice: Choice, picked: Picked, form: str, output: str, as_json: bool) -> None:
+    """Write a recording as one JSON file, which `whence why --from FILE` and others read.
+
+    The file holds the events in order of time, the kinds, the processes with their clocks, and the
+    ledger. It appears whole or not at all. A file with filters says so inside: what it lacks is
+    then never taken for not recorded. With --json, what was written is reported as JSON.
+    """
+    recording = choice.recording()
+    events = picked.of(recording)
+    left_out = len(recording.events) - len(events)
+    filtered = picked.words if left_out else ""
+    written = replace(recording, events=events)
+    if output == "-":
+        write_recording_to(written, sys.stdout.buffer, filtered=filtered)
+        return
+    write_recording(written, output, filtered=filtered)
+    if as_json:
+        print_json({"path": output, "events": len(events), "left_out": left_out})
+        return
+    more = f", {left_out:,} left out ({filtered})" if left_out else ""
+    print_lines([line(safe(f"{output}: {len(events):,} events{more}"))])

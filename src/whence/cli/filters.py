@@ -1,0 +1,112 @@
+"""The options that pick events by type, component, model, request, severity and time."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import click
+
+from whence.model.errors import ContractError
+from whence.model.event import TraceEvent
+from whence.model.query import TraceQuery
+from whence.model.recording import Recording
+from whence.model.severity import Severity
+from whence.model.time import Duration
+from whence.query.contract import parse_length
+from whence.query.index import Index
+from whence.query.select import select
+
+__all__ = ["Picked", "filter_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Which events were asked for."""
+
+    query: TraceQuery
+    last: Duration | None = None
+
+    def of(self, recording: Recording) -> tuple[TraceEvent, ...]:
+        """The recording's events that were asked for; the last of them by its newest moment."""
+        index = Index(recording)
+        events = select(index, self.query)
+        if self.last is None or index.newest_ns is None:
+            return events
+        since_ns = index.newest_ns - self.last.nanos
+        return tuple(event for event in events if index.time_ns(event) >= since_ns)
+
+    @property
+    def words(self) -> str:
+        """What was asked for, in words; empty if everything was."""
+        query = self.query
+        named = (
+            ("type", query.event_type),
+            ("component", query.component),
+            ("model", query.model_id),
+            ("request", query.request_id),
+            ("severity", query.min_severity.name if query.min_severity is not None else None),
+            ("last", f"{self.last.nanos} ns" if self.last else None),
+        )
+        return ", ".join(f"{name} {value}" for name, value in named if value is not None)
+
+
+def filter_options(*, times: bool = True) -> Callable[[F], F]:
+    """Adds the filters, which reach the command as one `picked`; `times` adds --last."""
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def with_picked(
+            *args: Any,
+            event_type: str | None,
+            component: str | None,
+            model: str | None,
+            request: str | None,
+            severity: str | None,
+            last: Duration | None = None,
+            **more: Any,
+        ) -> Any:
+            least = None if severity is None else Severity.from_name(severity)
+            query = TraceQuery(None, None, event_type, model, component, least, request)
+            return function(*args, picked=Picked(query, last), **more)
+
+        decorated: Any = with_picked
+        for option in reversed([*_OPTIONS, *([_LAST] if times else [])]):
+            decorated = option(decorated)
+        return cast(F, decorated)
+
+    return decorate
+
+
+def _length(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> Duration | None:
+    try:
+        return None if value is None else parse_length(value)
+    except ContractError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+_OPTIONS = (
+    click.option("--type", "event_type", metavar="TYPE", help="Only events of this type."),
+    click.option("--component", help="Only events of this component."),
+    click.option("--model", help="Only events of this model."),
+    click.option("--request", metavar="ID", help="Only events of this request."),
+    click.option(
+        "--severity",
+        type=click.Choice([member.name for member in Severity], case_sensitive=False),
+        help="Only events of at least this severity.",
+    ),
+)
+_LAST = click.option(
+    "--last",
+    "--time-range",
+    "last",
+    callback=_length,
+    metavar="LENGTH",
+    help="Only the newest events: 500ms, 90s, 15min, 1h before the newest of all.",
+)

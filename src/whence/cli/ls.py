@@ -1,0 +1,33 @@
+"""whence ls: lists the sessions that can be read, those of the newest run first."""
+
+from __future__ import annotations
+
+import click
+
+from whence.cli.render.page import clock_text, line, print_json, print_lines, table
+from whence.cli.sources import sessions_room
+from whence.cli.verb import Verb, json_option
+
+__all__ = ["ls"]
+
+
+@click.command(cls=Verb)
+@click.option("--live", is_flag=True, help="Only processes that still run.")
+@json_option
+def ls(live: bool, as_json: bool) -> None:
+    """List the recorded processes, those of the newest run first.
+
+    Live ones are "recording"; what a "dead" one recorded stays readable until it is removed.
+    """
+    found = [info for info in sessions_room().list_sessions() if info.live or not live]
+    if as_json:
+        print_json({"sessions": found})
+        return
+    if not found:
+        print_lines([line("No process has recorded here.")])
+        return
+    rows = [
+        (info.state, str(info.pid), info.service, clock_text(info.started_wall_ns), info.name)
+        for info in found
+    ]
+    print_lines(table(("state", "pid", "service", "started", "session"), rows, left=(0, 2, 3, 4)))

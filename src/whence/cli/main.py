@@ -1,0 +1,59 @@
+"""The command `whence` and its subcommands."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+import click
+
+from whence.cli.chain import chain
+from whence.cli.demo import demo
+from whence.cli.export import export
+from whence.cli.ls import ls
+from whence.cli.recover import recover
+from whence.cli.render.page import escape_unencodable
+from whence.cli.stats import stats
+from whence.cli.stream import stream
+from whence.cli.why import why
+
+__all__ = ["cli"]
+
+
+class InOrder(click.Group):
+    """Lists commands in the order in which they are useful."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands as they were added."""
+        return list(self.commands)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("whence")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(_version(), prog_name="whence")
+def cli() -> None:
+    """Ask a flight recorder: why was this decided, from what, and is anything missing?
+
+    Programs record into files that outlive them; these commands read the files, while a program
+    runs or after it was killed. Each reads the newest run by default, or what --from names. Exit
+    codes: 0 for yes, 1 if something failed, 2 for a question that cannot be understood, 3 for
+    something incomplete, 4 for nothing of that name.
+    """
+    escape_unencodable()
+
+
+@click.group(cls=InOrder)
+def trace() -> None:
+    """The recorder's own verbs under one name: export, stream and stats."""
+
+
+for command in (why, chain, ls, stats, stream, export, recover, demo):
+    cli.add_command(command)
+for command in (export, stream, stats):
+    trace.add_command(command)
+cli.add_command(trace)

@@ -1,0 +1,169 @@
+"""Prints the answer to why: verdict first, then time, story, chain, gaps, and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from whence.cli.render.page import WIDTH, clock_text, line
+from whence.cli.render.safe import clip, pad, safe, wrap
+from whence.model.event import Option
+from whence.query.check import ChainReport, Finding
+from whence.query.why import Answer, StoryRow
+from whence.query.words import count_text, duration_text, label_text, offset_text, offset_unit
+from whence.query.words import value_text as in_words
+
+__all__ = ["answer_lines", "story_lines"]
+
+_LABEL = 8  # cells of the labels before Chain, Gaps, Next
+_MOST_TYPE_CELLS = 30
+_MOST_GAPS = 8
+_VERDICT_STYLES = {"complete": "green", "incomplete": "red", "unknown": "yellow"}
+
+
+def answer_lines(answer: Answer, most_rows: int = 200) -> Iterator[Text]:
+    """The answer in lines of at most 100 cells; of a longer story the beginning and the end."""
+    yield from _verdict(answer)
+    if answer.time_went:
+        shares = (f"{share.name} {duration_text(share.duration_ns)}" for share in answer.time_went)
+        yield line(("Time went   ", "dim"), " · ".join(shares))
+    yield line()
+    yield from story_lines(answer.story, most_rows)
+    yield line()
+    yield from _chain(answer)
+    yield from _gaps(answer.gaps)
+    yield from _labelled("Next", " · ".join(map(safe, answer.next_commands)))
+
+
+def story_lines(story: Sequence[StoryRow], most_rows: int = 200) -> Iterator[Text]:
+    """One row per event with its offset, type and sentence, and the options under a decision."""
+    unit = offset_unit(max((abs(row.offset_ns) for row in story), default=0))
+    shown, left_out = list(story), 0
+    if most_rows and len(story) > most_rows:
+        head = most_rows // 2
+        left_out = len(story) - most_rows
+        shown = [*story[:head], *story[head + left_out :]]
+    types = [clip(row.event_type, _MOST_TYPE_CELLS) for row in shown]
+    offsets = [offset_text(row.offset_ns, unit) for row in shown]
+    type_cells = max(map(cell_len, types), default=0)
+    offset_cells = max(map(len, offsets), default=0)
+    for number, (row, name, offset) in enumerate(zip(shown, types, offsets, strict=True)):
+        if left_out and number == most_rows // 2:
+            yield line((f"  … {count_text(left_out)} more events: --limit 0 shows them", "dim"))
+        yield from _row(row, pad(offset, offset_cells, right=True), pad(name, type_cells))
+
+
+def _verdict(answer: Answer) -> Iterator[Text]:
+    outcome = answer.outcome
+    left = [clip(answer.name, 48)]
+    if answer.model_id:
+        left.append(clip(answer.model_id, 24))
+    verdict = clip(outcome.text, 60)
+    right = _when_and_where(answer)
+    style = "bold red" if outcome.wrong else "bold"
+    fits = sum(map(cell_len, left)) + cell_len(verdict) + cell_len(right) + 8 <= WIDTH
+    yield line("  ".join(left), "  ", (verdict, style), f"    {right}" if fits else "")
+    if not fits and right:
+        yield line(right)
+
+
+def _when_and_where(answer: Answer) -> str:
+    process = clip(answer.service, 30)
+    if answer.pid:
+        process += f"{', ' if process else ''}pid {answer.pid}"
+    if answer.other_processes:
+        process += f" and {answer.other_processes} more"
+    return "  ".join(part for part in (clock_text(answer.wall_ns), process) if part)
+
+
+def _row(row: StoryRow, offset: str, name: str) -> Iterator[Text]:
+    mark = ">" if row.asked else "!" if row.wrong else " "
+    head = f"{mark}{offset}  "
+    cells = cell_len(head) + cell_len(name) + 2
+    first, *rest = wrap(row.sentence, WIDTH - cells)
+    style = "red" if row.wrong else ""
+    yield line((head, "red" if mark == "!" else ""), (name, "cyan"), "  ", (first, style))
+    for text in rest:
+        yield line(" " * cells, (text, style))
+    if row.options:
+        yield from _options(row.options, " " * 13)
+
+
+def _options(options: Sequence[Option], indent: str) -> Iterator[Text]:
+    """A table: chosen or not, the option's name, its scores in columns, the reason."""
+    scores = list(dict.fromkeys(name for option in options for name in option.scores))
+    header = ["", "", *(label_text(name) for name in scores)]
+    rows = [
+        [
+            "chosen" if option.chosen else "not",
+            clip(option.name, 36),
+            *(_score(option.scores, name) for name in scores),
+        ]
+        for option in options
+    ]
+    cut = [[clip(cell, 36) for cell in row] for row in (header, *rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*cut, strict=True)]
+    for number, row in enumerate(cut):
+        cells = [pad(c, w, right=at > 1) for at, (c, w) in enumerate(zip(row, widths, strict=True))]
+        text = indent + "  ".join(cells)
+        if number == 0:
+            if scores:
+                yield line((text, "dim"))
+            continue
+        option = options[number - 1]
+        yield from _with_reason(text, option)
+
+
+def _with_reason(text: str, option: Option) -> Iterator[Text]:
+    style = "bold" if option.chosen else ""
+    room = WIDTH - cell_len(text) - 2
+    if not option.reason:
+        yield line((text, style))
+    elif room < 20:  # many scores: the reason goes below
+        yield line((text, style))
+        for part in wrap(option.reason, WIDTH - 21):
+            yield line(" " * 21, part)
+    else:
+        first, *rest = wrap(option.reason, room)
+        yield line((text, style), "  ", first)
+        for part in rest:
+            yield line(" " * (cell_len(text) + 2), part)
+
+
+def _score(scores: Mapping[str, float], name: str) -> str:
+    return in_words(name, scores[name]) if name in scores else "-"
+
+
+def _chain(answer: Answer) -> Iterator[Text]:
+    if not answer.reports:
+        count = len(answer.story)
+        events = f"{count_text(count)} event{'' if count == 1 else 's'}"
+        yield from _labelled("Chain", f"{events}; no contract covers them")
+    for report in answer.reports:
+        several = len(answer.reports) > 1
+        prefix = f"{clip(report.chain_id, 40)}: " if several else ""
+        yield from _labelled("Chain", prefix + _checked(report), _VERDICT_STYLES[report.verdict])
+
+
+def _checked(report: ChainReport) -> str:
+    counts = f"{count_text(report.present)} of {count_text(report.required)}"
+    return f'{report.verdict}: {counts} required by contract "{clip(report.contract, 40)}"'
+
+
+def _gaps(gaps: Sequence[Finding]) -> Iterator[Text]:
+    for gap in gaps[:_MOST_GAPS]:
+        optional = ", optional" if gap.optional else ""
+        causes = " or ".join(cause.text for cause in gap.causes)
+        text = f"{gap.sentence}{optional}" + (f" ({causes})" if causes else "")
+        yield from _labelled("Gaps", text, "" if gap.optional else "yellow")
+    if len(gaps) > _MOST_GAPS:
+        yield from _labelled("Gaps", f"and {count_text(len(gaps) - _MOST_GAPS)} more: --json")
+
+
+def _labelled(label: str, text: str, style: str = "") -> Iterator[Text]:
+    first, *rest = wrap(text, WIDTH - _LABEL)
+    yield line((pad(label, _LABEL), "dim"), (first, style))
+    for part in rest:
+        yield line(" " * _LABEL, (part, style))

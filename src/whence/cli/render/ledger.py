@@ -1,0 +1,148 @@
+"""Prints the ledger: per ring and per kind what was recorded and what became of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from whence.cli.render.page import clock_text, line, table
+from whence.cli.render.safe import safe
+from whence.model.recording import KindCounts, Recording, RingLedger, SessionInfo
+from whence.query.words import count_text
+
+__all__ = ["KindTotals", "kind_totals", "ledger_lines", "ring_lines", "sum_line"]
+
+_OUTCOMES = ("recorded", "sampled_out", "throttled", "below_minimum", "rejected", "nested")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindTotals:
+    """What became of the calls of one kind, over all rings: called is the sum of the others."""
+
+    event_type: str
+    component: str
+    called: int
+    recorded: int
+    sampled_out: int
+    throttled: int
+    below_minimum: int
+    rejected: int
+    nested: int
+
+
+def kind_totals(rings: Sequence[RingLedger]) -> tuple[KindTotals, ...]:
+    """The counts of each kind summed over the rings, the most called first."""
+    counts: defaultdict[tuple[str, str], list[KindCounts]] = defaultdict(list)
+    for ring in rings:
+        for kind in ring.per_kind:
+            counts[kind.kind, kind.component].append(kind)
+    totals = [
+        KindTotals(
+            event_type=name,
+            component=component,
+            called=sum(kind.called for kind in kinds),
+            **{outcome: sum(getattr(k, outcome) for k in kinds) for outcome in _OUTCOMES},
+        )
+        for (name, component), kinds in counts.items()
+    ]
+    return tuple(sorted(totals, key=lambda kind: (-kind.called, kind.event_type)))
+
+
+def ledger_lines(recording: Recording) -> Iterator[Text]:
+    """Sessions with their rings, the sum that must close, the kinds, the gate changes."""
+    by_session: defaultdict[str, list[RingLedger]] = defaultdict(list)
+    for ring in recording.rings:
+        by_session[ring.session].append(ring)
+    for name, rings in by_session.items():
+        yield line((_process(name, recording.session(name)), "bold"))
+        yield from ring_lines(rings)
+        yield line()
+    yield sum_line(recording.rings)
+    kinds = kind_totals(recording.rings)
+    if kinds:
+        yield line()
+        yield from _kind_lines(kinds)
+    if recording.gate_changes:
+        yield line()
+        yield from _gate_lines(recording)
+
+
+def ring_lines(rings: Sequence[RingLedger]) -> list[Text]:
+    """One row per ring."""
+    header = (
+        "ring",
+        "thread",
+        "capacity",
+        "recorded",
+        "readable",
+        "lost",
+        "in flight",
+        "text lost",
+        "text cut",
+    )
+    rows = [
+        (
+            str(ring.ring),
+            ring.owners[-1] if ring.owners else "",
+            count_text(ring.capacity),
+            count_text(ring.recorded),
+            count_text(ring.readable),
+            count_text(ring.lost),
+            count_text(ring.in_flight),
+            count_text(ring.text_lost),
+            count_text(ring.truncated),
+        )
+        for ring in rings
+    ]
+    return table(header, rows, left=(1,))
+
+
+def sum_line(rings: Sequence[RingLedger]) -> Text:
+    """recorded = readable + lost + in flight, and whether that is so."""
+    recorded, readable = sum(r.recorded for r in rings), sum(r.readable for r in rings)
+    lost, in_flight = sum(r.lost for r in rings), sum(r.in_flight for r in rings)
+    off_by = recorded - readable - lost - in_flight
+    text = (
+        f"{count_text(recorded)} recorded = {count_text(readable)} readable"
+        f" + {count_text(lost)} lost + {count_text(in_flight)} in flight"
+    )
+    if all(ring.closes for ring in rings):
+        return line(text, ("  closes", "green"))
+    return line(text, (f"  does not close: {count_text(off_by)} unaccounted for", "bold red"))
+
+
+def _process(name: str, session: SessionInfo | None) -> str:
+    if session is None:
+        return safe(f"session {name}") if name else "no session named"
+    return safe(f"{session.service or name}, pid {session.pid}, {session.state}")
+
+
+def _kind_lines(kinds: Sequence[KindTotals]) -> list[Text]:
+    # columns that are zero everywhere say nothing
+    shown = [
+        name for name in _OUTCOMES if name == "recorded" or any(getattr(k, name) for k in kinds)
+    ]
+    header = ("event type", "component", "called", *(name.replace("_", " ") for name in shown))
+    rows = [
+        (
+            kind.event_type,
+            kind.component,
+            count_text(kind.called),
+            *(count_text(getattr(kind, name)) for name in shown),
+        )
+        for kind in kinds
+    ]
+    return table(header, rows, left=(0, 1))
+
+
+def _gate_lines(recording: Recording) -> list[Text]:
+    rows = []
+    for change in recording.gate_changes:
+        session = recording.session(change.session)
+        wall_ns = session.wall_ns(change.monotonic_ns) if session else None
+        when = clock_text(wall_ns) or f"{change.monotonic_ns} ns"
+        rows.append((when, change.kind, "on" if change.on else "off"))
+    return table(("switched", "event type", "to"), rows, left=(0, 1, 2))

@@ -1,0 +1,97 @@
+"""Puts lines on the terminal: styled where it shows colours, the same words where not."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import click
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from whence.cli.render.safe import clip, pad
+from whence.query.plain import plain
+
+__all__ = [
+    "WIDTH",
+    "clock_text",
+    "escape_unencodable",
+    "line",
+    "print_json",
+    "print_lines",
+    "table",
+]
+
+WIDTH = 100
+
+Part = str | tuple[str, str]  # text, or (text, style); the text is safe already
+
+
+def line(*parts: Part) -> Text:
+    """One line out of its parts."""
+    text = Text(end="")
+    for part in parts:
+        if isinstance(part, str):
+            text.append(part)
+        else:
+            text.append(part[0], style=part[1])
+    text.rstrip()
+    return text
+
+
+def print_lines(lines: Iterable[Text], *, err: bool = False) -> None:
+    """Print lines as they are, without wrapping and without reading markup in them."""
+    console = Console(
+        stderr=err, soft_wrap=True, highlight=False, markup=False, emoji=False, width=WIDTH
+    )
+    for text in lines:
+        console.print(text, soft_wrap=True)
+
+
+def print_json(value: object, *, indent: int | None = 2) -> None:
+    """Print a value as JSON in ASCII, which no recorded text can break out of."""
+    click.echo(json.dumps(plain(value), indent=indent, allow_nan=False))
+
+
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, left: Iterable[int] = (0,)
+) -> list[Text]:
+    """Lines of aligned columns; those numbered in `left` begin at the left, others end right."""
+    cells = [[clip(cell, WIDTH // 2) for cell in row] for row in (header, *rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    lefts = frozenset(left)
+    lines = []
+    for number, row in enumerate(cells):
+        padded = [
+            pad(cell, width, right=at not in lefts)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        text = "  ".join(padded).rstrip()
+        lines.append(line((text, "bold") if number == 0 else text))
+    return lines
+
+
+def clock_text(wall_ns: int | None, today: datetime | None = None) -> str:
+    """A wall time in the local zone to the millisecond, with its date unless that is today."""
+    if wall_ns is None:
+        return ""
+    seconds, rest_ns = divmod(wall_ns, 1_000_000_000)
+    try:
+        moment = datetime.fromtimestamp(seconds)
+    except (OverflowError, OSError, ValueError):
+        return f"{wall_ns} ns"
+    text = f"{moment:%H:%M:%S}.{rest_ns // 1_000_000:03d}"
+    if moment.date() == (today or datetime.now()).date():
+        return text
+    return f"{moment:%Y-%m-%d} {text}"
+
+
+def escape_unencodable() -> None:
+    """Let output that the terminal's encoding lacks appear as escapes instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="backslashreplace")

@@ -1,0 +1,102 @@
+"""whence stream: follows the events of a live process as they are recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import click
+from rich.text import Text
+
+from whence.cli.filters import Picked, filter_options
+from whence.cli.render.page import WIDTH, clock_text, line, print_json, print_lines
+from whence.cli.render.safe import clip, pad, safe
+from whence.cli.sources import Choice, Stream, Streaming, sessions_room, source_options
+from whence.cli.verb import Verb
+from whence.model.event import TraceEvent
+from whence.model.recording import SessionInfo
+from whence.model.severity import Severity
+from whence.query.words import count_text, field_sentence
+
+__all__ = ["follow", "stream"]
+
+POLL_SECONDS = 0.1
+
+
+@click.command(cls=Verb)
+@source_options
+@filter_options(times=False)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json prints one JSON object per line, as exports hold events.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--once", is_flag=True, help="Print what is there now and stop.")
+def stream(choice: Choice, picked: Picked, form: str, as_json: bool, once: bool) -> None:
+    """Print events as they are recorded, beginning with those still held.
+
+    Follows the only live process, or the one chosen, until it ends or you press Ctrl-C. Nothing in
+    that process waits for this one; events overwritten before they could be read are counted on
+    standard error as lost.
+    """
+    sessions = choice.streams()
+    open_stream = sessions_room().SessionStream
+    streams = [(session, open_stream(session.path)) for session in sessions]
+    show = _show_json if as_json or form == "json" else _show_text
+    try:
+        follow(streams, picked, show, once=once)
+    except KeyboardInterrupt:
+        return
+
+
+def follow(
+    streams: Sequence[tuple[Streaming, Stream]],
+    picked: Picked,
+    show: Callable[[TraceEvent, SessionInfo], None],
+    *,
+    once: bool,
+    wait: Callable[[float], None] = time.sleep,
+) -> None:
+    """Show the events picked from the streams, in order of time within each poll.
+
+    Returns when all processes have ended and everything of theirs is shown; with `once`, after
+    one poll of each.
+    """
+    infos = {session.info.name: session.info for session, _ in streams}
+    lost_before = 0
+    while True:
+        # asked before the poll: what a process writes before it ends is in the last poll
+        live = any(cursor.live for _, cursor in streams)
+        events = [event for _, cursor in streams for event in cursor.poll()]
+        for event in sorted(events, key=lambda event: event.order_key):
+            if picked.query.matches(event):
+                show(event, infos.get(event.session, streams[0][0].info))
+        lost = sum(cursor.lost for _, cursor in streams)
+        if lost > lost_before:
+            text = f"lost {count_text(lost - lost_before)} events before they could be read"
+            print_lines([line((text, "red"))], err=True)
+            lost_before = lost
+        if once or not (live or events):
+            return
+        if not events:
+            wait(POLL_SECONDS)
+
+
+def _show_text(event: TraceEvent, info: SessionInfo) -> None:
+    when = clock_text(info.wall_ns(event.timestamp.value_ns)) or f"{event.timestamp.value_ns} ns"
+    head = f"{when}  {pad(clip(event.event_type, 24), 20)}  {clip(event.request_id, 24)}"
+    sentence = event.rationale.strip() or field_sentence(event)
+    style = "red" if event.severity >= Severity.Warning else ""
+    print_lines([_one_line(head, safe(sentence), style)])
+
+
+def _one_line(head: str, sentence: str, style: str) -> Text:
+    return line((head, "cyan"), "  ", (clip(sentence, 4 * WIDTH), style))
+
+
+def _show_json(event: TraceEvent, info: SessionInfo) -> None:
+    print_json(event, indent=None)

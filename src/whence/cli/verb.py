@@ -1,0 +1,91 @@
+"""What every command shares: the way errors are told, exit codes, and the --json option."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from whence.cli.render.page import line, print_json, print_lines
+from whence.cli.render.safe import safe
+from whence.model.errors import (
+    AmbiguousId,
+    ContractError,
+    IdNotFound,
+    NotASession,
+    SessionNotFound,
+    WhenceError,
+)
+
+__all__ = ["FAILED", "INCOMPLETE", "NOT_FOUND", "USAGE", "Choose", "Verb", "json_option"]
+
+FAILED = 1
+USAGE = 2
+INCOMPLETE = 3
+NOT_FOUND = 4
+
+_CODES: tuple[tuple[type[Exception], int, str], ...] = (
+    (IdNotFound, NOT_FOUND, "not found"),
+    (SessionNotFound, NOT_FOUND, "not found"),
+    (NotASession, NOT_FOUND, "not found"),
+    (FileNotFoundError, NOT_FOUND, "not found"),
+    (AmbiguousId, USAGE, "ambiguous"),
+    (ContractError, USAGE, "usage"),
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Choose(WhenceError):
+    """Several sessions would do and none was chosen; `choices` are lines that tell them apart."""
+
+    def __init__(self, message: str, choices: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.choices = choices
+
+
+class Verb(click.Command):
+    """A command that tells errors in one line, or as JSON where it was asked for JSON."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command; errors of ours and of the system become messages and exit codes."""
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:
+            raise
+        except (WhenceError, OSError) as error:
+            code, word = _code(error)
+            hints, what = _hints(error)
+            if context.params.get("as_json"):
+                found = {"error": word, "message": str(error)}
+                print_json(found | ({what: list(hints)} if hints else {}))
+            else:
+                said = [line(safe(f"whence: {error}")), *(line(f"    {safe(h)}") for h in hints)]
+                print_lines(said, err=True)
+            context.exit(code)
+
+
+def json_option(function: F) -> F:
+    """Adds --json, which reaches the command as `as_json`."""
+    option = click.option(
+        "--json", "as_json", is_flag=True, help="Print JSON: whole numbers for time, ids as text."
+    )
+    return option(function)
+
+
+def _code(error: Exception) -> tuple[int, str]:
+    if isinstance(error, Choose):
+        return USAGE, "ambiguous"
+    for kind, code, word in _CODES:
+        if isinstance(error, kind):
+            return code, word
+    return FAILED, "failed"
+
+
+def _hints(error: Exception) -> tuple[tuple[str, ...], str]:
+    if isinstance(error, AmbiguousId):
+        return error.candidates, "candidates"
+    if isinstance(error, IdNotFound):
+        return error.nearest, "nearest"
+    return (error.choices, "candidates") if isinstance(error, Choose) else ((), "")

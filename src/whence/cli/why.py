@@ -1,0 +1,65 @@
+"""whence why: explains a request, a chain or an event, by default the newest that went wrong."""
+
+from __future__ import annotations
+
+import click
+
+from whence.cli.render.answer import answer_lines
+from whence.cli.render.page import print_json, print_lines
+from whence.cli.sources import Choice, source_options
+from whence.cli.verb import INCOMPLETE, Verb, json_option
+from whence.query.contracts import BUILT_IN, load_contracts
+from whence.query.why import why as explain
+
+__all__ = ["why"]
+
+
+@click.command(cls=Verb)
+@click.argument("id", required=False, metavar="[ID]")
+@source_options
+@click.option(
+    "--contracts",
+    type=click.Path(exists=True, dir_okay=False),
+    envvar="WHENCE_CONTRACTS",
+    show_envvar=True,
+    help="A contracts.toml to hold chains to, before the built-in contracts.",
+)
+@click.option("--strict", is_flag=True, help="Count what may be lost or off as incomplete.")
+@click.option(
+    "--limit", default=200, show_default=True, metavar="ROWS", help="Rows of the story; 0 is all."
+)
+@json_option
+@click.pass_context
+def why(
+    context: click.Context,
+    id: str | None,
+    choice: Choice,
+    contracts: str | None,
+    strict: bool,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Explain why a request went as it did.
+
+    ID is a request's id, a decision chain's or an event's, or the beginning or end of one. Without
+    ID, the newest decision or request that went wrong is explained: one with a severity of Warning
+    or more, or a negative outcome (admitted, deadline_met, success, status); if none did, the
+    newest decision.
+
+    The first line is the verdict. Below stand where the time went, the story with its options,
+    whether the chain is complete under its contract, what is known of the gaps, and commands to
+    type next. A line whose data was not recorded is left out. Rows that say something went wrong
+    are marked !, the event that was asked for >.
+
+    Exits with 0 if the chain is complete, 3 if it is not, 4 if nothing is called ID, 2 if several
+    things are.
+    """
+    declared = load_contracts(contracts) if contracts else ()
+    answer = explain(
+        choice.recording(), id, (*declared, *BUILT_IN), strict=strict, source_name=choice.spec
+    )
+    if as_json:
+        print_json(answer)
+    else:
+        print_lines(answer_lines(answer, limit))
+    context.exit(0 if answer.complete else INCOMPLETE)
