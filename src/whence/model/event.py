@@ -35,6 +35,18 @@ class Option(NamedTuple):
     reason: str = ""
 
 
+class _ModelName:
+    """Tells type checkers that the field takes a ModelID, too, and reads as a str.
+
+    Only its default is used at run time: the slot takes the field's place.
+    """
+
+    def __get__(self, event: object, owner: type) -> str:
+        return ""
+
+    def __set__(self, event: object, name: str | ModelID) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceEvent:
     """What one component did or decided at one moment.
@@ -55,7 +67,7 @@ class TraceEvent:
     component: str
     timestamp: Timestamp
     duration: Duration = _INSTANT
-    model_id: str = ""
+    model_id: _ModelName = _ModelName()
     request_id: str = ""
     rationale: str = ""
     severity: Severity = Severity.Info

@@ -106,6 +106,10 @@ class OnnxRuntimeBackend(WarmupMixin, InspectableBackend):
         """The model's outputs; open dimensions are None."""
         return self._ask("output_specs", lambda session: session.outputs)
 
+    def metadata(self) -> Result[dict[str, str]]:
+        """The names and texts that the model's maker wrote into its file."""
+        return self._ask("metadata", lambda session: session.metadata())
+
     def warmup(self, stream: object = None) -> Result[None]:
         """Execute once on zeros of the shapes that estimates take; `stream` means nothing here."""
         return self._ask("warmup", lambda session: session.run_on_zeros())

@@ -96,6 +96,10 @@ class OnnxSession:
         fixed = [size for size in leading if size is not None]
         return min(fixed) if fixed and len(fixed) == len(leading) else NO_BATCH_LIMIT
 
+    def metadata(self) -> dict[str, str]:
+        """What the model's file says about itself."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
     def _options(self) -> Any:
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = self._threads

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from whence.model.time import INT64_MAX
 
@@ -86,6 +86,13 @@ class TensorSpec:
         return math.prod(concrete_shape(self)) * self.dtype.itemsize
 
 
+class ArrayLike(Protocol):
+    """A numpy array, which only type checkers of Python 3.12 and later know to be a buffer."""
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+
+
 # The same description under the name that schedulers and planners use.
 TensorDescriptor = TensorSpec
 
@@ -103,9 +110,9 @@ class Tensor:
 
     __slots__ = ("_data", "_spec")
 
-    def __init__(self, spec: TensorSpec, data: ReadableBuffer) -> None:
+    def __init__(self, spec: TensorSpec, data: ReadableBuffer | ArrayLike) -> None:
         self._spec = spec
-        self._data = _flat_bytes(spec, memoryview(data))
+        self._data = _flat_bytes(spec, memoryview(cast("ReadableBuffer", data)))
 
     def spec(self) -> TensorSpec:
         """The description."""
