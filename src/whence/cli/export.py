@@ -13,6 +13,7 @@ from whence.cli.render.safe import safe
 from whence.cli.sources import Choice, source_options
 from whence.cli.verb import Verb, json_option
 from whence.export.recording import write_recording, write_recording_to
+from whence.query.words import count_text, events_text
 
 __all__ = ["export"]
 
@@ -37,11 +38,12 @@ __all__ = ["export"]
 )
 @json_option
 def export(choice: Choice, picked: Picked, form: str, output: str, as_json: bool) -> None:
-    """Write a recording as one JSON file, which `whence why --from FILE` and others read.
+    """Write a recording as one JSON file.
 
-    The file holds the events in order of time, the kinds, the processes with their clocks, and the
-    ledger. It appears whole or not at all. A file with filters says so inside: what it lacks is
-    then never taken for not recorded. With --json, what was written is reported as JSON.
+    `whence why --from FILE` and the other commands read it again. The file holds the events in
+    order of time, the kinds, the processes with their clocks, and the ledger. It appears whole
+    or not at all. A file with filters says so inside: what it lacks is then never taken for not
+    recorded. With --json, what was written is reported as JSON.
     """
     recording = choice.recording()
     events = picked.of(recording)
@@ -55,5 +57,5 @@ def export(choice: Choice, picked: Picked, form: str, output: str, as_json: bool
     if as_json:
         print_json({"path": output, "events": len(events), "left_out": left_out})
         return
-    more = f", {left_out:,} left out ({filtered})" if left_out else ""
-    print_lines([line(safe(f"{output}: {len(events):,} events{more}"))])
+    more = f", {count_text(left_out)} left out ({filtered})" if left_out else ""
+    print_lines([line(safe(f"{output}: {events_text(len(events))}{more}"))])

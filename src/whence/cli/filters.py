@@ -18,6 +18,7 @@ from whence.model.time import Duration
 from whence.query.contract import parse_length
 from whence.query.index import Index
 from whence.query.select import select
+from whence.query.words import duration_text
 
 __all__ = ["Picked", "filter_options"]
 
@@ -50,7 +51,7 @@ class Picked:
             ("model", query.model_id),
             ("request", query.request_id),
             ("severity", query.min_severity.name if query.min_severity is not None else None),
-            ("last", f"{self.last.nanos} ns" if self.last else None),
+            ("last", duration_text(self.last.nanos) if self.last else None),
         )
         return ", ".join(f"{name} {value}" for name, value in named if value is not None)
 

@@ -15,7 +15,7 @@ __all__ = ["ls"]
 @click.option("--live", is_flag=True, help="Only processes that still run.")
 @json_option
 def ls(live: bool, as_json: bool) -> None:
-    """List the recorded processes, those of the newest run first.
+    """List the recorded processes, newest run first.
 
     Live ones are "recording"; what a "dead" one recorded stays readable until it is removed.
     """

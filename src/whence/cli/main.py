@@ -49,7 +49,7 @@ def cli() -> None:
 
 @click.group(cls=InOrder)
 def trace() -> None:
-    """The recorder's own verbs under one name: export, stream and stats."""
+    """The same export, stream and stats."""
 
 
 for command in (why, chain, ls, stats, stream, export, recover, demo):

@@ -14,6 +14,7 @@ from whence.cli.verb import Verb, json_option
 from whence.export.recording import write_recording
 from whence.model.errors import SessionNotFound
 from whence.model.recording import Recording
+from whence.query.words import events_text
 
 __all__ = ["recover"]
 
@@ -31,12 +32,13 @@ __all__ = ["recover"]
 )
 @json_option
 def recover(path: str, output: str | None, reap: bool, as_json: bool) -> None:
-    """Read a session after its process ended, was killed or crashed.
+    """Recover what an ended process left behind.
 
-    PATH is a session's folder, one ring file of it, or the folder that holds the sessions. Every
-    event that was completely written is recovered; per thread it is said what was lost before, and
-    what was half written at the end. All of it goes into one JSON export. Nothing is removed but
-    with --reap, and a live session never is.
+    It does not matter whether the process ended, was killed or crashed. DIR|FILE is a session's
+    folder, one ring file of it, or the folder that holds the sessions. Every event that was
+    completely written is recovered; per thread it is said what was lost before, and what was
+    half written at the end. All of it goes into one JSON export. Nothing is removed but with
+    --reap, and a live session never is.
     """
     room = sessions_room()
     paths = room.find_sessions(path)
@@ -78,7 +80,7 @@ def _report(recording: Recording, target: str, removed: list[str], kept: list[st
         lines.extend(ring_lines([r for r in recording.rings if r.session == session.name]))
         lines.append(line())
     lines.append(sum_line(recording.rings))
-    lines.append(line(safe(f"Wrote {target}: {len(recording.events):,} events")))
+    lines.append(line(safe(f"Wrote {target}: {events_text(len(recording.events))}")))
     lines.extend(line(safe(f"Removed {name}")) for name in removed)
     lines.extend(line(safe(f"Kept {name}: it is live, or no session's folder")) for name in kept)
     print_lines(lines)

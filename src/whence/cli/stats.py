@@ -8,6 +8,7 @@ from whence.cli.render.ledger import kind_totals, ledger_lines
 from whence.cli.render.page import line, print_json, print_lines
 from whence.cli.sources import Choice, source_options
 from whence.cli.verb import INCOMPLETE, Verb, json_option
+from whence.query.words import events_text
 
 __all__ = ["stats"]
 
@@ -17,12 +18,13 @@ __all__ = ["stats"]
 @json_option
 @click.pass_context
 def stats(context: click.Context, choice: Choice, as_json: bool) -> None:
-    """Print the ledger: per ring and per event type what was recorded and what became of it.
+    """Print the ledger of every ring and event type.
 
-    recorded = readable + lost + in flight, for every ring. Lost events were overwritten by newer
-    ones; in flight is what was being written at this moment, or when the process ended. An event
-    type was called as often as it was recorded, sampled out, throttled, below its minimum,
-    rejected or nested. Exits with 3 if a sum does not close.
+    It says what was recorded and what became of it: recorded = readable + lost + in flight, for
+    every ring. Lost events were overwritten by newer ones; in flight is what was being written
+    at this moment, or when the process ended. An event type was called as often as it was
+    recorded, sampled out, throttled, below its minimum, rejected or nested. Exits with 3 if a
+    sum does not close.
     """
     recording = choice.recording()
     closes = all(ring.closes for ring in recording.rings)
@@ -39,6 +41,6 @@ def stats(context: click.Context, choice: Choice, as_json: bool) -> None:
     elif recording.rings:
         print_lines(ledger_lines(recording))
     else:
-        count = len(recording.events)
-        print_lines([line(f"{count:,} events, from a source that keeps no ledger.")])
+        count = events_text(len(recording.events))
+        print_lines([line(f"{count}, from a source that keeps no ledger")])
     context.exit(0 if closes else INCOMPLETE)

@@ -16,7 +16,7 @@ from whence.cli.verb import Verb
 from whence.model.event import TraceEvent
 from whence.model.recording import SessionInfo
 from whence.model.severity import Severity
-from whence.query.words import count_text, field_sentence
+from whence.query.words import events_text, field_sentence
 
 __all__ = ["follow", "stream"]
 
@@ -37,11 +37,11 @@ POLL_SECONDS = 0.1
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--once", is_flag=True, help="Print what is there now and stop.")
 def stream(choice: Choice, picked: Picked, form: str, as_json: bool, once: bool) -> None:
-    """Print events as they are recorded, beginning with those still held.
+    """Print events as they are recorded.
 
-    Follows the only live process, or the one chosen, until it ends or you press Ctrl-C. Nothing in
-    that process waits for this one; events overwritten before they could be read are counted on
-    standard error as lost.
+    Begins with those still held. Follows the only live process, or the one chosen, until it
+    ends or you press Ctrl-C. Nothing in that process waits for this one; events overwritten
+    before they could be read are counted on standard error as lost.
     """
     sessions = choice.streams()
     open_stream = sessions_room().SessionStream
@@ -77,7 +77,7 @@ def follow(
                 show(event, infos.get(event.session, streams[0][0].info))
         lost = sum(cursor.lost for _, cursor in streams)
         if lost > lost_before:
-            text = f"lost {count_text(lost - lost_before)} events before they could be read"
+            text = f"lost {events_text(lost - lost_before)} before they could be read"
             print_lines([line((text, "red"))], err=True)
             lost_before = lost
         if once or not (live or events):

@@ -10,7 +10,7 @@ from functools import cached_property
 from whence.model.event import TraceEvent
 from whence.model.recording import RingLedger, SessionInfo
 from whence.query.index import Index
-from whence.query.words import count_text, duration_text, listed
+from whence.query.words import count_text, duration_text, events_text, listed
 
 __all__ = [
     "CRASHED",
@@ -136,9 +136,11 @@ class Causes:
             known = {name: count for name, count in gone.items() if count}
             if types and not known and None not in gone.values():
                 continue
-            sentence = f"ring {ring.ring} overwrote {_events(ring.lost)}"
+            sentence = f"ring {ring.ring} overwrote {events_text(ring.lost)}"
             if known:
-                sentence += f", {listed(f'{count_text(n)} {name}' for name, n in known.items())}"
+                sentence += (
+                    f", among them {listed(f'{count_text(n)} {name}' for name, n in known.items())}"
+                )
             if until_ns is not None:
                 sentence += f", up to {_offset(until_ns - start_ns)}"
             yield Cause(
@@ -187,7 +189,7 @@ class Causes:
         rings = self._index.recording.rings
         in_flight = sum(ring.in_flight for ring in rings if ring.session == session.name)
         if in_flight:
-            sentence += f", {_events(in_flight)} half written"
+            sentence += f", {events_text(in_flight)} half written"
         return sentence
 
     def _overwritten(self, ring: RingLedger, name: str) -> int | None:
@@ -229,7 +231,3 @@ def _precedes(end_ns: int | None, start_ns: int | None) -> bool:
 
 def _offset(ns: int) -> str:
     return f"{'-' if ns < 0 else '+'}{duration_text(abs(ns))}"
-
-
-def _events(count: int) -> str:
-    return f"{count_text(count)} event{'' if count == 1 else 's'}"

@@ -7,13 +7,16 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from whence.model.event import TraceEvent
-from whence.query.causes import NOT_RECORDED, OPEN, TEXT_LOST, UNSURE, Cause, Causes
+from whence.query.causes import FILTERED, NOT_RECORDED, OPEN, TEXT_LOST, UNSURE, Cause, Causes
 from whence.query.condition import field_value, parse_condition
 from whence.query.contract import Contract, Requirement, parse_count
 from whence.query.index import Index
 from whence.query.words import count_text, duration_text, listed
 
 __all__ = ["COMPLETE", "INCOMPLETE", "UNKNOWN", "ChainCheck", "ChainReport", "Finding"]
+
+# Causes for which the absence of an optional member is worth telling.
+_TELLING = UNSURE - {OPEN, FILTERED}
 
 COMPLETE = "complete"
 INCOMPLETE = "incomplete"
@@ -167,7 +170,7 @@ class ChainCheck:
     def _note_optional(self, wanted: Requirement, applies: bool | None) -> None:
         if wanted.type in self._end_types or applies is False:
             return
-        causes = [cause for cause in self._absence([wanted.type]) if cause.kind in UNSURE - {OPEN}]
+        causes = [cause for cause in self._absence([wanted.type]) if cause.kind in _TELLING]
         if causes:
             self._add("missing", wanted.type, f"no {wanted.type}", causes, optional=True)
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from whence.model.event import TraceEvent
 from whence.model.severity import Severity
 from whence.query.condition import field_value
-from whence.query.words import duration_text
+from whence.query.words import duration_text, part_text
 
-__all__ = ["Outcome", "outcome_of", "went_wrong"]
+__all__ = ["NO_OUTCOME", "Outcome", "outcome_of", "went_wrong"]
+
+NO_OUTCOME = "no outcome recorded"
 
 _SAYS_NO = ("admitted", "deadline_met", "success")
 _BAD_STATUS = frozenset(
@@ -22,9 +24,9 @@ _BAD_STATUS = frozenset(
 class Outcome:
     """What became of a request.
 
-    `word` is "LATE", "REJECTED", "FAILED", "MET deadline", a severity in capitals, or
-    "no outcome recorded"; `detail` completes it: "by 6.8 ms (46.8 ms of 40.0 ms)". The times are
-    those of a deadline, in nanoseconds, None where they were not recorded.
+    `word` is "LATE", "REJECTED", "FAILED", "MET deadline", "SUCCEEDED", a severity in capitals,
+    "UNFINISHED", or "no outcome recorded"; `detail` completes it: "by 6.8 ms (46.8 of 40.0 ms)".
+    The times are those of a deadline, in nanoseconds, None where they were not recorded.
     """
 
     word: str
@@ -61,7 +63,7 @@ def outcome_of(events: Sequence[TraceEvent]) -> Outcome:
         if outcome := read(events):
             return outcome
     succeeded = any(_is(event, "success", True) for event in events)
-    return Outcome(word="SUCCEEDED" if succeeded else "no outcome recorded")
+    return Outcome(word="SUCCEEDED" if succeeded else NO_OUTCOME)
 
 
 def _failure(events: Sequence[TraceEvent]) -> Outcome | None:
@@ -140,7 +142,7 @@ def _times(event: TraceEvent) -> tuple[int | None, int | None]:
 def _of(elapsed_ns: int | None, allowed_ns: int | None) -> str:
     if elapsed_ns is None or allowed_ns is None:
         return ""
-    return f"({duration_text(elapsed_ns)} of {duration_text(allowed_ns)})"
+    return f"({part_text(elapsed_ns, allowed_ns)})"
 
 
 def _is(event: TraceEvent, name: str, wanted: bool) -> bool:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from whence.model.errors import IdNotFound
 from whence.model.event import Option, TraceEvent
 from whence.model.recording import Recording
-from whence.query.causes import Causes
+from whence.query.causes import CRASHED, OPEN, Causes
 from whence.query.chain import Chain, chain_of, find_chain
 from whence.query.check import ChainCheck, ChainReport, Finding
 from whence.query.completeness import contract_for
 from whence.query.contract import Contract
 from whence.query.contracts import BUILT_IN
 from whence.query.index import Index, as_index
-from whence.query.outcome import Outcome, outcome_of, went_wrong
+from whence.query.outcome import NO_OUTCOME, Outcome, outcome_of, went_wrong
 from whence.query.words import field_sentence
 
 __all__ = ["Answer", "StoryRow", "TimeShare", "story", "why"]
@@ -111,7 +111,7 @@ def why(
         request_id=chain.request_id,
         chain_id=chain.chain_id,
         model_id=next((event.model_id for event in chain.events if event.model_id), ""),
-        outcome=outcome_of(chain.events),
+        outcome=_outcome(chain, gaps),
         wall_ns=index.recording.wall_ns(first),
         service=session.service if session else "",
         pid=session.pid if session else 0,
@@ -171,6 +171,17 @@ def _gaps_without_contract(index: Index, chain: Chain) -> Iterator[Finding]:
     if causes:
         sentence = "events of this chain may be missing"
         yield Finding(kind="missing", member="", sentence=sentence, causes=causes)
+
+
+def _outcome(chain: Chain, gaps: Sequence[Finding]) -> Outcome:
+    """What the events record; without that, whether the chain's end is still to come or never."""
+    recorded = outcome_of(chain.events)
+    if recorded.word != NO_OUTCOME:
+        return recorded
+    for cause in (cause for gap in gaps for cause in gap.causes):
+        if cause.kind in (CRASHED, OPEN):
+            return Outcome(word="UNFINISHED:", detail=cause.kind, wrong=cause.kind == CRASHED)
+    return recorded
 
 
 def _time_went(index: Index, events: Sequence[TraceEvent]) -> tuple[TimeShare, ...]:

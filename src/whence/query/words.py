@@ -10,11 +10,13 @@ __all__ = [
     "bytes_text",
     "count_text",
     "duration_text",
+    "events_text",
     "field_sentence",
     "label_text",
     "listed",
     "offset_text",
     "offset_unit",
+    "part_text",
     "share_text",
     "value_text",
 ]
@@ -41,9 +43,17 @@ def duration_text(ns: int) -> str:
 
 def offset_unit(longest_ns: int) -> str:
     """The unit in which offsets up to that length are best told apart: us, ms or s."""
-    if longest_ns < 1_000_000:
+    if 0 < longest_ns < 1_000_000:
         return "us"
     return "ms" if longest_ns < 10_000_000_000 else "s"
+
+
+def part_text(part_ns: int, whole_ns: int) -> str:
+    """A length of time beside another it is part of: 46.8 of 40.0 ms, 950.0 us of 1.2 s."""
+    (part, unit), (whole, whole_unit) = (
+        duration_text(ns).rsplit(" ", 1) for ns in (part_ns, whole_ns)
+    )
+    return f"{part}{'' if unit == whole_unit else f' {unit}'} of {whole} {whole_unit}"
 
 
 def offset_text(ns: int, unit: str) -> str:
@@ -68,6 +78,11 @@ def bytes_text(count: int) -> str:
 def count_text(count: int) -> str:
     """A count with thousands marked: 12,480."""
     return f"{count:,}"
+
+
+def events_text(count: int) -> str:
+    """A count of events: 1 event, 41 events."""
+    return f"{count_text(count)} event{'' if count == 1 else 's'}"
 
 
 def share_text(part: int, whole: int) -> str:

@@ -49,7 +49,7 @@ class Fields:
 
     def moment(self, name: str) -> int | None:
         """A whole number, or null."""
-        return None if self._values.get(name, _REQUIRED) is None else self.integer(name)
+        return None if self._take(name, _REQUIRED) is None else self.integer(name)
 
     def wide(self, name: str, default: str = _REQUIRED) -> int:
         """A 64-bit id or count, written as decimal text."""

@@ -12,7 +12,7 @@ from whence.cli.render.safe import clip, pad, safe, wrap
 from whence.model.event import Option
 from whence.query.check import ChainReport, Finding
 from whence.query.why import Answer, StoryRow
-from whence.query.words import count_text, duration_text, label_text, offset_text, offset_unit
+from whence.query.words import count_text, events_text, label_text, offset_text, offset_unit
 from whence.query.words import value_text as in_words
 
 __all__ = ["answer_lines", "story_lines"]
@@ -27,14 +27,20 @@ def answer_lines(answer: Answer, most_rows: int = 200) -> Iterator[Text]:
     """The answer in lines of at most 100 cells; of a longer story the beginning and the end."""
     yield from _verdict(answer)
     if answer.time_went:
-        shares = (f"{share.name} {duration_text(share.duration_ns)}" for share in answer.time_went)
+        unit = offset_unit(max(abs(share.duration_ns) for share in answer.time_went))
+        shares = (
+            f"{share.name} {offset_text(share.duration_ns, unit).lstrip('+')}"
+            for share in answer.time_went
+        )
         yield line(("Time went   ", "dim"), " · ".join(shares))
     yield line()
     yield from story_lines(answer.story, most_rows)
     yield line()
     yield from _chain(answer)
     yield from _gaps(answer.gaps)
-    yield from _labelled("Next", " · ".join(map(safe, answer.next_commands)))
+    commands = [safe(command) for command in answer.next_commands]
+    joined = " · ".join(commands)
+    yield from _labelled("Next", *([joined] if cell_len(joined) <= WIDTH - _LABEL else commands))
 
 
 def story_lines(story: Sequence[StoryRow], most_rows: int = 200) -> Iterator[Text]:
@@ -138,13 +144,13 @@ def _score(scores: Mapping[str, float], name: str) -> str:
 
 def _chain(answer: Answer) -> Iterator[Text]:
     if not answer.reports:
-        count = len(answer.story)
-        events = f"{count_text(count)} event{'' if count == 1 else 's'}"
-        yield from _labelled("Chain", f"{events}; no contract covers them")
+        yield from _labelled("Chain", f"{events_text(len(answer.story))}; no contract covers them")
     for report in answer.reports:
         several = len(answer.reports) > 1
         prefix = f"{clip(report.chain_id, 40)}: " if several else ""
-        yield from _labelled("Chain", prefix + _checked(report), _VERDICT_STYLES[report.verdict])
+        yield from _labelled(
+            "Chain", prefix + _checked(report), style=_VERDICT_STYLES[report.verdict]
+        )
 
 
 def _checked(report: ChainReport) -> str:
@@ -153,17 +159,20 @@ def _checked(report: ChainReport) -> str:
 
 
 def _gaps(gaps: Sequence[Finding]) -> Iterator[Text]:
+    texts = []
     for gap in gaps[:_MOST_GAPS]:
         optional = ", optional" if gap.optional else ""
         causes = " or ".join(cause.text for cause in gap.causes)
-        text = f"{gap.sentence}{optional}" + (f" ({causes})" if causes else "")
-        yield from _labelled("Gaps", text, "" if gap.optional else "yellow")
+        texts.append(f"{gap.sentence}{optional}" + (f" ({causes})" if causes else ""))
     if len(gaps) > _MOST_GAPS:
-        yield from _labelled("Gaps", f"and {count_text(len(gaps) - _MOST_GAPS)} more: --json")
+        texts.append(f"and {count_text(len(gaps) - _MOST_GAPS)} more: --json")
+    if texts:
+        style = "" if all(gap.optional for gap in gaps) else "yellow"
+        yield from _labelled("Gaps", *texts, style=style)
 
 
-def _labelled(label: str, text: str, style: str = "") -> Iterator[Text]:
-    first, *rest = wrap(text, WIDTH - _LABEL)
-    yield line((pad(label, _LABEL), "dim"), (first, style))
-    for part in rest:
-        yield line(" " * _LABEL, (part, style))
+def _labelled(label: str, *texts: str, style: str = "") -> Iterator[Text]:
+    for text in texts:
+        for part in wrap(text, WIDTH - _LABEL):
+            yield line((pad(label, _LABEL), "dim"), (part, style))
+            label = ""
