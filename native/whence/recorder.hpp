@@ -37,6 +37,7 @@ struct WriterState {
   RingWriter writer;
   CycleClock clock;
   std::byte* scratch;  // max_text_bytes(), made at the first text
+  Session* session;
   std::uint64_t next_anchor_ns;
   std::uint32_t ring;
 
@@ -328,6 +329,7 @@ class Recorder {
       keep_from_children(region);
     }
     state.ring = ring;
+    state.session = session_;
     state.writer.attach(region.base, slots, text_bytes);
     state.writer.set_state(RingState::Recording);
     if (shared) state.writer.set_owner(static_cast<std::uint32_t>(getpid()));
@@ -364,7 +366,7 @@ inline std::uint64_t event_time_ns(WriterState& state) {
   const std::uint64_t now = state.clock.now_ns();
   if (now >= state.next_anchor_ns) [[unlikely]] {
     state.next_anchor_ns = now + 1'000'000'000;
-    if (Session* session = Recorder::get().session()) session->anchor_wall_clock();
+    state.session->anchor_wall_clock();
   }
   return now;
 }

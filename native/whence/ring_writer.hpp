@@ -88,6 +88,8 @@ class RingWriter {
   }
   void set_watermark() { owner_word(kWatermarkWord).store(ticket_, std::memory_order_release); }
 
+  std::uint64_t watermark() const { return owner_word(kWatermarkWord).load(std::memory_order_relaxed); }
+
   // Notes who writes from the next ticket on.
   void set_owner(std::uint32_t thread_id) {
     const std::uint64_t n = owner_word(kOwnersWord).load(std::memory_order_relaxed);

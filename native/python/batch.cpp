@@ -1,0 +1,231 @@
+// Batch.drain without the GIL; its rows as tuples or as JSON text.
+#include "batch.hpp"
+
+#include <new>
+
+#include "reader.hpp"
+#include "whence/batch.hpp"
+#include "whence/fault_guard.hpp"
+#include "whence/json.hpp"
+
+namespace whence::py {
+
+namespace {
+
+struct BatchObject {
+  PyObject_HEAD
+  whence::Batch batch;
+  bool busy;
+};
+
+PyTypeObject* g_batch_type = nullptr;
+
+BatchObject* as_batch(PyObject* object) { return reinterpret_cast<BatchObject*>(object); }
+
+// Holds a batch for one call that releases the GIL.
+class Claim {
+ public:
+  explicit Claim(bool& busy) : busy_(busy), good_(!busy) {
+    if (good_)
+      busy_ = true;
+    else
+      PyErr_SetString(PyExc_RuntimeError, "another thread is using this batch or reader");
+  }
+  ~Claim() {
+    if (good_) busy_ = false;
+  }
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+  explicit operator bool() const { return good_; }
+
+ private:
+  bool& busy_;
+  bool good_;
+};
+
+PyObject* batch_new(PyTypeObject* type, PyObject*, PyObject*) {
+  PyObject* object = type->tp_alloc(type, 0);
+  if (object != nullptr) new (&as_batch(object)->batch) whence::Batch;
+  return object;
+}
+
+void batch_dealloc(PyObject* object) {
+  PyTypeObject* type = Py_TYPE(object);
+  as_batch(object)->batch.~Batch();
+  type->tp_free(object);
+  Py_DECREF(type);
+}
+
+Py_ssize_t batch_length(PyObject* object) { return static_cast<Py_ssize_t>(as_batch(object)->batch.size()); }
+
+PyObject* batch_drain(PyObject* object, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"reader", "catalogue", "session", "session_key", "most", nullptr};
+  PyObject* reader_object = nullptr;
+  PyObject* catalogue_object = nullptr;
+  const char* session = "";
+  unsigned long long key = 0;
+  Py_ssize_t most = PY_SSIZE_T_MAX;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!sK|n", const_cast<char**>(names), g_ring_reader_type,
+                                   &reader_object, g_catalogue_type, &catalogue_object, &session, &key, &most))
+    return nullptr;
+  auto* reader = reinterpret_cast<RingReaderObject*>(reader_object);
+  auto source = std::make_shared<RowSource>();
+  source->catalogue = reinterpret_cast<CatalogueObject*>(catalogue_object)->catalogue;
+  source->session = session;
+  source->session_key = key;
+  source->ring = reader->header.ring;
+  const Claim batch_claim(as_batch(object)->busy);
+  const Claim reader_claim(reader->busy);
+  if (!batch_claim || !reader_claim) return nullptr;
+  whence::Batch& batch = as_batch(object)->batch;
+  const std::size_t before = batch.size();
+  bool survived = true;
+  Py_BEGIN_ALLOW_THREADS
+  const auto drain = [&] { batch.drain(reader->cursor, std::move(source), static_cast<std::size_t>(most)); };
+  if (reader->guarded)
+    survived = guarded(drain);
+  else
+    drain();
+  Py_END_ALLOW_THREADS
+  if (!survived) {
+    raise_error("CorruptFile", "ring file: truncated while it was read");
+    return nullptr;
+  }
+  return PyLong_FromSize_t(batch.size() - before);
+}
+
+// ---------------------------------------------------------------- rows as Python values
+
+PyObject* value_object(const Value& value) {
+  switch (value.type) {
+    case ValueType::Int: return PyLong_FromLongLong(value.integer);
+    case ValueType::UInt: return PyLong_FromUnsignedLongLong(value.natural);
+    case ValueType::Float: return PyFloat_FromDouble(value.real);
+    case ValueType::Bool: return PyBool_FromLong(value.truth);
+    default: return to_str(value.text);
+  }
+}
+
+PyObject* attributes_object(const DecodedEvent& event) {
+  Ref out(PyDict_New());
+  for (const auto& [key, value] : event.attributes) {
+    if (!out) return nullptr;
+    Ref name(to_str(key));
+    Ref item(value_object(value));
+    if (!name || !item || PyDict_SetItem(out.get(), name.get(), item.get()) < 0) return nullptr;
+  }
+  return out.release();
+}
+
+PyObject* options_object(const DecodedEvent& event) {
+  Ref out(PyTuple_New(static_cast<Py_ssize_t>(event.options.size())));
+  for (std::size_t i = 0; out && i < event.options.size(); ++i) {
+    const DecodedOption& option = event.options[i];
+    Ref scores(PyDict_New());
+    for (const auto& [key, score] : option.scores) {
+      Ref name(to_str(key));
+      Ref number(PyFloat_FromDouble(score));
+      if (!scores || !name || !number || PyDict_SetItem(scores.get(), name.get(), number.get()) < 0)
+        return nullptr;
+    }
+    PyObject* row = Py_BuildValue("(NOON)", to_str(option.name), scores.get(),
+                                  option.chosen ? Py_True : Py_False, to_str(option.reason));
+    if (row == nullptr) return nullptr;
+    PyTuple_SET_ITEM(out.get(), static_cast<Py_ssize_t>(i), row);
+  }
+  return out.release();
+}
+
+PyObject* row_object(const whence::Batch& batch, std::size_t row, EventDecoder& decoder) {
+  const DecodedEvent& event = batch.decode(row, decoder);
+  const RowSource& source = batch.source(row);
+  const std::uint64_t ticket = batch.ticket(row);
+  const std::string request =
+      event.request_lost ? batch.lost_request(event.request_words) : event.request_id;
+  const std::string id =
+      event.event_id.empty() ? event_id(source.session_key, source.ring, ticket) : event.event_id;
+  return Py_BuildValue(
+      "(NNNKLNNNiNNNNKOOONIK)", to_str(id), to_str(event.event_type), to_str(event.component),
+      static_cast<unsigned long long>(event.time_ns), static_cast<long long>(event.duration_ns),
+      to_str(event.model), to_str(request), to_str(event.rationale), static_cast<int>(event.severity),
+      attributes_object(event), to_str(event.chain_id.empty() ? request : event.chain_id),
+      options_object(event), to_str(event.caused_by), static_cast<unsigned long long>(event.lineage_id),
+      event.decision ? Py_True : Py_False, event.text_lost ? Py_True : Py_False,
+      event.truncated ? Py_True : Py_False, to_str(source.session), static_cast<unsigned>(source.ring),
+      static_cast<unsigned long long>(ticket));
+}
+
+PyObject* batch_rows(PyObject* object, PyObject*) {
+  const whence::Batch& batch = as_batch(object)->batch;
+  Ref rows(PyList_New(static_cast<Py_ssize_t>(batch.size())));
+  EventDecoder decoder;
+  Py_ssize_t at = 0;
+  for (const std::uint32_t row : batch.in_time_order()) {
+    PyObject* item = rows ? row_object(batch, row, decoder) : nullptr;
+    if (item == nullptr) return nullptr;
+    PyList_SET_ITEM(rows.get(), at++, item);
+  }
+  return rows.release();
+}
+
+// ---------------------------------------------------------------- JSON
+
+PyObject* batch_json(PyObject* object, PyObject*) {
+  const Claim claim(as_batch(object)->busy);
+  if (!claim) return nullptr;
+  const whence::Batch& batch = as_batch(object)->batch;
+  std::string out;
+  Py_BEGIN_ALLOW_THREADS
+  out.reserve(batch.size() * 448 + 16);
+  JsonEvents events(batch);
+  const char* comma = "\n";
+  for (const std::uint32_t row : batch.in_time_order()) {
+    out += comma;
+    events.append(out, row);
+    comma = ",\n";
+  }
+  Py_END_ALLOW_THREADS
+  return PyBytes_FromStringAndSize(out.data(), static_cast<Py_ssize_t>(out.size()));
+}
+
+PyObject* batch_time_range(PyObject* object, PyObject*) {
+  const whence::Batch& batch = as_batch(object)->batch;
+  if (batch.size() == 0) Py_RETURN_NONE;
+  const std::uint64_t* times = batch.column(kTimeWord);
+  const auto [least, most] = std::minmax_element(times, times + batch.size());
+  return Py_BuildValue("(KK)", static_cast<unsigned long long>(*least), static_cast<unsigned long long>(*most));
+}
+
+PyMethodDef kMethods[] = {
+    {"drain", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(batch_drain)),
+     METH_VARARGS | METH_KEYWORDS,
+     "drain(reader, catalogue, session, session_key, most=all)\n--\n\n"
+     "Takes the new events of a ring; returns how many. Runs without the GIL.\n\n"
+     "Raises CorruptFile when the file is truncated meanwhile. About 5 ns an event without text."},
+    {"rows", batch_rows, METH_NOARGS, "All events as tuples, in order of time (collect/events.py)."},
+    {"json", batch_json, METH_NOARGS, "All events as JSON objects joined by commas, in order of time."},
+    {"time_range", batch_time_range, METH_NOARGS, "(least, greatest) monotonic time, or None."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyType_Slot kSlots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(batch_new)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(batch_dealloc)},
+    {Py_tp_methods, kMethods},
+    {Py_sq_length, reinterpret_cast<void*>(batch_length)},
+    {Py_tp_doc, const_cast<char*>("Events of one or more rings. One thread at a time.")},
+    {0, nullptr},
+};
+
+PyType_Spec kSpec = {"whence._native.Batch", sizeof(BatchObject), 0,
+                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, kSlots};
+
+}  // namespace
+
+bool add_batch(PyObject* module) {
+  g_batch_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&kSpec));
+  return g_batch_type != nullptr &&
+         PyModule_AddObjectRef(module, "Batch", reinterpret_cast<PyObject*>(g_batch_type)) == 0;
+}
+
+}  // namespace whence::py

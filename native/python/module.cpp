@@ -1,0 +1,170 @@
+// whence._native: the module, and the process-wide functions that need no object.
+#include "batch.hpp"
+#include "context.hpp"
+#include "dynamic_kinds.hpp"
+#include "kind.hpp"
+#include "py.hpp"
+#include "reader.hpp"
+#include "shared_ring.hpp"
+#include "whence/event_id.hpp"
+#include "whence/rationale.hpp"
+#include "whence/recorder.hpp"
+
+namespace whence::py {
+
+namespace {
+
+PyObject* g_on_session = nullptr;  // called with no argument after a session appeared on disk
+
+PyObject* now_ns(PyObject*, PyObject*) {
+  // One clock per thread, as for events; a thread that never records has no ring for it.
+  static thread_local CycleClock clock;
+  WriterState* state = t_writer;
+  CycleClock& mine = state != nullptr && state->writer.attached() ? state->clock : clock;
+  return PyLong_FromUnsignedLongLong(mine.now_ns());
+}
+
+PyObject* empty_call(PyObject*, PyObject* const*, Py_ssize_t) { Py_RETURN_NONE; }
+
+PyObject* configure(PyObject*, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"description", "ring_slots", "text_bytes", "run", nullptr};
+  RecorderSettings settings = Recorder::get().settings();
+  const char* description = nullptr;
+  unsigned long long slots = settings.ring_slots;
+  unsigned long long text = settings.text_bytes;
+  unsigned long long run = settings.run;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|zKKK", const_cast<char**>(names), &description, &slots,
+                                   &text, &run))
+    return nullptr;
+  if (description != nullptr) settings.description = description;
+  settings.ring_slots = slots;
+  settings.text_bytes = text;
+  settings.run = run;
+  return PyBool_FromLong(Recorder::get().configure(settings));
+}
+
+PyObject* describe(const Session& session) {
+  const SessionIdentity& identity = session.identity();
+  std::uint8_t uuid[16];
+  std::memcpy(uuid, identity.uuid, sizeof uuid);
+  return Py_BuildValue("{s:N,s:N,s:N,s:K,s:K,s:O,s:N}", "name", to_str(identity.name), "path",
+                       to_str(session.path()), "uuid", to_str(format_uuid(uuid)), "key",
+                       static_cast<unsigned long long>(identity.key), "run",
+                       static_cast<unsigned long long>(identity.run), "on_disk",
+                       session.on_disk() ? Py_True : Py_False, "trouble", to_str(session.trouble()));
+}
+
+PyObject* session(PyObject*, PyObject*) {
+  const Session* present = Recorder::get().session();
+  if (present == nullptr) Py_RETURN_NONE;
+  return describe(*present);
+}
+
+PyObject* start(PyObject*, PyObject*) { return describe(*Recorder::get().start()); }
+
+PyObject* session_bytes(PyObject*, PyObject*) {
+  const Session* present = Recorder::get().session();
+  if (present == nullptr) Py_RETURN_NONE;
+  return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(present->file()), kSessionBytes);
+}
+
+PyObject* set_hooks(PyObject*, PyObject* args) {
+  PyObject* on_session = nullptr;
+  PyObject* decision_types = nullptr;
+  if (!PyArg_ParseTuple(args, "OO!", &on_session, &PyFrozenSet_Type, &decision_types)) return nullptr;
+  Py_XSETREF(g_on_session, Py_NewRef(on_session));
+  set_decision_types(decision_types);
+  Recorder::get().on_created = [] {
+    if (g_on_session == nullptr || g_on_session == Py_None || Py_IsInitialized() == 0) return;
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    Ref result(PyObject_CallNoArgs(g_on_session));
+    if (!result) PyErr_WriteUnraisable(g_on_session);
+    PyErr_Restore(type, value, trace);
+  };
+  Py_RETURN_NONE;
+}
+
+PyObject* strict(PyObject*, PyObject* argument) {
+  const int wanted = PyObject_IsTrue(argument);
+  if (wanted < 0) return nullptr;
+  set_strict(wanted != 0);
+  Py_RETURN_NONE;
+}
+
+PyObject* contexts_exist(PyObject*, PyObject*) {
+  g_any_context.store(true, std::memory_order_relaxed);
+  Py_RETURN_NONE;
+}
+
+// Checks a template against field names and types before the kind is declared.
+PyObject* check_rationale(PyObject*, PyObject* args) {
+  const char* text = nullptr;
+  PyObject* fields = nullptr;
+  if (!PyArg_ParseTuple(args, "sO!", &text, &PyTuple_Type, &fields)) return nullptr;
+  KindSchema schema;
+  schema.rationale = text;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields); ++i) {
+    const char* name = nullptr;
+    int type = 0;
+    if (!PyArg_ParseTuple(PyTuple_GET_ITEM(fields, i), "si", &name, &type)) return nullptr;
+    schema.fields.push_back({name, static_cast<FieldType>(type), FieldRole::Plain, 0});
+  }
+  std::string problem;
+  Rationale rationale;
+  if (rationale.compile(schema, problem)) Py_RETURN_NONE;
+  return to_str(problem);
+}
+
+PyObject* crc32_of(PyObject*, PyObject* argument) {
+  Py_buffer buffer;
+  if (PyObject_GetBuffer(argument, &buffer, PyBUF_SIMPLE) < 0) return nullptr;
+  const std::uint32_t value = crc32(buffer.buf, static_cast<std::size_t>(buffer.len));
+  PyBuffer_Release(&buffer);
+  return PyLong_FromUnsignedLong(value);
+}
+
+PyMethodDef kFunctions[] = {
+    {"now_ns", now_ns, METH_NOARGS, "CLOCK_MONOTONIC in nanoseconds, by the clock that stamps events."},
+    {"empty_call", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(empty_call)), METH_FASTCALL,
+     "Does nothing: the yardstick of the benchmarks."},
+    {"configure", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(configure)),
+     METH_VARARGS | METH_KEYWORDS,
+     "configure(description, ring_slots, text_bytes, run) -> bool\n\nFor sessions to come; False: one exists."},
+    {"session", session, METH_NOARGS, "This process's session as a dict, or None before its first event."},
+    {"start", start, METH_NOARGS, "Makes the session if there is none yet; the same dict."},
+    {"session_bytes", session_bytes, METH_NOARGS, "The bytes of this process's session file, or None."},
+    {"set_hooks", set_hooks, METH_VARARGS, "set_hooks(on_session, decision_types)"},
+    {"set_strict", strict, METH_O, "False: refused events are only counted, and never raise."},
+    {"contexts_exist", contexts_exist, METH_NOARGS, "From now on emitters look for an ambient context."},
+    {"check_rationale", check_rationale, METH_VARARGS, "What is wrong with a template (str), or None."},
+    {"crc32", crc32_of, METH_O, "CRC-32 as the files have it."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+int execute(PyObject* module) {
+  const bool added = PyModule_AddFunctions(module, kFunctions) == 0 && add_context(module) &&
+                     add_kind(module) && add_shared_ring(module) && add_reader(module) && add_batch(module);
+  return added ? 0 : -1;
+}
+
+PyModuleDef_Slot kModuleSlots[] = {
+    {Py_mod_exec, reinterpret_cast<void*>(execute)},
+#if PY_VERSION_HEX >= 0x030c0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030d0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, nullptr},
+};
+
+PyModuleDef kModule = {PyModuleDef_HEAD_INIT, "whence._native",
+                       "The recording core. Use whence; this module may change without notice.",
+                       0, nullptr, kModuleSlots, nullptr, nullptr, nullptr};
+
+}  // namespace
+
+}  // namespace whence::py
+
+PyMODINIT_FUNC PyInit__native() { return PyModuleDef_Init(&whence::py::kModule); }

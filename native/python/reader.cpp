@@ -1,0 +1,383 @@
+// RingReader: a cursor over a ring in a file or in this process. Catalogue: its dictionary.
+#include "reader.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <new>
+
+#include "shared_ring.hpp"
+#include "whence/fault_guard.hpp"
+#include "whence/recorder.hpp"
+
+namespace whence::py {
+
+PyTypeObject* g_catalogue_type = nullptr;
+PyTypeObject* g_ring_reader_type = nullptr;
+
+void raise_error(const char* class_name, const char* message) {
+  Ref module(PyImport_ImportModule("whence.model.errors"));
+  Ref type(module ? PyObject_GetAttrString(module.get(), class_name) : nullptr);
+  if (type) PyErr_SetString(type.get(), message);
+}
+
+namespace {
+
+CatalogueObject* as_catalogue(PyObject* object) { return reinterpret_cast<CatalogueObject*>(object); }
+RingReaderObject* as_reader(PyObject* object) { return reinterpret_cast<RingReaderObject*>(object); }
+
+// The file's bytes from `at` on; short where the file is. Never a signal, unlike a mapping.
+bool read_bytes(int fd, std::byte* out, std::size_t bytes, std::size_t& got) {
+  got = 0;
+  while (got < bytes) {
+    const ssize_t part = pread(fd, out + got, bytes - got, static_cast<off_t>(got));
+    if (part < 0 && errno == EINTR) continue;
+    if (part < 0) {
+      PyErr_SetFromErrno(PyExc_OSError);
+      return false;
+    }
+    if (part == 0) break;
+    got += static_cast<std::size_t>(part);
+  }
+  return true;
+}
+
+// ---------------------------------------------------------------- Catalogue
+
+PyObject* catalogue_new(PyTypeObject* type, PyObject*, PyObject*) {
+  PyObject* object = type->tp_alloc(type, 0);
+  if (object != nullptr) new (&as_catalogue(object)->catalogue) std::shared_ptr<Catalogue>(new Catalogue);
+  return object;
+}
+
+void catalogue_dealloc(PyObject* object) {
+  PyTypeObject* type = Py_TYPE(object);
+  as_catalogue(object)->catalogue.~shared_ptr();
+  type->tp_free(object);
+  Py_DECREF(type);
+}
+
+PyObject* catalogue_update(PyObject* object, PyObject* argument) {
+  Py_buffer buffer;
+  if (PyObject_GetBuffer(argument, &buffer, PyBUF_SIMPLE) < 0) return nullptr;
+  // A copy at an aligned address: records are read by aligned 64-bit loads.
+  std::vector<std::uint64_t> words((static_cast<std::size_t>(buffer.len) + 7) / 8);
+  std::memcpy(words.data(), buffer.buf, static_cast<std::size_t>(buffer.len));
+  const auto bytes = static_cast<std::size_t>(buffer.len);
+  PyBuffer_Release(&buffer);
+  const auto* base = reinterpret_cast<const std::byte*>(words.data());
+  switch (Catalogue::check(base, bytes)) {
+    case Catalogue::Fault::None: break;
+    case Catalogue::Fault::TooShort: raise_error("CorruptFile", "names file: cut short"); return nullptr;
+    case Catalogue::Fault::Foreign: raise_error("CorruptFile", "names file: not one of whence's"); return nullptr;
+    case Catalogue::Fault::Endian:
+      raise_error("UnsupportedFormat", "names file: written on a machine of the other byte order");
+      return nullptr;
+    case Catalogue::Fault::NewerMajor:
+      raise_error("UnsupportedFormat", "names file: of another format version; use a matching whence");
+      return nullptr;
+  }
+  as_catalogue(object)->catalogue->update(base, bytes);
+  Py_RETURN_NONE;
+}
+
+PyObject* catalogue_update_local(PyObject* object, PyObject*) {
+  if (Session* session = Recorder::get().session())
+    as_catalogue(object)->catalogue->update(session->names().base(), session->names().bytes());
+  Py_RETURN_NONE;
+}
+
+PyObject* kind_fields(const KindSchema& schema) {
+  Ref fields(PyTuple_New(static_cast<Py_ssize_t>(schema.fields.size())));
+  for (std::size_t i = 0; fields && i < schema.fields.size(); ++i) {
+    const Field& field = schema.fields[i];
+    PyObject* pair = Py_BuildValue("(Nii)", to_str(field.name), static_cast<int>(field.type),
+                                   static_cast<int>(field.role));
+    if (pair == nullptr) return nullptr;
+    PyTuple_SET_ITEM(fields.get(), static_cast<Py_ssize_t>(i), pair);
+  }
+  return fields.release();
+}
+
+PyObject* catalogue_kinds(PyObject* object, PyObject*) {
+  const Catalogue& catalogue = *as_catalogue(object)->catalogue;
+  Ref kinds(PyList_New(0));
+  for (std::size_t id = 0; kinds && id < catalogue.kind_limit(); ++id) {
+    const KnownKind* kind = catalogue.kind(static_cast<std::uint16_t>(id));
+    if (kind == nullptr) continue;
+    const KindSchema& schema = kind->schema;
+    Ref row(Py_BuildValue("(iNNOiNNNNO)", static_cast<int>(id), to_str(schema.name),
+                          to_str(schema.component), schema.decision ? Py_True : Py_False,
+                          static_cast<int>(schema.severity), to_str(schema.rationale),
+                          kind_fields(schema), to_str(schema.otel_name), to_str(schema.source),
+                          schema.on ? Py_True : Py_False));
+    if (!row || PyList_Append(kinds.get(), row.get()) < 0) return nullptr;
+  }
+  return kinds.release();
+}
+
+PyObject* catalogue_damaged(PyObject* object, void*) {
+  return PyBool_FromLong(as_catalogue(object)->catalogue->damaged());
+}
+
+PyMethodDef kCatalogueMethods[] = {
+    {"update", catalogue_update, METH_O, "Reads the records that a names file has gained."},
+    {"update_local", catalogue_update_local, METH_NOARGS, "The same for this process's own session."},
+    {"kinds", catalogue_kinds, METH_NOARGS,
+     "[(id, name, component, decision, severity, rationale, fields, otel_name, source, on), ...]"},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyGetSetDef kCatalogueGetters[] = {
+    {"damaged", catalogue_damaged, nullptr, "Did a record fail its checksum?", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+PyType_Slot kCatalogueSlots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(catalogue_new)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(catalogue_dealloc)},
+    {Py_tp_methods, kCatalogueMethods},
+    {Py_tp_getset, kCatalogueGetters},
+    {Py_tp_doc, const_cast<char*>("The kinds and names of one session, as far as they were read.")},
+    {0, nullptr},
+};
+
+PyType_Spec kCatalogueSpec = {"whence._native.Catalogue", sizeof(CatalogueObject), 0,
+                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, kCatalogueSlots};
+
+// ---------------------------------------------------------------- opening a ring
+
+bool check_ring(RingReaderObject& self) {
+  switch (RingView::check(self.base, self.bytes, self.header)) {
+    case RingFault::None:
+      self.view = RingView(self.base, self.header);
+      self.cursor = RingCursor(self.view, self.view.owner_word(kWatermarkWord));
+      return true;
+    case RingFault::TooShort: raise_error("CorruptFile", "ring file: cut short"); return false;
+    case RingFault::Foreign: raise_error("CorruptFile", "ring file: not one of whence's"); return false;
+    case RingFault::Corrupt: raise_error("CorruptFile", "ring file: its header is damaged"); return false;
+    case RingFault::NotReady: raise_error("CorruptFile", "ring file: never completed"); return false;
+    case RingFault::Endian:
+      raise_error("UnsupportedFormat", "ring file: written on a machine of the other byte order");
+      return false;
+    case RingFault::NewerMajor:
+      raise_error("UnsupportedFormat", "ring file: of another format version; use a matching whence");
+      return false;
+  }
+  return false;
+}
+
+RingReaderObject* allocate_reader() {
+  auto* self = as_reader(g_ring_reader_type->tp_alloc(g_ring_reader_type, 0));
+  if (self == nullptr) return nullptr;
+  new (&self->view) RingView;
+  new (&self->cursor) RingCursor;
+  return self;
+}
+
+// A live ring is mapped: its slots change under us. A dead one is read into memory of our own.
+bool load_file(RingReaderObject& self, int fd, bool live) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) {
+    PyErr_SetFromErrno(PyExc_OSError);
+    return false;
+  }
+  self.bytes = static_cast<std::size_t>(status.st_size);
+  if (self.bytes < kRingHeaderBytes) {
+    raise_error("CorruptFile", "ring file: cut short");
+    return false;
+  }
+  const int how = live ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+  const int protection = live ? PROT_READ : PROT_READ | PROT_WRITE;
+  void* at = mmap(nullptr, self.bytes, protection, how, live ? fd : -1, 0);
+  if (at == MAP_FAILED) {
+    PyErr_SetFromErrno(PyExc_OSError);
+    return false;
+  }
+  self.base = static_cast<const std::byte*>(at);
+  self.mapped = true;
+  self.guarded = live;
+  if (live) {
+    install_fault_guard();
+    bool good = false;
+    RingReaderObject* reader = &self;
+    if (!guarded([reader, &good] { good = check_ring(*reader); })) {
+      raise_error("CorruptFile", "ring file: truncated while it was opened");
+      return false;
+    }
+    return good;
+  }
+  std::size_t got = 0;
+  if (!read_bytes(fd, static_cast<std::byte*>(at), self.bytes, got)) return false;
+  return check_ring(self);
+}
+
+PyObject* reader_open(PyObject*, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"fd", "live", nullptr};
+  int fd = -1;
+  int live = 0;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ip", const_cast<char**>(names), &fd, &live)) return nullptr;
+  RingReaderObject* self = allocate_reader();
+  if (self == nullptr) return nullptr;
+  Ref owned(reinterpret_cast<PyObject*>(self));
+  return load_file(*self, fd, live != 0) ? owned.release() : nullptr;
+}
+
+PyObject* reader_of(WriterState& state, PyObject* owner) {
+  RingReaderObject* self = allocate_reader();
+  if (self == nullptr) return nullptr;
+  Ref owned(reinterpret_cast<PyObject*>(self));
+  self->base = state.writer.base();
+  self->bytes = ring_file_bytes(state.writer.capacity(), state.writer.text_bytes());
+  self->owner = Py_XNewRef(owner);
+  return check_ring(*self) ? owned.release() : nullptr;
+}
+
+// ---------------------------------------------------------------- what a ring says of itself
+
+PyObject* reader_counts(PyObject* object, PyObject*) {
+  const RingView& view = as_reader(object)->view;
+  Ref rows(PyList_New(0));
+  for (std::uint32_t row = 0; rows && row < kRowCount; ++row) {
+    std::uint64_t counts[kCounts];
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < kCounts; ++i) sum += counts[i] = view.count(row, static_cast<Count>(i));
+    if (sum == 0) continue;
+    Ref item(Py_BuildValue("(i(KKKKKK))", static_cast<int>(view.row_kind(row)), counts[0], counts[1],
+                           counts[2], counts[3], counts[4], counts[5]));
+    if (!item || PyList_Append(rows.get(), item.get()) < 0) return nullptr;
+  }
+  return rows.release();
+}
+
+PyObject* reader_owners(PyObject* object, PyObject*) {
+  const RingView& view = as_reader(object)->view;
+  const std::uint64_t all = view.owner_word(kOwnersWord);
+  Ref owners(PyList_New(0));
+  for (std::uint64_t n = all > kOwnerCount ? all - kOwnerCount : 0; owners && n < all; ++n) {
+    const OwnerEntry entry = view.owner(n);
+    Ref item(Py_BuildValue("(IK)", entry.thread_id, static_cast<unsigned long long>(entry.first_ticket)));
+    if (!item || PyList_Append(owners.get(), item.get()) < 0) return nullptr;
+  }
+  return owners.release();
+}
+
+PyObject* reader_seek(PyObject* object, PyObject* argument) {
+  const unsigned long long ticket = PyLong_AsUnsignedLongLong(argument);
+  if (PyErr_Occurred()) return nullptr;
+  as_reader(object)->cursor.seek(ticket);
+  Py_RETURN_NONE;
+}
+
+PyObject* reader_in_flight(PyObject* object, PyObject*) {
+  return PyBool_FromLong(as_reader(object)->cursor.in_flight());
+}
+
+void reader_dealloc(PyObject* object) {
+  PyTypeObject* type = Py_TYPE(object);
+  RingReaderObject* self = as_reader(object);
+  self->cursor.~RingCursor();
+  if (self->mapped) munmap(const_cast<std::byte*>(self->base), self->bytes);
+  Py_XDECREF(self->owner);
+  type->tp_free(object);
+  Py_DECREF(type);
+}
+
+template <auto Get>
+PyObject* getter(PyObject* object, void*) {
+  return PyLong_FromUnsignedLongLong(Get(*as_reader(object)));
+}
+
+PyObject* get_uuid(PyObject* object, void*) {
+  return to_str(format_uuid(as_reader(object)->header.session_uuid));
+}
+
+PyMethodDef kReaderMethods[] = {
+    {"open", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(reader_open)),
+     METH_VARARGS | METH_KEYWORDS | METH_STATIC,
+     "open(fd, live)\n--\n\nOpens a ring file. A live ring is mapped, a dead one copied.\n\n"
+     "Raises CorruptFile, UnsupportedFormat or OSError. `fd` may be closed afterwards."},
+    {"counts", reader_counts, METH_NOARGS,
+     "[(kind id, (recorded, sampled_out, throttled, below_minimum, rejected, nested)), ...]"},
+    {"owners", reader_owners, METH_NOARGS, "[(thread id, first ticket), ...], newest last."},
+    {"seek", reader_seek, METH_O, "Moves the cursor to a ticket and forgets its counts."},
+    {"in_flight", reader_in_flight, METH_NOARGS, "Is the event at the cursor half-written?"},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyGetSetDef kReaderGetters[] = {
+    {"ring", getter<[](RingReaderObject& r) { return std::uint64_t{r.header.ring}; }>, nullptr, "Ring number.", nullptr},
+    {"capacity", getter<[](RingReaderObject& r) { return r.header.capacity; }>, nullptr, "Slots.", nullptr},
+    {"text_bytes", getter<[](RingReaderObject& r) { return r.header.text_bytes; }>, nullptr, "Size of the text ring.", nullptr},
+    {"shared", getter<[](RingReaderObject& r) { return std::uint64_t{r.header.shared}; }>, nullptr, "1: a TraceCollector's.", nullptr},
+    {"created_ns", getter<[](RingReaderObject& r) { return r.header.created_ns; }>, nullptr, "Monotonic.", nullptr},
+    {"next_ticket", getter<[](RingReaderObject& r) { return r.cursor.next(); }>, nullptr, "The cursor's position.", nullptr},
+    {"delivered", getter<[](RingReaderObject& r) { return r.cursor.delivered(); }>, nullptr, "Events handed out.", nullptr},
+    {"lost", getter<[](RingReaderObject& r) { return r.cursor.lost(); }>, nullptr, "Events overwritten before they were read.", nullptr},
+    {"text_lost", getter<[](RingReaderObject& r) { return r.cursor.text_lost(); }>, nullptr, "Events handed out without their text.", nullptr},
+    {"corrupt", getter<[](RingReaderObject& r) { return r.cursor.corrupt(); }>, nullptr, "Slots that no writer of ours wrote.", nullptr},
+    {"watermark", getter<[](RingReaderObject& r) { return r.view.owner_word(kWatermarkWord); }>, nullptr, "First ticket after the last clear().", nullptr},
+    {"truncated", getter<[](RingReaderObject& r) { return r.view.owner_word(kTruncatedWord); }>, nullptr, "Events whose text was cut.", nullptr},
+    {"state", getter<[](RingReaderObject& r) { return r.view.owner_word(kStateWord); }>, nullptr, "1 recording, 2 idle.", nullptr},
+    {"session_uuid", get_uuid, nullptr, "The session's uuid.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+PyType_Slot kReaderSlots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void*>(reader_dealloc)},
+    {Py_tp_methods, kReaderMethods},
+    {Py_tp_getset, kReaderGetters},
+    {Py_tp_doc, const_cast<char*>("A cursor over one ring. One thread at a time.")},
+    {0, nullptr},
+};
+
+PyType_Spec kReaderSpec = {"whence._native.RingReader", sizeof(RingReaderObject), 0,
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE |
+                               Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                           kReaderSlots};
+
+// ---------------------------------------------------------------- this process's own rings
+
+PyObject* local_rings(PyObject*, PyObject*) {
+  Ref readers(PyList_New(0));
+  for (WriterState* state : Recorder::get().writers()) {
+    if (!readers) return nullptr;
+    if (!state->writer.attached()) continue;
+    Ref reader(reader_of(*state, nullptr));
+    if (!reader || PyList_Append(readers.get(), reader.get()) < 0) return nullptr;
+  }
+  return readers.release();
+}
+
+PyObject* shared_ring_reader(PyObject*, PyObject* argument) {
+  if (!PyObject_TypeCheck(argument, g_shared_ring_type)) {
+    PyErr_SetString(PyExc_TypeError, "a SharedRing is wanted");
+    return nullptr;
+  }
+  WriterState* state = shared_writer(argument);
+  if (state == nullptr) Py_RETURN_NONE;
+  return reader_of(*state, argument);
+}
+
+PyMethodDef kFunctions[] = {
+    {"local_rings", local_rings, METH_NOARGS, "A RingReader for every ring of this process."},
+    {"shared_ring_reader", shared_ring_reader, METH_O,
+     "A RingReader of a SharedRing, or None before its first event."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+}  // namespace
+
+bool add_reader(PyObject* module) {
+  g_catalogue_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&kCatalogueSpec));
+  g_ring_reader_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&kReaderSpec));
+  return g_catalogue_type != nullptr && g_ring_reader_type != nullptr &&
+         PyModule_AddObjectRef(module, "Catalogue", reinterpret_cast<PyObject*>(g_catalogue_type)) == 0 &&
+         PyModule_AddObjectRef(module, "RingReader", reinterpret_cast<PyObject*>(g_ring_reader_type)) == 0 &&
+         PyModule_AddFunctions(module, kFunctions) == 0;
+}
+
+}  // namespace whence::py

@@ -1,0 +1,401 @@
+// record_now and record: events whose type, component and rationale come with every call.
+#include "shared_ring.hpp"
+
+#include <cstring>
+
+#include "context.hpp"
+#include "convert.hpp"
+#include "dynamic_kinds.hpp"
+#include "kind.hpp"
+#include "tail.hpp"
+#include "unbox.hpp"
+
+namespace whence::py {
+
+PyTypeObject* g_shared_ring_type = nullptr;
+
+namespace {
+
+struct SharedRingObject {
+  PyObject_HEAD
+  WriterState* state;
+  std::uint64_t slots;
+};
+
+SharedRingObject* as_ring(PyObject* object) { return reinterpret_cast<SharedRingObject*>(object); }
+
+WriterState* writer_of(SharedRingObject& self) {
+  if (self.state == nullptr || !self.state->writer.attached()) [[unlikely]]
+    self.state = Recorder::get().attach_shared(self.state, self.slots);
+  return self.state;
+}
+
+// What a call gives, with null or empty for what it leaves out. All values are exact.
+struct Given {
+  PyObject* event_type = nullptr;
+  PyObject* component = nullptr;
+  PyObject* rationale = nullptr;
+  PyObject* request_id = nullptr;
+  PyObject* model_id = nullptr;
+  PyObject* severity = nullptr;
+  PyObject* duration_ns = nullptr;
+  PyObject* attributes = nullptr;  // tuple of pairs
+  // of built events only
+  PyObject* event_id = nullptr;
+  PyObject* chain_id = nullptr;
+  PyObject* options = nullptr;  // tuple of options
+  PyObject* caused_by = nullptr;
+  PyObject* lineage_id = nullptr;
+  PyObject* timestamp_ns = nullptr;
+  bool decision = false;
+};
+
+// The same as native values.
+struct Plain {
+  const whence::Kind* kind = nullptr;
+  bool overflow = false;
+  std::string_view rationale, request_id, model_id, event_id, chain_id, caused_by, event_type, component;
+  Ref owners[8];
+  RequestId request;
+  std::uint64_t severity = 1;
+  std::int64_t duration_ns = 0;
+  std::int64_t timestamp_ns = -1;
+  std::uint64_t lineage_id = 0;
+};
+
+bool text_of(PyObject* value, const char* what, std::string_view& out, Ref& owner) {
+  if (value == nullptr) return true;
+  if (PyUnicode_Check(value)) return utf8_of(value, out, owner);
+  PyErr_Format(PyExc_TypeError, "%s must be str, not %s", what, Py_TYPE(value)->tp_name);
+  return false;
+}
+
+bool unbox(const Given& given, Plain& plain) {
+  plain.kind = dynamic_kind(given.event_type, given.component, given.decision, plain.overflow);
+  if (plain.kind == nullptr) return false;
+  if (plain.overflow && (!text_of(given.event_type, "event_type", plain.event_type, plain.owners[0]) ||
+                         !text_of(given.component, "component", plain.component, plain.owners[1])))
+    return false;
+  if (!text_of(given.rationale, "rationale", plain.rationale, plain.owners[2]) ||
+      !text_of(given.model_id, "model_id", plain.model_id, plain.owners[3]) ||
+      !text_of(given.event_id, "event_id", plain.event_id, plain.owners[4]) ||
+      !text_of(given.chain_id, "decision_chain_id", plain.chain_id, plain.owners[5]) ||
+      !text_of(given.caused_by, "caused_by", plain.caused_by, plain.owners[6]))
+    return false;
+  if (given.request_id != nullptr) {
+    if (!PyUnicode_Check(given.request_id)) {
+      PyErr_Format(PyExc_TypeError, "request_id must be str, not %s", Py_TYPE(given.request_id)->tp_name);
+      return false;
+    }
+    if (!strict_utf8_of(given.request_id, plain.request_id)) return false;
+    plain.request = encode_request(plain.request_id);
+  }
+  if (given.severity != nullptr &&
+      unbox_u64(given.severity, plain.severity, 4) != Unboxed::Ok) {
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "severity must be a whence.Severity");
+    return false;
+  }
+  if (given.duration_ns != nullptr && unbox_i64(given.duration_ns, plain.duration_ns) != Unboxed::Ok) {
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "duration must be a whence.Duration");
+    return false;
+  }
+  if (given.timestamp_ns != nullptr && unbox_i64(given.timestamp_ns, plain.timestamp_ns) != Unboxed::Ok)
+    return false;
+  if (given.lineage_id != nullptr && unbox_u64(given.lineage_id, plain.lineage_id, ~0ull) != Unboxed::Ok)
+    return false;
+  if (plain.kind->schema.decision &&
+      plain.rationale.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+    PyErr_Format(PyExc_ValueError, "%U is a decision: it needs a rationale that is not empty",
+                 given.event_type);
+    return false;
+  }
+  return true;
+}
+
+// Encodes and writes; nothing can fail from here on and no Python code runs.
+void write_event(WriterState& state, const Given& given, Plain& plain) {
+  const Ref ambient = plain.request.form == RequestForm::None ? current_context() : Ref();
+  const auto* context = reinterpret_cast<ContextObject*>(ambient.get());
+  const RequestId& request = context != nullptr ? context->request : plain.request;
+  SlotImage slot;
+  std::uint64_t tag = plain.kind->id | static_cast<std::uint64_t>(request.form) << kTagRequestShift |
+                      (plain.severity + 1) << kTagSeverityShift;
+  slot.words[kRequestWord] = request.words[0];
+  slot.words[kRequestWord + 1] = request.words[1];
+  slot.words[kTimeWord] = plain.timestamp_ns >= 0 ? static_cast<std::uint64_t>(plain.timestamp_ns)
+                                                  : event_time_ns(state);
+  TextBlock block(state.scratch_bytes(), std::max<std::size_t>(state.writer.max_text_bytes(), 64));
+  // Small and whole first, so that a long rationale cannot push them out.
+  std::uint8_t uuid[16];
+  if (parse_uuid(plain.event_id, uuid))
+    block.whole(Entry::EventId, 0, uuid, sizeof uuid);
+  else if (!plain.event_id.empty())
+    block.text(Entry::EventId, 1, plain.event_id);
+  if (plain.duration_ns != 0) block.whole(Entry::Duration, 0, &plain.duration_ns, 8);
+  if (plain.lineage_id != 0) block.whole(Entry::Lineage, 0, &plain.lineage_id, 8);
+  if (plain.overflow) {
+    block.text(Entry::EventType, 0, plain.event_type);
+    block.text(Entry::Component, 0, plain.component);
+  }
+  if (!plain.model_id.empty()) {
+    const std::uint16_t model = state.session->names().intern(plain.model_id);
+    if (model != kNameInText)
+      block.whole(Entry::Model, 0, &model, 2);
+    else
+      block.text(Entry::Model, 1, plain.model_id);
+  }
+  if (context != nullptr) put_context(block, *context);
+  if (plain.request.form == RequestForm::Long) block.text(Entry::Request, 0, plain.request_id);
+  if (!plain.chain_id.empty() && plain.chain_id != plain.request_id)
+    block.text(Entry::Chain, 0, plain.chain_id);
+  if (!plain.caused_by.empty()) block.text(Entry::CausedBy, 0, plain.caused_by);
+  if (!plain.rationale.empty()) block.text(Entry::Rationale, 0, plain.rationale);
+  if (given.options != nullptr) put_options(block, given.options);
+  if (given.attributes != nullptr) put_attributes(block, given.attributes);
+  const std::size_t bytes = block.finish();
+  if (block.truncated()) {
+    tag |= kTagTruncated;
+    state.writer.count_truncated();
+  }
+  const bool has_text = bytes > kTextHeaderBytes;
+  slot.words[kTagWord] = tag | (has_text ? kTagText : 0);
+  state.writer.write(slot, has_text ? block.data() : nullptr, bytes);
+}
+
+PyObject* record(SharedRingObject& self, const Given& given) {
+  Plain plain;
+  const bool accepted = unbox(given, plain);
+  WriterState* state = nullptr;
+  WHENCE_LOCKED(reinterpret_cast<PyObject*>(&self))
+  state = writer_of(self);
+  if (state != nullptr) {
+    if (accepted)
+      write_event(*state, given, plain);
+    else
+      state->writer.count(plain.kind != nullptr ? plain.kind->id : 0, kRejected);
+  }
+  WHENCE_UNLOCKED()
+  if (!accepted) return refuse();
+  Py_RETURN_NONE;
+}
+
+// ---------------------------------------------------------------- record_now
+
+enum Keyword { kRequestId, kModelId, kSeverity, kDuration, kAttributes, kKeywords };
+PyObject* g_keywords[kKeywords];
+PyObject* g_positional[3];
+
+bool take_argument(PyObject* name, PyObject* value, Given& given, PyObject** keywords) {
+  PyObject** places[] = {&given.event_type, &given.component, &given.rationale};
+  for (int by_value = 0; by_value < 2; ++by_value) {
+    const auto same = [&](PyObject* known) {
+      return by_value ? PyUnicode_Compare(known, name) == 0 : known == name;
+    };
+    for (int i = 0; i < kKeywords; ++i)
+      if (same(g_keywords[i])) {
+        keywords[i] = value;
+        return true;
+      }
+    for (int i = 0; i < 3; ++i)
+      if (same(g_positional[i]) && *places[i] == nullptr) {
+        *places[i] = value;
+        return true;
+      }
+  }
+  PyErr_Format(PyExc_TypeError, "record_now() got an unexpected argument '%U'", name);
+  return false;
+}
+
+bool is_empty_text(PyObject* value) { return PyUnicode_Check(value) && PyUnicode_GET_LENGTH(value) == 0; }
+
+// Converts the keywords whose values may not be exact; `kept` owns what that makes.
+bool convert_keywords(PyObject** keywords, Given& given, Ref* kept) {
+  if (keywords[kRequestId] != nullptr && !is_empty_text(keywords[kRequestId]))
+    given.request_id = keywords[kRequestId];
+  if (PyObject* model = keywords[kModelId]) {
+    kept[0] = Ref(convert_scalar(FieldType::Name, FieldRole::Model, model));
+    if (!kept[0]) return false;
+    given.model_id = kept[0].get();
+  }
+  given.severity = keywords[kSeverity];
+  if (PyObject* duration = keywords[kDuration]) {
+    kept[1] = Ref(convert_scalar(FieldType::I64, FieldRole::Duration, duration));
+    if (!kept[1]) return false;
+    given.duration_ns = kept[1].get();
+  }
+  PyObject* attributes = keywords[kAttributes];
+  if (attributes != nullptr && attributes != Py_None) {
+    kept[2] = Ref(convert_attributes(attributes));
+    if (!kept[2]) return false;
+    given.attributes = kept[2].get();
+  }
+  return true;
+}
+
+PyObject* reject_call(SharedRingObject& self) {
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  WHENCE_LOCKED(reinterpret_cast<PyObject*>(&self))
+  if (WriterState* state = writer_of(self)) state->writer.count(0, kRejected);
+  WHENCE_UNLOCKED()
+  PyErr_Restore(type, value, trace);
+  return refuse();
+}
+
+PyObject* record_now(PyObject* object, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  SharedRingObject& self = *as_ring(object);
+  Given given;
+  PyObject* keywords[kKeywords] = {};
+  Ref kept[3];
+  bool good = count <= 3;
+  if (!good) PyErr_Format(PyExc_TypeError, "record_now() takes at most 3 positional arguments, not %zd", count);
+  if (good && count > 0) given.event_type = args[0];
+  if (good && count > 1) given.component = args[1];
+  if (good && count > 2) given.rationale = args[2];
+  for (Py_ssize_t i = 0; good && names != nullptr && i < PyTuple_GET_SIZE(names); ++i)
+    good = take_argument(PyTuple_GET_ITEM(names, i), args[count + i], given, keywords);
+  if (good && (given.event_type == nullptr || given.component == nullptr)) {
+    PyErr_SetString(PyExc_TypeError, "record_now() needs an event_type and a component");
+    good = false;
+  }
+  if (good && names != nullptr) good = convert_keywords(keywords, given, kept);
+  return good ? record(self, given) : reject_call(self);
+}
+
+// ---------------------------------------------------------------- record(event)
+
+// Fields of a TraceEvent, in the order the collector's Python half passes them.
+PyObject* record_built(PyObject* object, PyObject* args) {
+  Given given;
+  PyObject* attributes = nullptr;
+  PyObject* options = nullptr;
+  int decision = 0;
+  if (!PyArg_ParseTuple(args, "OOOOOOOOOOOOOOp", &given.event_type, &given.component, &given.rationale,
+                        &given.request_id, &given.model_id, &given.severity, &given.duration_ns,
+                        &attributes, &given.event_id, &given.chain_id, &options, &given.caused_by,
+                        &given.lineage_id, &given.timestamp_ns, &decision))
+    return nullptr;
+  given.decision = decision != 0;
+  Ref kept[2];
+  if (PyObject_Length(attributes) > 0) {
+    kept[0] = Ref(convert_attributes(attributes));
+    given.attributes = kept[0].get();
+    if (!kept[0]) return reject_call(*as_ring(object));
+  }
+  if (PyObject_Length(options) > 0) {
+    kept[1] = Ref(convert_options(options));
+    given.options = kept[1].get();
+    if (!kept[1]) return reject_call(*as_ring(object));
+  }
+  return record(*as_ring(object), given);
+}
+
+// ---------------------------------------------------------------- the type
+
+PyObject* ring_new(PyTypeObject* type, PyObject*, PyObject*) {
+  PyObject* object = type->tp_alloc(type, 0);
+  if (object != nullptr) as_ring(object)->slots = 10'000;
+  return object;
+}
+
+int ring_init(PyObject* object, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"buffer_size", nullptr};
+  PyObject* size = nullptr;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", const_cast<char**>(names), &size)) return -1;
+  if (size == nullptr) return 0;
+  if (!PyLong_Check(size) || PyBool_Check(size)) {
+    PyErr_Format(PyExc_TypeError, "buffer_size must be int, not %s", Py_TYPE(size)->tp_name);
+    return -1;
+  }
+  const long long slots = PyLong_AsLongLong(size);
+  if (PyErr_Occurred()) PyErr_Clear();
+  if (slots <= 0 || slots > (1ll << 30)) {
+    PyErr_SetString(PyExc_ValueError, "buffer_size must be from 1 to 1,073,741,824 events");
+    return -1;
+  }
+  as_ring(object)->slots = static_cast<std::uint64_t>(slots);
+  return 0;
+}
+
+void ring_dealloc(PyObject* object) {
+  PyTypeObject* type = Py_TYPE(object);
+  if (WriterState* state = as_ring(object)->state) Recorder::get().retire_shared(state);
+  type->tp_free(object);
+  Py_DECREF(type);
+}
+
+PyObject* ring_size(PyObject* object, PyObject*) {
+  std::uint64_t held = 0;
+  WHENCE_LOCKED(object)
+  const WriterState* state = as_ring(object)->state;
+  if (state != nullptr && state->writer.attached())
+    held = std::min(state->writer.next_ticket() - state->writer.watermark(), state->writer.capacity());
+  WHENCE_UNLOCKED()
+  return PyLong_FromUnsignedLongLong(held);
+}
+
+PyObject* ring_clear(PyObject* object, PyObject*) {
+  WHENCE_LOCKED(object)
+  const SharedRingObject* self = as_ring(object);
+  if (self->state != nullptr && self->state->writer.attached()) self->state->writer.set_watermark();
+  WHENCE_UNLOCKED()
+  Py_RETURN_NONE;
+}
+
+PyObject* get_buffer_size(PyObject* object, void*) {
+  return PyLong_FromUnsignedLongLong(as_ring(object)->slots);
+}
+
+PyMethodDef kMethods[] = {
+    {"record_now", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(record_now)),
+     METH_FASTCALL | METH_KEYWORDS,
+     "record_now($self, event_type, component, rationale='', /, *, request_id='', model_id='',\n"
+     "           severity=Severity.Info, duration=Duration(0), attributes=None)\n--\n\n"
+     "Records an event stamped now.\n\n"
+     "Without a request_id the ambient request's is taken. Raises TypeError or ValueError for an\n"
+     "empty type or component, wrong field types, or a decision without a rationale; such calls\n"
+     "are counted as rejected. Never blocks; any thread. A full ring drops its oldest event."},
+    {"_record_built", record_built, METH_VARARGS, "Records the fields of a TraceEvent."},
+    {"size", ring_size, METH_NOARGS,
+     "size($self)\n--\n\nHow many events are held now: exact, at most buffer_size. Any thread."},
+    {"clear", ring_clear, METH_NOARGS,
+     "clear($self)\n--\n\nForgets the events held now; tickets and counts go on. Any thread."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyGetSetDef kGetters[] = {
+    {"buffer_size", get_buffer_size, nullptr, "How many of the newest events are kept (int).", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+PyType_Slot kSlots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(ring_new)},
+    {Py_tp_init, reinterpret_cast<void*>(ring_init)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(ring_dealloc)},
+    {Py_tp_methods, kMethods},
+    {Py_tp_getset, kGetters},
+    {Py_tp_doc, const_cast<char*>("One ring of a fixed number of events, written by many threads in turn.")},
+    {0, nullptr},
+};
+
+PyType_Spec kSpec = {"whence._native.SharedRing", sizeof(SharedRingObject), 0,
+                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, kSlots};
+
+}  // namespace
+
+WriterState* shared_writer(PyObject* shared_ring) {
+  WriterState* state = as_ring(shared_ring)->state;
+  return state != nullptr && state->writer.attached() ? state : nullptr;
+}
+
+bool add_shared_ring(PyObject* module) {
+  static const char* keywords[kKeywords] = {"request_id", "model_id", "severity", "duration", "attributes"};
+  static const char* positional[3] = {"event_type", "component", "rationale"};
+  for (int i = 0; i < kKeywords; ++i) g_keywords[i] = PyUnicode_InternFromString(keywords[i]);
+  for (int i = 0; i < 3; ++i) g_positional[i] = PyUnicode_InternFromString(positional[i]);
+  g_shared_ring_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&kSpec));
+  return g_shared_ring_type != nullptr &&
+         PyModule_AddObjectRef(module, "SharedRing", reinterpret_cast<PyObject*>(g_shared_ring_type)) == 0;
+}
+
+}  // namespace whence::py

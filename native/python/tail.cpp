@@ -1,0 +1,92 @@
+// Entry payloads of options and attributes; layout.hpp says how they look.
+#include "tail.hpp"
+
+#include <cstring>
+#include <string>
+
+namespace whence::py {
+
+namespace {
+
+constexpr std::size_t kMaxKeyBytes = 0xffff;
+
+// Text whose length is a u16 beside it.
+void append_short(std::string& out, std::string_view text) {
+  const auto length = static_cast<std::uint16_t>(cut_at_code_point(text, kMaxKeyBytes));
+  out.append(reinterpret_cast<const char*>(&length), 2);
+  out.append(text.data(), length);
+}
+
+std::string_view view(PyObject* text, Ref& owner) {
+  std::string_view out;
+  if (!utf8_of(text, out, owner)) PyErr_Clear();
+  return out;
+}
+
+void put_option(TextBlock& block, PyObject* option) {
+  std::string payload;
+  Ref owner;
+  append_short(payload, view(PyTuple_GET_ITEM(option, 0), owner));
+  append_short(payload, view(PyTuple_GET_ITEM(option, 3), owner));
+  PyObject* scores = PyTuple_GET_ITEM(option, 1);
+  const Py_ssize_t count = PyDict_GET_SIZE(scores);
+  payload.push_back(static_cast<char>(count > 255 ? 255 : count));
+  PyObject* key = nullptr;
+  PyObject* value = nullptr;
+  Py_ssize_t at = 0;
+  for (int left = 255; left > 0 && PyDict_Next(scores, &at, &key, &value); --left) {
+    append_short(payload, view(key, owner));
+    const double score = PyFloat_AS_DOUBLE(value);
+    payload.append(reinterpret_cast<const char*>(&score), 8);
+  }
+  const bool chosen = PyTuple_GET_ITEM(option, 2) == Py_True;
+  block.whole(Entry::Option, chosen ? 1 : 0, payload.data(), payload.size());
+}
+
+void put_attribute(TextBlock& block, PyObject* key, PyObject* value) {
+  std::string payload;
+  Ref owner;
+  append_short(payload, view(key, owner));
+  auto type = AttributeType::Text;
+  if (PyBool_Check(value)) {
+    type = AttributeType::Bool;
+    payload.push_back(value == Py_True ? 1 : 0);
+  } else if (PyFloat_CheckExact(value)) {
+    type = AttributeType::Float;
+    const double number = PyFloat_AS_DOUBLE(value);
+    payload.append(reinterpret_cast<const char*>(&number), 8);
+  } else if (PyLong_CheckExact(value)) {
+    int overflow = 0;
+    const std::int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow);
+    if (overflow == 0) {
+      type = AttributeType::Int;
+      payload.append(reinterpret_cast<const char*>(&number), 8);
+    } else {  // beyond 64 bits an int is kept as its digits
+      Ref digits(PyObject_Str(value));
+      if (digits) payload.append(view(digits.get(), owner));
+      PyErr_Clear();
+    }
+  } else {
+    payload.append(view(value, owner));
+  }
+  if (type == AttributeType::Text)
+    block.text(Entry::Attribute, static_cast<std::uint8_t>(type), payload);
+  else
+    block.whole(Entry::Attribute, static_cast<std::uint8_t>(type), payload.data(), payload.size());
+}
+
+}  // namespace
+
+void put_options(TextBlock& block, PyObject* options) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(options); ++i)
+    put_option(block, PyTuple_GET_ITEM(options, i));
+}
+
+void put_attributes(TextBlock& block, PyObject* attributes) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(attributes); ++i) {
+    PyObject* pair = PyTuple_GET_ITEM(attributes, i);
+    put_attribute(block, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
+  }
+}
+
+}  // namespace whence::py

@@ -1,0 +1,30 @@
+// Encodes an event's variable parts (options, attributes, ids) from exact Python values.
+#pragma once
+
+#include <cstdint>
+
+#include "context.hpp"
+#include "py.hpp"
+#include "whence/text_block.hpp"
+
+namespace whence::py {
+
+// What the ambient context adds: the full id of a Long request, chain and lineage.
+inline void put_context(TextBlock& block, const ContextObject& context) {
+  if (context.request.form == RequestForm::Long) block.text(Entry::Request, 0, context.request_id);
+  if (!context.chain_id.empty()) block.text(Entry::Chain, 0, context.chain_id);
+  if (context.lineage_id != 0) block.whole(Entry::Lineage, 0, &context.lineage_id, 8);
+}
+
+inline bool context_needs_text(const ContextObject* context) {
+  return context != nullptr && (context->request.form == RequestForm::Long ||
+                                !context->chain_id.empty() || context->lineage_id != 0);
+}
+
+// `options` as convert_options() made them.
+void put_options(TextBlock& block, PyObject* options);
+
+// `attributes` as convert_attributes() made them.
+void put_attributes(TextBlock& block, PyObject* attributes);
+
+}  // namespace whence::py

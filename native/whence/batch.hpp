@@ -1,0 +1,154 @@
+// Events drained from rings, as columns of words: one column per slot word, text in one heap.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "catalogue.hpp"
+#include "decode.hpp"
+#include "layout.hpp"
+#include "ring_reader.hpp"
+
+namespace whence {
+
+// Where rows come from: one ring of one session.
+struct RowSource {
+  std::shared_ptr<const Catalogue> catalogue;
+  std::string session;
+  std::uint64_t session_key = 0;
+  std::uint32_t ring = 0;
+};
+
+class Batch {
+ public:
+  std::size_t size() const { return rows_; }
+  const std::uint64_t* column(std::size_t word) const { return columns_[word].get(); }
+  const RowSource& source(std::size_t row) const { return *sources_[source_of_[row]]; }
+  std::uint64_t ticket(std::size_t row) const { return (columns_[kStampWord][row] >> 1) - 1; }
+  std::uint64_t time_ns(std::size_t row) const { return columns_[kTimeWord][row]; }
+
+  // Drains `cursor`; returns the number of events taken.
+  std::size_t drain(RingCursor& cursor, std::shared_ptr<const RowSource> source, std::size_t most) {
+    const auto source_index = static_cast<std::uint32_t>(sources_.size());
+    sources_.push_back(std::move(source));
+    std::size_t taken = 0;
+    while (taken < most) {
+      reserve(rows_ + std::min<std::size_t>(most - taken, kStep));
+      const std::size_t part = std::min(most - taken, capacity_ - rows_);
+      const std::size_t got = cursor.poll(part, [&](const RawEvent& event) { append(event); });
+      taken += got;
+      if (got < part) break;
+    }
+    source_of_.resize(rows_, source_index);
+    return taken;
+  }
+
+  // Row numbers ordered by time, then session, ring and ticket: stable and without ties.
+  std::vector<std::uint32_t> in_time_order() const {
+    std::vector<std::uint32_t> order(rows_);
+    for (std::size_t i = 0; i < rows_; ++i) order[i] = static_cast<std::uint32_t>(i);
+    const auto before = [this](std::uint32_t a, std::uint32_t b) {
+      if (time_ns(a) != time_ns(b)) return time_ns(a) < time_ns(b);
+      const RowSource& left = source(a);
+      const RowSource& right = source(b);
+      if (const int names = left.session.compare(right.session)) return names < 0;
+      if (left.ring != right.ring) return left.ring < right.ring;
+      return ticket(a) < ticket(b);
+    };
+    if (!std::is_sorted(order.begin(), order.end(), before)) std::sort(order.begin(), order.end(), before);
+    return order;
+  }
+
+  const DecodedEvent& decode(std::size_t row, EventDecoder& decoder) const {
+    std::array<std::uint64_t, kSlotWords> words;
+    for (std::size_t i = 0; i < kSlotWords; ++i) words[i] = columns_[i][row];
+    const std::uint64_t at = text_at_[row];
+    const std::byte* text = at == kNoText || at == kTextLost ? nullptr : heap_.data() + at + 8;
+    std::uint64_t bytes = 0;
+    if (text != nullptr) std::memcpy(&bytes, heap_.data() + at, 8);
+    return decoder.decode(*source(row).catalogue, words, text, bytes, at == kTextLost);
+  }
+
+  // The id of a request whose own copy of the text was overtaken: from any event here that has the
+  // same 128-bit fingerprint and kept it; else the fingerprint itself.
+  std::string lost_request(const std::array<std::uint64_t, 2>& words) const {
+    const auto found = long_requests_.find(Fingerprint{words});
+    if (found != long_requests_.end()) return found->second;
+    char text[48];
+    std::snprintf(text, sizeof text, "lost:%016llx%016llx", static_cast<unsigned long long>(words[1]),
+                  static_cast<unsigned long long>(words[0]));
+    return text;
+  }
+
+ private:
+  static constexpr std::size_t kStep = 4096;
+  static constexpr std::uint64_t kNoText = ~0ull;
+  static constexpr std::uint64_t kTextLost = ~0ull - 1;
+
+  struct Fingerprint {
+    std::array<std::uint64_t, 2> words;
+    bool operator==(const Fingerprint& other) const { return words == other.words; }
+  };
+  struct FingerprintHash {
+    std::size_t operator()(const Fingerprint& print) const { return print.words[0]; }
+  };
+
+  void reserve(std::size_t rows) {
+    if (rows <= capacity_) return;
+    const std::size_t wanted = std::max(rows, capacity_ * 2);
+    for (auto& column : columns_) grow(column, wanted);
+    grow(text_at_, wanted);
+    capacity_ = wanted;
+  }
+  void grow(std::unique_ptr<std::uint64_t[]>& column, std::size_t wanted) const {
+    auto bigger = std::make_unique_for_overwrite<std::uint64_t[]>(wanted);
+    if (rows_ > 0) std::memcpy(bigger.get(), column.get(), rows_ * 8);
+    column = std::move(bigger);
+  }
+
+  void append(const RawEvent& event) {
+    for (std::size_t i = 0; i < kSlotWords; ++i) columns_[i][rows_] = event.words[i];
+    text_at_[rows_] = event.text_state == TextState::None ? kNoText
+                      : event.text_state == TextState::Lost ? kTextLost
+                                                            : append_text(event);
+    ++rows_;
+  }
+
+  std::uint64_t append_text(const RawEvent& event) {
+    const std::uint64_t at = heap_.size();
+    const std::uint64_t bytes = event.text_bytes;
+    heap_.resize(at + 8 + bytes);
+    std::memcpy(heap_.data() + at, &bytes, 8);
+    std::memcpy(heap_.data() + at + 8, event.text, bytes);
+    const auto form = static_cast<RequestForm>((event.words[kTagWord] >> kTagRequestShift) & 3);
+    if (form == RequestForm::Long) remember_request(event);
+    return at;
+  }
+
+  void remember_request(const RawEvent& event) {
+    const Fingerprint print{{event.words[kRequestWord], event.words[kRequestWord + 1]}};
+    if (long_requests_.contains(print)) return;
+    EventDecoder decoder;
+    const DecodedEvent& decoded =
+        decoder.decode(*sources_.back()->catalogue, event.words, event.text, event.text_bytes, false);
+    if (!decoded.request_lost) long_requests_.emplace(print, decoded.request_id);
+  }
+
+  std::size_t rows_ = 0;
+  std::size_t capacity_ = 0;
+  std::array<std::unique_ptr<std::uint64_t[]>, kSlotWords> columns_;
+  std::unique_ptr<std::uint64_t[]> text_at_;  // into heap_: u64 length, bytes
+  std::vector<std::byte> heap_;
+  std::vector<std::uint32_t> source_of_;
+  std::vector<std::shared_ptr<const RowSource>> sources_;
+  std::unordered_map<Fingerprint, std::string, FingerprintHash> long_requests_;
+};
+
+}  // namespace whence

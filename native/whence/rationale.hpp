@@ -1,0 +1,160 @@
+// Rationale templates: "Selected {model}: {slack_ns:ns} left". Only readers render them.
+//
+// {field}        as is             {field:ns}     nanoseconds: 8.4 ms
+// {field:.3f}    0-9 decimals      {field:bytes}  512 MB (powers of 1024)
+// {field:%}      0.5 -> 50.0 %     {{ and }}      braces
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kind.hpp"
+#include "values.hpp"
+
+namespace whence {
+
+class Rationale {
+ public:
+  // False: `problem` says what is wrong, for the one who declares the kind.
+  bool compile(const KindSchema& kind, std::string& problem) {
+    parts_.clear();
+    std::string literal;
+    const std::string_view text = kind.rationale;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      const char c = text[i];
+      if ((c == '{' || c == '}') && i + 1 < text.size() && text[i + 1] == c) {
+        literal += c;
+        ++i;
+      } else if (c == '}') {
+        problem = "a single '}' (write '}}' for a brace)";
+        return false;
+      } else if (c == '{') {
+        const std::size_t end = text.find('}', i);
+        if (end == std::string_view::npos) {
+          problem = "a '{' without its '}'";
+          return false;
+        }
+        if (!add_field(kind, text.substr(i + 1, end - i - 1), literal, problem)) return false;
+        literal.clear();
+        i = end;
+      } else {
+        literal += c;
+      }
+    }
+    if (!literal.empty()) parts_.push_back({std::move(literal), kNoField, Format::Plain, 0});
+    return true;
+  }
+
+  bool empty() const { return parts_.empty(); }
+
+  // `fields` has one value per field of the kind.
+  void render(const std::vector<Value>& fields, std::string& out) const {
+    for (const Part& part : parts_) {
+      out += part.literal;
+      if (part.field == kNoField) continue;
+      append_formatted(out, part, part.field < fields.size() ? fields[part.field] : Value());
+    }
+  }
+
+ private:
+  enum class Format : std::uint8_t { Plain, Nanoseconds, Bytes, Decimals, Percent };
+  static constexpr std::size_t kNoField = ~std::size_t{0};
+  struct Part {
+    std::string literal;  // before the field
+    std::size_t field;
+    Format format;
+    int decimals;
+  };
+
+  bool add_field(const KindSchema& kind, std::string_view inner, std::string& literal,
+                 std::string& problem) {
+    const std::size_t colon = inner.find(':');
+    const std::string_view name = inner.substr(0, colon);
+    std::size_t index = 0;
+    while (index < kind.fields.size() && kind.fields[index].name != name) ++index;
+    if (index == kind.fields.size()) {
+      problem = "no parameter is called '" + std::string(name) + "'";
+      return false;
+    }
+    Part part{std::move(literal), index, Format::Plain, 0};
+    const std::string_view format =
+        colon == std::string_view::npos ? std::string_view() : inner.substr(colon + 1);
+    const bool number = kind.fields[index].type != FieldType::Name &&
+                        kind.fields[index].type != FieldType::None &&
+                        kind.fields[index].type != FieldType::Bool;
+    if (format.empty()) {
+      part.format = Format::Plain;
+    } else if (format == "ns") {
+      part.format = Format::Nanoseconds;
+    } else if (format == "bytes") {
+      part.format = Format::Bytes;
+    } else if (format == "%") {
+      part.format = Format::Percent;
+    } else if (format.size() == 3 && format[0] == '.' && format[1] >= '0' && format[1] <= '9' &&
+               format[2] == 'f') {
+      part.format = Format::Decimals;
+      part.decimals = format[1] - '0';
+    } else {
+      problem = "unknown format ':" + std::string(format) + "' (ns, bytes, %, .0f to .9f)";
+      return false;
+    }
+    if (part.format != Format::Plain && !number) {
+      problem = "'" + std::string(name) + "' is not a number";
+      return false;
+    }
+    parts_.push_back(std::move(part));
+    return true;
+  }
+
+  static double as_real(const Value& value) {
+    if (value.type == ValueType::Float) return value.real;
+    if (value.type == ValueType::UInt) return static_cast<double>(value.natural);
+    return static_cast<double>(value.integer);
+  }
+
+  static void append_formatted(std::string& out, const Part& part, const Value& value) {
+    if (part.format == Format::Plain || !value.present()) {
+      append_value(out, value);
+      return;
+    }
+    char text[400];
+    switch (part.format) {
+      case Format::Nanoseconds: append_scaled(out, as_real(value), kTimes, 4); return;
+      case Format::Bytes: append_scaled(out, as_real(value), kBytes, 5); return;
+      case Format::Percent:
+        std::snprintf(text, sizeof text, "%.1f %%", as_real(value) * 100);
+        break;
+      default: std::snprintf(text, sizeof text, "%.*f", part.decimals, as_real(value));
+    }
+    out += text;
+  }
+
+  struct Unit {
+    double size;
+    const char* name;
+  };
+  static constexpr Unit kTimes[] = {{1e9, "s"}, {1e6, "ms"}, {1e3, "us"}, {1, "ns"}};
+  static constexpr Unit kBytes[] = {
+      {1099511627776.0, "TB"}, {1073741824.0, "GB"}, {1048576.0, "MB"}, {1024.0, "KB"}, {1, "B"}};
+
+  // One decimal of the largest unit that gives at least 1; ".0" is left out.
+  static void append_scaled(std::string& out, double value, const Unit* units, int count) {
+    int at = 0;
+    while (at < count - 1 && std::fabs(value) < units[at].size) ++at;
+    char text[64];
+    std::snprintf(text, sizeof text, "%.1f", value / units[at].size);
+    std::string_view shown(text);
+    if (shown.size() > 2 && shown.substr(shown.size() - 2) == ".0") shown.remove_suffix(2);
+    out += shown;
+    out += ' ';
+    out += units[at].name;
+  }
+
+  std::vector<Part> parts_;
+};
+
+}  // namespace whence
