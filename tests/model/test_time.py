@@ -44,8 +44,9 @@ def test_now_never_goes_back() -> None:
 
 
 def test_now_is_on_the_monotonic_clock() -> None:
-    """R0.5 R0.6 A reading agrees with the system's monotonic clock to well under a second."""
-    assert abs(Timestamp.now().value_ns - time.monotonic_ns()) < 1_000_000_000
+    """R0.5 R0.6 A reading lies between two of the system's clock, give or take a millisecond."""
+    before, now, after = time.monotonic_ns(), Timestamp.now().value_ns, time.monotonic_ns()
+    assert before - 1_000_000 <= now <= after + 1_000_000
 
 
 def test_now_takes_the_recorders_clock_where_it_is_built(

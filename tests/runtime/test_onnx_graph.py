@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -241,6 +244,36 @@ def test_fixed_shapes_follow_from_the_inputs(tmp_path: Path) -> None:
     sizes = {life.name: life.size_bytes for life in backend.estimate_lifetimes().value()}
     hidden = 2 * 4 * 4 * 5 * 4
     assert sizes == {"x": 2 * 3 * 9 * 11 * 4, "c": hidden, "r": hidden, "y": 2 * 4 * 4}
+
+
+@pytest.mark.parametrize("package", ["magika", "rapidocr"])
+def test_the_sizes_of_real_models_are_those_a_run_makes(package: str) -> None:
+    """R3.32 Inferred or measured, every tensor's bytes are what ONNX Runtime really makes."""
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        pytest.skip(f"the models of {package} are not installed")
+    (folder,) = found.submodule_search_locations
+    for path in sorted(Path(folder).rglob("*.onnx")):
+        (argument,) = onnxruntime.InferenceSession(path).get_inputs()
+        # Open dimensions are batch, height and width; these nets halve the latter five times.
+        sizes = zip(argument.shape, (1, 3, 64, 96), strict=False)
+        shape = tuple(size if isinstance(size, int) else chosen for size, chosen in sizes)
+        given = {argument.name: np.zeros(shape, "i" if "int32" in argument.type else "f")}
+        run = partial(bytes_made_by_a_run, given)
+        needs = read_needs(path, {argument.name: shape}, run)
+        told = {life.name: life.size_bytes for life in needs.lifetimes}
+        model = onnx.load(path)
+        del model.graph.output[:]
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in told)
+        assert told == run(model.SerializeToString(), list(told))
+
+
+def bytes_made_by_a_run(
+    given: dict[str, np.ndarray[Any, Any]], model: bytes, names: Sequence[str]
+) -> dict[str, int]:
+    """What ONNX Runtime gives for these names, in bytes."""
+    outputs = onnxruntime.InferenceSession(model).run(list(names), given)
+    return {name: output.nbytes for name, output in zip(names, outputs, strict=True)}
 
 
 def test_what_cannot_be_read_comes_back_as_an_error(tmp_path: Path) -> None:

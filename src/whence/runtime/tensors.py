@@ -83,10 +83,10 @@ class TensorSpec:
 
     def size_bytes(self) -> int:
         """Bytes of the whole tensor; ValueError if a dimension is left to the request."""
-        return math.prod(concrete_shape(self)) * self.dtype.itemsize
+        return math.prod(_concrete_shape(self)) * self.dtype.itemsize
 
 
-class ArrayLike(Protocol):
+class _Array(Protocol):
     """A numpy array, which only type checkers of Python 3.12 and later know to be a buffer."""
 
     @property
@@ -110,7 +110,7 @@ class Tensor:
 
     __slots__ = ("_data", "_spec")
 
-    def __init__(self, spec: TensorSpec, data: ReadableBuffer | ArrayLike) -> None:
+    def __init__(self, spec: TensorSpec, data: ReadableBuffer | _Array) -> None:
         self._spec = spec
         self._data = _flat_bytes(spec, memoryview(cast("ReadableBuffer", data)))
 
@@ -129,13 +129,13 @@ class Tensor:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape, of which every dimension is known."""
-        return concrete_shape(self._spec)
+        return _concrete_shape(self._spec)
 
     def __repr__(self) -> str:
         return f"Tensor({self._spec!r}, {self.size_bytes()} bytes)"
 
 
-def concrete_shape(spec: TensorSpec) -> tuple[int, ...]:
+def _concrete_shape(spec: TensorSpec) -> tuple[int, ...]:
     """The shape of a description without open dimensions; ValueError if there is one."""
     shape = tuple(size for size in spec.shape if size is not None)
     if len(shape) != len(spec.shape):
