@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from whence.model.event import TraceEvent
@@ -17,6 +17,9 @@ __all__ = ["COMPLETE", "INCOMPLETE", "UNKNOWN", "ChainCheck", "ChainReport", "Fi
 
 # Causes for which the absence of an optional member is worth telling.
 _TELLING = UNSURE - {OPEN, FILTERED}
+
+# What readers put into a rationale for an argument that was overwritten.
+_LOST_ARGUMENT = "<text lost>"
 
 COMPLETE = "complete"
 INCOMPLETE = "incomplete"
@@ -229,7 +232,17 @@ class ChainCheck:
             names = list(dict.fromkeys(end.type for end in self._contract.ends))
             # an opening event that could have ended the chain is there, but did not
             names = [name for name in names if name not in self._places] or names
-            self._add("missing", names[0], f"no {listed(names, 'or')}", self._absence(names))
+            causes = [*self._lost_conditions(), *self._absence(names)]
+            self._add("missing", names[0], f"no {listed(names, 'or')}", causes)
+
+    def _lost_conditions(self) -> Iterator[Cause]:
+        """A cause if an event may be the end, but what would tell was lost."""
+        for end in self._contract.ends:
+            for place in self._places.get(end.type, ()) if end.where else ():
+                holds = parse_condition(end.where).holds(self._events[place], self._places)
+                if holds is None and self._events[place].text_lost:
+                    yield Cause(kind=TEXT_LOST, sentence=f"whether {end.type} ended it")
+                    return
 
     def _check_bound(self) -> None:
         opening = self._places.get(self._contract.opens)
@@ -251,8 +264,12 @@ class ChainCheck:
 
     def _check_rationales(self) -> None:
         for place, event in enumerate(self._events):
-            if not event.rationale.strip() and self._index.is_decision(event):
-                sentence = f"{event.event_type} has no rationale"
+            if not self._index.is_decision(event):
+                continue
+            empty = not event.rationale.strip()
+            if empty or (event.text_lost and _LOST_ARGUMENT in event.rationale):
+                lacks = "no rationale" if empty else "lost a part of its rationale"
+                sentence = f"{event.event_type} has {lacks}"
                 causes = [_text_cause(event.text_lost)]
                 self._add("empty rationale", event.event_type, sentence, causes, place=place)
 
