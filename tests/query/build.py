@@ -30,8 +30,8 @@ __all__ = [
     "kinds",
     "late_chain",
     "ledger",
-    "rejected_chain",
     "recording",
+    "rejected_chain",
     "session",
 ]
 

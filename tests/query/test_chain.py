@@ -38,9 +38,7 @@ def test_a_request_gives_all_its_events_and_no_other(events: list[TraceEvent]) -
     """R0.28 R0.49 The chain of a request is what filtering every event by it gives, in order."""
     source = Index(recording(events))
     for request in {e.request_id for e in events} - {""}:
-        expected = sorted(
-            (e for e in events if e.request_id == request), key=lambda e: e.order_key
-        )
+        expected = sorted((e for e in events if e.request_id == request), key=lambda e: e.order_key)
         assert list(reconstruct_chain(source, request)) == expected
 
 
@@ -78,10 +76,8 @@ def test_an_event_is_in_the_chain_that_it_leads_to(events: list[TraceEvent]) -> 
 
 
 @given(random_events, st.text("rcd-0123456789abf", min_size=1, max_size=4))
-def test_parts_of_ids_find_what_reading_every_id_would(
-    events: list[TraceEvent], part: str
-) -> None:
-    """R5.11 A beginning or end is found if it is unique among requests, then chains, then events."""
+def test_parts_of_ids_find_what_reading_every_id_would(events: list[TraceEvent], part: str) -> None:
+    """R5.11 A beginning or end is found if unique among requests, then chains, then events."""
     source = recording(events)
     requests = {e.request_id for e in events} - {""}
     named = {e.decision_chain_id for e in events if e.decision_chain_id != e.request_id}
@@ -168,7 +164,9 @@ def test_an_id_that_is_not_there_names_its_neighbours() -> None:
 
 def test_a_pasted_suffix_with_its_ellipsis_is_found() -> None:
     """R5.11 The shortened form that answers print can be pasted back."""
-    assert find_chain(recording(inference_chain("req-000412")), " …0412 ").request_id == "req-000412"
+    assert (
+        find_chain(recording(inference_chain("req-000412")), " …0412 ").request_id == "req-000412"
+    )
 
 
 def test_the_id_of_an_overwritten_event_is_explained() -> None:

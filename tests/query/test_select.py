@@ -63,9 +63,7 @@ def test_select_equals_reading_every_event(events: list[TraceEvent], query: Trac
 
 
 @given(st.lists(random_event(), max_size=40), st.lists(queries, max_size=5))
-def test_one_index_answers_many_queries(
-    events: list[TraceEvent], asked: list[TraceQuery]
-) -> None:
+def test_one_index_answers_many_queries(events: list[TraceEvent], asked: list[TraceQuery]) -> None:
     """R0.45 An index that has answered before answers the next query just as a new one would."""
     index = Index(recording(events))
     for query in asked:
