@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypedDict
 
 import whence
 from whence.demo import events
@@ -18,6 +19,7 @@ class Reason(Enum):
     """What decided an admission, in words for those who ask."""
 
     Schedulable = "every test passed"
+    Expired = "its deadline passed before it was asked for"
     Memory = "it needs more memory than its model may use"
     Utilisation = "the workers are asked for more than they can promise"
     Response = "it would end after its deadline"
@@ -77,7 +79,7 @@ class AdmissionControl:
                 self._utilisation(request),
                 max(request.deadline_ns, now_ns + request.period_ns),
             )
-        self._record(request, analysis)
+        self._record(request, analysis, now_ns)
         return analysis
 
     def analyse(
@@ -91,7 +93,9 @@ class AdmissionControl:
         bound = self._workers - (self._workers - 1) * min(1.0, max(parts.values()))
         wcrt_ns = self._end_ns(request, now_ns, running, waiting) - request.released_ns
 
-        if request.need_bytes > self._profiles[request.model].budget.memory_limit_bytes:
+        if request.deadline_ns < now_ns:
+            reason = Reason.Expired
+        elif request.need_bytes > self._profiles[request.model].budget.memory_limit_bytes:
             reason = Reason.Memory
         elif utilisation > bound:
             reason = Reason.Utilisation
@@ -141,38 +145,54 @@ class AdmissionControl:
         for key in [key for key, share in self._shares.items() if share.until_ns < now_ns]:
             del self._shares[key]
 
-    def _record(self, request: Request, analysis: Analysis) -> None:
-        profile = self._profiles[request.model]
+    def _record(self, request: Request, analysis: Analysis, now_ns: int) -> None:
+        budget = self._profiles[request.model].budget
+        common = _Common(
+            model_id=request.model,
+            admitted=analysis.admitted,
+            reason=analysis.reason.value,
+            utilisation=analysis.utilisation,
+            utilisation_bound=analysis.utilisation_bound,
+            wcrt_ns=analysis.wcrt_ns,
+            max_blocking_ns=analysis.max_blocking_ns,
+            analysis_detail=analysis.detail,
+            caused_by=request.caused_by,
+        )
         with whence.request(request.id):
-            if analysis.reason is Reason.Memory:
-                events.rejected_by_budget(
-                    model_id=request.model,
-                    admitted=False,
-                    reason=analysis.reason.value,
-                    need_bytes=request.need_bytes,
-                    limit_bytes=profile.budget.memory_limit_bytes,
-                    utilisation=analysis.utilisation,
-                    utilisation_bound=analysis.utilisation_bound,
-                    wcrt_ns=analysis.wcrt_ns,
-                    max_blocking_ns=analysis.max_blocking_ns,
-                    analysis_detail=analysis.detail,
-                    caused_by=request.caused_by,
-                )
-                return
-            _KINDS[analysis.reason](
-                model_id=request.model,
-                admitted=analysis.admitted,
-                reason=analysis.reason.value,
-                utilisation=analysis.utilisation,
-                utilisation_bound=analysis.utilisation_bound,
-                wcet_ns=profile.wcet_ns,
-                period_ns=request.period_ns,
-                wcrt_ns=analysis.wcrt_ns,
-                max_blocking_ns=analysis.max_blocking_ns,
-                deadline_ns=request.deadline_ns - request.released_ns,
-                analysis_detail=analysis.detail,
-                caused_by=request.caused_by,
-            )
+            match analysis.reason:
+                case Reason.Expired:
+                    events.rejected_as_expired(
+                        shared_with=request.caused_by,
+                        lateness_ns=now_ns - request.deadline_ns,
+                        **common,
+                    )
+                case Reason.Memory:
+                    events.rejected_by_budget(
+                        need_bytes=request.need_bytes,
+                        limit_bytes=budget.memory_limit_bytes,
+                        **common,
+                    )
+                case reason:
+                    _KINDS[reason](
+                        wcet_ns=budget.compute_budget.to_nanos(),
+                        period_ns=request.period_ns,
+                        deadline_ns=request.deadline_ns - request.released_ns,
+                        **common,
+                    )
+
+
+class _Common(TypedDict):
+    """What every admission decision carries, whatever decided it."""
+
+    model_id: str
+    admitted: bool
+    reason: str
+    utilisation: float
+    utilisation_bound: float
+    wcrt_ns: int
+    max_blocking_ns: int
+    analysis_detail: str
+    caused_by: str
 
 
 _KINDS = {

@@ -21,6 +21,7 @@ __all__ = [
     "fault_recorded",
     "free",
     "performance_metric",
+    "rejected_as_expired",
     "rejected_by_budget",
     "rejected_by_response",
     "rejected_by_utilisation",
@@ -104,6 +105,30 @@ def rejected_by_response(
     caused_by: str,
 ) -> None:
     """Behind what runs and waits already, it would end too late."""
+
+
+@whence.kind(
+    name="admission_decision",
+    component="AdmissionController",
+    decision=True,
+    severity=whence.Severity.Warning,
+    rationale="Rejected: the deadline that {model_id} shares with {shared_with} passed "
+    "{lateness_ns:ns} ago; U={utilisation:.3f}",
+)
+def rejected_as_expired(
+    model_id: str,
+    admitted: bool,
+    reason: str,
+    shared_with: str,
+    lateness_ns: int,
+    utilisation: float,
+    utilisation_bound: float,
+    wcrt_ns: int,
+    max_blocking_ns: int,
+    analysis_detail: str,
+    caused_by: str,
+) -> None:
+    """What called for the request ended late itself; there is nothing left to be in time for."""
 
 
 @whence.kind(

@@ -24,6 +24,7 @@ INSTALL_LINE = "pip install 'whence[demo]'"
 # Import name -> distribution name, of everything that the demo calls or reads files from.
 _PACKAGES = {
     "click": "click",
+    "rich": "rich",
     "numpy": "numpy",
     "PIL": "pillow",
     "onnxruntime": "onnxruntime",

@@ -1,0 +1,150 @@
+"""Prints what the demo did, read from its export, and explains a rejected and a late request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from rich.text import Text
+
+from whence.cli.render.answer import answer_lines
+from whence.cli.render.page import line, table
+from whence.cli.render.safe import safe
+from whence.demo.cost import RecordingCost
+from whence.demo.jobs import Ended
+from whence.demo.pages import words_read
+from whence.demo.stage import Played
+from whence.demo.summary import Summary, summarise
+from whence.query.completeness import Share, completeness_share
+from whence.query.contracts import INFERENCE
+from whence.query.index import Index
+from whence.query.why import why
+from whence.query.words import bytes_text, count_text, duration_text
+from whence.receive.json_export import read_json_export
+
+__all__ = ["report_lines"]
+
+_LABEL = 12  # cells of the labels
+
+
+def report_lines(played: Played, export: Path, cost: RecordingCost, session: str) -> Iterator[Text]:
+    """The report in lines of at most 100 cells; the export is read, not the running recorder."""
+    index = Index(read_json_export(export))
+    summary = summarise(index)
+    yield line()
+    yield from _requests(played, summary)
+    yield line()
+    yield from _figures(played, summary, completeness_share(index, INFERENCE), export, cost)
+    yield from _explained(index, summary, export)
+    yield line()
+    yield from _next(summary, export, session)
+
+
+def _requests(played: Played, summary: Summary) -> Iterator[Text]:
+    header = ["model", "budget", "worst", "memory", "streams", "asked", *(e.value for e in Ended)]
+    rows = [
+        [
+            model,
+            duration_text(profile.wcet_ns),
+            duration_text(summary.worst_ns[model]) if model in summary.worst_ns else "-",
+            bytes_text(profile.budget.memory_limit_bytes),
+            str(profile.budget.stream_limit),
+            count_text(sum(summary.ended.get((model, ended), 0) for ended in Ended)),
+            *(count_text(summary.ended.get((model, ended), 0)) for ended in Ended),
+        ]
+        for model, profile in played.profiles.items()
+    ]
+    totals = [count_text(summary.total(ended)) for ended in Ended]
+    rows.append(["all", "", "", "", "", count_text(summary.requests), *totals])
+    yield from table(header, rows)
+    if disagreeing := _disagreements(played.ended, summary):
+        yield line((f"The runtime's own counts differ: {disagreeing}", "bold red"))
+
+
+def _figures(
+    played: Played, summary: Summary, share: Share, export: Path, cost: RecordingCost
+) -> Iterator[Text]:
+    pages = [reading for reading in played.readings if reading.complete]
+    right = sum(words_read(reading.page, reading.texts) for reading in pages)
+    drawn = sum(len(reading.page.words) for reading in pages)
+    yield _figure(
+        "Answers",
+        f"{count_text(played.files_named)} files named; {len(pages)} of {len(played.readings)} "
+        f"pages read to the end, {count_text(right)} of their {count_text(drawn)} words rightly",
+    )
+    kinds = ", ".join(f"{count_text(n)} {word}" for word, n in _by_verdict(summary.decisions))
+    yield _figure("Decisions", f"{count_text(sum(summary.decisions.values()))}: {kinds}")
+    yield _figure(
+        "Recorded",
+        f"{count_text(summary.recorded)} events in {summary.rings} rings, "
+        f"{count_text(summary.lost)} lost; {count_text(summary.events)} in {export.name} "
+        f"({bytes_text(export.stat().st_size)})",
+    )
+    yield _figure(
+        "Complete",
+        f"{share.text} of {count_text(share.decisions)} decisions reconstructible with their "
+        f"rationale, from {safe(export.name)} alone",
+        "bold green" if share.reconstructible == share.decisions else "bold red",
+    )
+    for name in share.first_flaws:
+        yield _figure("", f"not complete: {safe(name)}", "red")
+    whole = duration_text(round(summary.recorded * cost.event_ns))
+    yield _figure(
+        "Cost",
+        f"{cost.event_ns:.0f} ns per event, {whole} in all of {duration_text(played.duration_ns)}; "
+        f"an empty Python function: {cost.empty_ns:.0f} ns",
+    )
+    yield _figure(
+        "",
+        f"(medians of {cost.rounds} x {cost.calls} calls of execution_started and of the empty "
+        f"function, after the run)",
+        "dim",
+    )
+    if played.extra_bursts:
+        yield _figure(
+            "Load", f"{played.extra_bursts} extra bursts, until one was rejected and late"
+        )
+
+
+def _explained(index: Index, summary: Summary, export: Path) -> Iterator[Text]:
+    for name, word in ((summary.rejected, "rejected"), (summary.late, "late")):
+        yield line()
+        if not name:
+            yield line(
+                (f"No request was {word} this time; try --seed or more --seconds.", "yellow")
+            )
+            continue
+        yield line((f"$ whence why {name} --from {safe(str(export))}", "bold"))
+        yield from answer_lines(why(index, name, source_name=str(export)))
+
+
+def _next(summary: Summary, export: Path, session: str) -> Iterator[Text]:
+    example = summary.late or summary.rejected or "ID"
+    yield line(("The recording outlives this process. Ask it:", "bold"))
+    for command in (
+        "whence ls",
+        f"whence why {example}",
+        f"whence chain {example}",
+        "whence stats",
+        f"whence why --from {safe(str(export))}",
+    ):
+        yield line(f"  {command}")
+    yield line((f"  (session {safe(session)})", "dim"))
+
+
+def _figure(label: str, text: str, style: str = "") -> Text:
+    return line((label.ljust(_LABEL), "bold"), (text, style))
+
+
+def _by_verdict(decisions: Mapping[str, int]) -> list[tuple[str, int]]:
+    order = ("Admitted", "Rejected", "Selected", "Deferred")
+    return [(word.lower(), decisions.get(word, 0)) for word in order]
+
+
+def _disagreements(counted: Mapping[Ended, int], summary: Summary) -> str:
+    """Where what the runtime counted differs from what its recording says; empty if nowhere."""
+    return ", ".join(
+        f"{ended.value} {counted.get(ended, 0)} instead of {summary.total(ended)}"
+        for ended in Ended
+        if counted.get(ended, 0) != summary.total(ended)
+    )
