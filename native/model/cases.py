@@ -188,7 +188,15 @@ _NAMED: Sequence[Case] = [
 ]
 
 _COUNTED: Sequence[Case] = [
-    _safe("cursor", "a later ticket proves exactly what is gone", cursor(), "lost", "delivered"),
+    _safe(
+        "cursor",
+        "a later ticket, sought by bisection, proves what is gone",
+        cursor(),
+        "lost",
+        "delivered",
+    ),
+    _safe("cursor without bisection", "later, but as exact", cursor("by this slot"), "lost"),
+    _mutant("cursor jumps one too far", "a readable event is called lost", cursor("one too far")),
     _mutant(
         "cursor jumps to the newest",
         "readable events are called lost",

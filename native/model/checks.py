@@ -90,7 +90,7 @@ def counts(
     return examine
 
 
-def cursor(lapped: str = "to oldest") -> Examine:
+def cursor(lapped: str = "bisect") -> Examine:
     """A cursor delivers or counts every ticket it passes; lost means overwritten, no less."""
 
     def examine() -> Findings:

@@ -297,15 +297,16 @@ def poll_reader(
     shape: Shape,
     form: ReaderForm = READER_B,
     polls: int = 3,
-    lapped: str = "to oldest",
+    lapped: str = "bisect",
     drain: bool = False,
 ) -> Reader:
     """Reader of state = None: a cursor from ticket 0, ending in a Polled.
 
-    A slot that holds a later ticket u proves that all tickets up to u - capacity are gone; the
-    cursor counts them lost and goes to the next one. `lapped` may instead be "to newest" (a mutant
-    that gives up readable events) or "uncounted". With `drain` the reader then settles (the writer
-    is dead or at rest) and reads all that is left.
+    A slot that holds a later ticket u proves that all tickets up to u - capacity are gone. The
+    cursor looks for a still later one by bisection, counts what is gone as lost and goes to the
+    next. `lapped` may leave out the bisection ("by this slot"), or be a mutant: "one too far" and
+    "to newest" give up readable events, "uncounted" is silent. With `drain` the reader then settles
+    (the writer is dead or at rest) and reads all that is left.
     """
 
     def read(state: _Cursor | None) -> Loads:
@@ -329,7 +330,9 @@ def poll_reader(
                 return Polled(seen.verdict, at.delivered, at.lost, at.cursor)
             stamp = yield Load(f"stamp{slot}", form.first)  # it moved on: by how much?
         newest = (stamp >> 1) - 1
-        target = newest - shape.capacity + 1
+        if lapped != "by this slot":
+            newest = yield from _newest_from(shape, newest)
+        target = newest - shape.capacity + 1 + (lapped == "one too far")
         if lapped == "to newest":
             target = newest
         return Next(_skipped(at, target, counted=lapped != "uncounted"))
@@ -422,6 +425,19 @@ def _copy(shape: Shape, form: ReaderForm, slot: int, stamp: int) -> Generator[Re
         overtaken = max(intent, (yield Load("intent", RLX))) > limit
         return Seen(TEXT_LOST if overtaken else NOT_LOST, ticket)
     return Seen(WHOLE if text == text_words(shape, ticket) else TEXT_TORN, ticket)
+
+
+def _newest_from(shape: Shape, ticket: int) -> Generator[ReaderOp, int, int]:
+    """The newest ticket, by bisection from one that was begun: they were begun in order."""
+    low, high = 0, shape.capacity
+    while high - low > 1:
+        middle = (low + high) // 2
+        stamp = yield Load(f"stamp{(ticket + middle) % shape.capacity}", RLX)
+        if stamp >> 1 == ticket + middle + 1:
+            low = middle
+        else:
+            high = middle
+    return ticket + low
 
 
 def _delivered(at: _Cursor) -> _Cursor:

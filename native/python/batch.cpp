@@ -188,11 +188,13 @@ PyObject* batch_json(PyObject* object, PyObject*) {
   return PyBytes_FromStringAndSize(out.data(), static_cast<Py_ssize_t>(out.size()));
 }
 
-PyObject* batch_time_range(PyObject* object, PyObject*) {
+PyObject* batch_time_range(PyObject* object, PyObject* argument) {
   const whence::Batch& batch = as_batch(object)->batch;
-  if (batch.size() == 0) Py_RETURN_NONE;
+  const std::size_t first = PyLong_AsSize_t(argument);
+  if (PyErr_Occurred()) return nullptr;
+  if (first >= batch.size()) Py_RETURN_NONE;
   const std::uint64_t* times = batch.column(kTimeWord);
-  const auto [least, most] = std::minmax_element(times, times + batch.size());
+  const auto [least, most] = std::minmax_element(times + first, times + batch.size());
   return Py_BuildValue("(KK)", static_cast<unsigned long long>(*least), static_cast<unsigned long long>(*most));
 }
 
@@ -204,7 +206,8 @@ PyMethodDef kMethods[] = {
      "Raises CorruptFile when the file is truncated meanwhile. About 5 ns an event without text."},
     {"rows", batch_rows, METH_NOARGS, "All events as tuples, in order of time (collect/events.py)."},
     {"json", batch_json, METH_NOARGS, "All events as JSON objects joined by commas, in order of time."},
-    {"time_range", batch_time_range, METH_NOARGS, "(least, greatest) monotonic time, or None."},
+    {"time_range", batch_time_range, METH_O,
+     "time_range(first)\n--\n\n(least, greatest) monotonic time of the rows from `first` on, or None."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -38,6 +38,8 @@ struct KindObject {
   PyObject* emit;
   PyObject* wrapped;  // the stub, or None
   PyMethodDef method;
+  // Fields of which one must hold text, because the rationale consists of nothing else.
+  std::uint64_t must_say;
 };
 
 PyTypeObject* g_kind_type = nullptr;
@@ -88,6 +90,7 @@ struct Draft {
   alignas(8) std::byte image[kMaxImageBytes];  // the first kInlineFieldBytes are zeroed by the caller
   std::uint64_t text_fields = 0;  // fields whose string goes to the text block
   std::uint64_t absent = 0;
+  std::uint64_t blank = 0;  // fields whose string says nothing
   std::uint64_t tag = 0;
   PyObject* options = nullptr;
   std::string_view caused_by;
@@ -117,7 +120,7 @@ Unboxed text_of(Draft& draft, PyObject* value, std::string_view& out) {
 }
 
 Unboxed encode_name(Draft& draft, FieldPlan& plan, std::size_t index, WriterState& state,
-                    PyObject* value, bool decision) {
+                    PyObject* value) {
   std::uint16_t id = kNameInText;
   if (kGil && value == plan.last_text && plan.last_session == state.session) {
     id = plan.last_id;
@@ -125,15 +128,13 @@ Unboxed encode_name(Draft& draft, FieldPlan& plan, std::size_t index, WriterStat
     std::string_view text;
     const Unboxed done = text_of(draft, value, text);
     if (done != Unboxed::Ok) return done;
-    if (plan.role == FieldRole::Rationale && decision && text.empty()) {
-      PyErr_SetString(PyExc_ValueError, "a decision needs a rationale that is not empty");
-      return Unboxed::Error;
-    }
+    const bool blank = text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+    if (blank) draft.blank |= 1ull << index;
     id = state.session->names().intern(text);
     if (id == kNameInText) {
       draft.text_fields |= 1ull << index;
       draft.texts[index] = {text.data(), text.size()};
-    } else if (kGil) {
+    } else if (kGil && !blank) {
       Py_XSETREF(plan.last_text, Py_NewRef(value));
       plan.last_session = state.session;
       plan.last_id = id;
@@ -166,13 +167,14 @@ Unboxed encode_elsewhere(Draft& draft, const FieldPlan& plan, PyObject* value) {
 }
 
 Unboxed encode_field(Draft& draft, FieldPlan& plan, std::size_t index, WriterState& state,
-                     PyObject* value, bool decision) {
+                     PyObject* value) {
   if (value == Py_None && plan.optional) {
     draft.absent |= 1ull << index;
+    draft.blank |= 1ull << index;
     std::memset(draft.image + plan.offset, 0, field_bytes(plan.type));
     return Unboxed::Ok;
   }
-  if (plan.type == FieldType::Name) return encode_name(draft, plan, index, state, value, decision);
+  if (plan.type == FieldType::Name) return encode_name(draft, plan, index, state, value);
   if (plan.type == FieldType::None) return encode_elsewhere(draft, plan, value);
   return unbox_scalar(plan.type, value, draft.image + plan.offset);
 }
@@ -270,14 +272,18 @@ PyObject* record_values(KindObject& self, PyObject* const* values, PyObject* opt
   std::memset(draft.image, 0, kInlineFieldBytes);
   const std::size_t fields = self.plans.size();
   for (std::size_t i = 0; i < fields; ++i) {
-    const Unboxed done =
-        encode_field(draft, self.plans[i], i, *state, values[i], self.kind->schema.decision);
+    const Unboxed done = encode_field(draft, self.plans[i], i, *state, values[i]);
     if (done == Unboxed::Ok) [[likely]] continue;
     if (done == Unboxed::NeedsConversion) {
       if (options == nullptr) return record_converted(self, values);
       PyErr_Format(PyExc_TypeError, "argument '%U' cannot be a %s", self.plans[i].name,
                    Py_TYPE(values[i])->tp_name);
     }
+    return reject(self);
+  }
+  if (self.must_say != 0 && (draft.blank & self.must_say) == self.must_say) {
+    PyErr_Format(PyExc_ValueError, "%s is a decision: it needs a rationale that is not empty",
+                 self.kind->schema.name.c_str());
     return reject(self);
   }
   if (options != nullptr && options != Py_None) draft.options = options;
@@ -349,8 +355,9 @@ PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   int on = 1;
   PyObject* fields = nullptr;
   PyObject* wrapped = nullptr;
-  if (!PyArg_ParseTuple(args, "sssssippO!O:Kind", &name, &component, &rationale, &otel_name, &source,
-                        &severity, &decision, &on, &PyTuple_Type, &fields, &wrapped))
+  unsigned long long must_say = 0;
+  if (!PyArg_ParseTuple(args, "sssssippO!KO:Kind", &name, &component, &rationale, &otel_name, &source,
+                        &severity, &decision, &on, &PyTuple_Type, &fields, &must_say, &wrapped))
     return nullptr;
   auto* self = as_kind(type->tp_alloc(type, 0));
   if (self == nullptr) return nullptr;
@@ -358,6 +365,7 @@ PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   new (&self->plans) std::vector<FieldPlan>;
   self->vectorcall = kind_vectorcall;
   self->wrapped = Py_NewRef(wrapped);
+  self->must_say = must_say;
   KindSchema schema;
   schema.name = name;
   schema.component = component;

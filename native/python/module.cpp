@@ -97,7 +97,7 @@ PyObject* contexts_exist(PyObject*, PyObject*) {
   Py_RETURN_NONE;
 }
 
-// Checks a template against field names and types before the kind is declared.
+// What is wrong with a template, or None; and the fields one of which must hold text, as bits.
 PyObject* check_rationale(PyObject*, PyObject* args) {
   const char* text = nullptr;
   PyObject* fields = nullptr;
@@ -112,8 +112,8 @@ PyObject* check_rationale(PyObject*, PyObject* args) {
   }
   std::string problem;
   Rationale rationale;
-  if (rationale.compile(schema, problem)) Py_RETURN_NONE;
-  return to_str(problem);
+  if (!rationale.compile(schema, problem)) return Py_BuildValue("(NK)", to_str(problem), 0ull);
+  return Py_BuildValue("(OK)", Py_None, static_cast<unsigned long long>(rationale.must_say(schema)));
 }
 
 PyObject* crc32_of(PyObject*, PyObject* argument) {
@@ -137,7 +137,7 @@ PyMethodDef kFunctions[] = {
     {"set_hooks", set_hooks, METH_VARARGS, "set_hooks(on_session, decision_types)"},
     {"set_strict", strict, METH_O, "False: refused events are only counted, and never raise."},
     {"contexts_exist", contexts_exist, METH_NOARGS, "From now on emitters look for an ambient context."},
-    {"check_rationale", check_rationale, METH_VARARGS, "What is wrong with a template (str), or None."},
+    {"check_rationale", check_rationale, METH_VARARGS, "(what is wrong with a template or None, bits of the fields that must not all be blank)"},
     {"crc32", crc32_of, METH_O, "CRC-32 as the files have it."},
     {nullptr, nullptr, 0, nullptr},
 };

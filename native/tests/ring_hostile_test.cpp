@@ -88,24 +88,27 @@ void any_words_at_all_are_survived(unsigned seed) {
   TestRing ring(capacity, text_words * 8);
   for (std::uint64_t n = random() % 20; n > 0; --n)
     write_event(ring.writer(), n, random() % (text_words + 1), scratch);
+  const bool slots_too = random() % 2 == 0;
   auto* words = reinterpret_cast<std::uint64_t*>(ring.base() + kRingHeaderBytes);
-  const std::size_t count = capacity * kSlotWords + text_words;
+  const std::size_t first = slots_too ? 0 : capacity * kSlotWords;
+  const std::size_t count = capacity * kSlotWords + text_words - first;
   for (std::uint64_t n = random() % (2 * count); n > 0; --n)
-    words[random() % count] = hostile_word(random);
-  reinterpret_cast<std::uint64_t*>(ring.base())[kTextIntentWord] = hostile_word(random);
+    words[first + random() % count] = hostile_word(random);
+  reinterpret_cast<std::uint64_t*>(ring.base())[kTextIntentWord] =
+      random() % 2 == 0 ? 0 : hostile_word(random);
 
   RingCursor cursor(ring.view(), random() % 3 == 0 ? random() : random() % 30);
   for (int round = 0; round < 4; ++round) {
     std::uint64_t last = 0;
-    bool first = true;
+    bool begun = false;
     const std::uint64_t handed = cursor.poll(100, [&](const RawEvent& event) {
-      CHECK(first || event.ticket > last);
+      CHECK(!begun || event.ticket > last);
       CHECK(event.text_bytes <= kMaxEventTextBytes && event.text_bytes <= text_words * 8);
       std::uint64_t sum = 0;
       for (std::size_t i = 0; i < event.text_bytes; ++i) sum += static_cast<unsigned>(event.text[i]);
       CHECK(sum <= event.text_bytes * 255);
       last = event.ticket;
-      first = false;
+      begun = true;
     });
     CHECK(handed <= 100);
   }

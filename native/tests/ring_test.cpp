@@ -142,17 +142,21 @@ void overtaken_text_leaves_its_event() {
   CHECK_EQ(cursor.text_lost(), 6u);
 }
 
+// Words of text that look like the header of the block they overtake, for every extent of it.
 void a_forged_block_header_does_not_save_overtaken_text() {
   check::scene("text that looks like the overtaken block's header is not taken for it");
-  TestRing ring(8, 64);
-  write_event(ring.writer(), 0, 4, scratch);
-  std::vector<std::uint64_t> forged(8, 32);  // "32 bytes, ticket 0", over and over
-  SlotImage image = image_of(1, true);
-  ring.writer().write(image, reinterpret_cast<const std::byte*>(forged.data()), 64);
-  RingCursor cursor(ring.view());
-  std::vector<TextState> states;
-  cursor.poll(9, [&](const RawEvent& event) { states.push_back(event.text_state); });
-  CHECK(states == std::vector<TextState>{TextState::Lost, TextState::Whole});
+  for (std::size_t words = 1; words <= 8; ++words) {
+    TestRing ring(8, 64);
+    write_event(ring.writer(), 0, 4, scratch);
+    const std::vector<std::uint64_t> forged(words, 32);  // "32 bytes, ticket 0", over and over
+    SlotImage image = image_of(1, true);
+    ring.writer().write(image, reinterpret_cast<const std::byte*>(forged.data()), words * 8);
+    RingCursor cursor(ring.view());
+    std::vector<TextState> states;
+    cursor.poll(9, [&](const RawEvent& event) { states.push_back(event.text_state); });
+    const TextState first = words <= 4 ? TextState::Whole : TextState::Lost;
+    CHECK(states == std::vector<TextState>{first, TextState::Whole});
+  }
 }
 
 void counters_tell_kinds_apart() {

@@ -51,6 +51,19 @@ class Rationale {
 
   bool empty() const { return parts_.empty(); }
 
+  // Bits of the text fields of which one must say something, lest the sentence come out empty;
+  // 0 when words or numbers of the template see to that.
+  std::uint64_t must_say(const KindSchema& kind) const {
+    std::uint64_t bits = 0;
+    for (const Part& part : parts_) {
+      if (part.literal.find_first_not_of(" \t\r\n") != std::string::npos) return 0;
+      if (part.field == kNoField) continue;
+      if (kind.fields[part.field].type != FieldType::Name) return 0;
+      bits |= 1ull << part.field;
+    }
+    return bits;
+  }
+
   // `fields` has one value per field of the kind.
   void render(const std::vector<Value>& fields, std::string& out) const {
     for (const Part& part : parts_) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "AlreadyStarted",
     "AmbiguousId",
     "ContractError",
     "CorruptFile",
@@ -19,6 +20,10 @@ __all__ = [
 
 class WhenceError(Exception):
     """The base of every exception that whence raises on its own account."""
+
+
+class AlreadyStarted(WhenceError, RuntimeError):
+    """Settings came after the session they were meant for had begun."""
 
 
 class IncompleteEvent(WhenceError, ValueError):

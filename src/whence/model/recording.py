@@ -102,7 +102,7 @@ class KindCounts:
 
 @dataclass(frozen=True, slots=True)
 class RingLedger:
-    """The counts of one ring, which must add up: recorded = readable + lost + in flight.
+    """The counts of one ring: recorded = readable + lost + cleared + in flight.
 
     `owners` are the threads that wrote into it. `oldest_ns` and `newest_ns` are the monotonic
     times of the readable events, None if there are none.
@@ -118,6 +118,7 @@ class RingLedger:
     text_lost: int = 0
     truncated: int = 0
     in_flight: int = 0
+    cleared: int = 0  # forgotten on request, by TraceCollector.clear()
     oldest_ns: int | None = None
     newest_ns: int | None = None
     per_kind: tuple[KindCounts, ...] = ()
@@ -125,7 +126,7 @@ class RingLedger:
     @property
     def closes(self) -> bool:
         """Whether every recorded event is accounted for."""
-        return self.recorded == self.readable + self.lost + self.in_flight
+        return self.recorded == self.readable + self.lost + self.cleared + self.in_flight
 
 
 @dataclass(frozen=True, slots=True)

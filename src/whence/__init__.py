@@ -1,0 +1,94 @@
+"""whence: a flight recorder for inference runtimes and AI agents.
+
+    import whence
+
+    @whence.kind(component="Scheduler", decision=True, rationale="Selected {model}")
+    def scheduling_decision(model: str, slack_ns: int) -> None: ...
+
+    with whence.request("req-17"):
+        scheduling_decision("ocr_rec", 8_400_000)
+
+Then `whence why`. Importing this module imports nothing heavy; names that producers do not need
+are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from whence.emit.fields import F32, U8, U32, U64
+from whence.emit.kind import Kind, kind
+from whence.emit.recorder import Session, prepare, session, start
+from whence.emit.request import current, request
+from whence.model.event import Option, TraceEvent
+from whence.model.severity import Severity
+from whence.model.time import Duration, Timestamp
+
+if TYPE_CHECKING:
+    from whence.model.builder import TraceEventBuilder
+    from whence.model.ids import ModelID, RequestIDGenerator
+    from whence.model.query import TraceQuery
+    from whence.model.result import Error, ErrorCode, Result
+    from whence.trace_collector import EventView, TraceCollector, collector
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "F32",
+    "U8",
+    "U32",
+    "U64",
+    "Duration",
+    "Error",
+    "ErrorCode",
+    "EventView",
+    "Kind",
+    "ModelID",
+    "Option",
+    "RequestIDGenerator",
+    "Result",
+    "Session",
+    "Severity",
+    "Timestamp",
+    "TraceCollector",
+    "TraceEvent",
+    "TraceEventBuilder",
+    "TraceQuery",
+    "collector",
+    "current",
+    "kind",
+    "request",
+    "session",
+    "start",
+]
+
+_LATER = {
+    "Error": "whence.model.result",
+    "ErrorCode": "whence.model.result",
+    "EventView": "whence.trace_collector",
+    "ModelID": "whence.model.ids",
+    "RequestIDGenerator": "whence.model.ids",
+    "Result": "whence.model.result",
+    "TraceCollector": "whence.trace_collector",
+    "TraceEventBuilder": "whence.model.builder",
+    "TraceQuery": "whence.model.query",
+    "collector": "whence.trace_collector",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "collector":  # the module of that name must not shadow the function
+        return importlib.import_module("whence.trace_collector").collector
+    if name not in _LATER:
+        raise AttributeError(f"module 'whence' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))
+
+
+prepare()

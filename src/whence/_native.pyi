@@ -1,0 +1,206 @@
+"""Types of the native module (native/python/)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any, Generic, ParamSpec, TypedDict, final
+
+from whence.emit.fields import ParameterSpec
+from whence.model.ids import ModelID
+from whence.model.severity import Severity
+from whence.model.time import Duration
+
+P = ParamSpec("P")
+
+EventRow = tuple[
+    str,  # event_id
+    str,  # event_type
+    str,  # component
+    int,  # time_ns
+    int,  # duration_ns
+    str,  # model
+    str,  # request_id
+    str,  # rationale
+    int,  # severity
+    dict[str, int | float | bool | str],  # attributes
+    str,  # decision_chain_id
+    tuple[tuple[str, dict[str, float], bool, str], ...],  # options
+    str,  # caused_by
+    int,  # lineage_id
+    bool,  # decision
+    bool,  # text_lost
+    bool,  # truncated
+    str,  # session
+    int,  # ring
+    int,  # ticket
+]
+
+class SessionDict(TypedDict):
+    name: str
+    path: str
+    uuid: str
+    key: int
+    run: int
+    on_disk: bool
+    trouble: str
+
+@final
+class Context:
+    """The ambient request. Immutable; safe to share between threads."""
+
+    def __init__(self, request_id: str, chain_id: str = "", lineage_id: int = 0) -> None: ...
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def chain_id(self) -> str: ...
+    @property
+    def lineage_id(self) -> int: ...
+
+context_var: ContextVar[Context | None]
+
+@final
+class Kind(Generic[P]):
+    """A declared type of event: calling it records one. See whence.kind."""
+
+    name: str
+    component: str
+    decision: bool
+    on: bool
+    id: int
+    emit: Callable[P, None]
+    __wrapped__: Callable[P, None] | None
+
+    def __init__(
+        self,
+        name: str,
+        component: str,
+        rationale: str,
+        otel_name: str,
+        source: str,
+        severity: int,
+        decision: bool,
+        on: bool,
+        fields: tuple[ParameterSpec, ...],
+        must_say: int,
+        wrapped: object,
+        /,
+    ) -> None: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None: ...
+    def __bool__(self) -> bool: ...
+    def enable(self) -> None: ...
+    def disable(self) -> None: ...
+
+class SharedRing:
+    """One ring of a fixed number of events, written by many threads in turn."""
+
+    def __init__(self, buffer_size: int = 10_000) -> None: ...
+    @property
+    def buffer_size(self) -> int: ...
+    def record_now(
+        self,
+        event_type: str,
+        component: str,
+        rationale: str = "",
+        *,
+        request_id: str = "",
+        model_id: str | ModelID = "",
+        severity: Severity = ...,
+        duration: Duration = ...,
+        attributes: Mapping[str, int | float | bool | str] | None = None,
+    ) -> None: ...
+    def _record_built(
+        self,
+        event_type: str,
+        component: str,
+        rationale: str,
+        request_id: str,
+        model_id: str,
+        severity: int,
+        duration_ns: int,
+        attributes: Mapping[str, int | float | bool | str],
+        event_id: str,
+        chain_id: str,
+        options: Sequence[tuple[str, Mapping[str, float], bool, str]],
+        caused_by: str,
+        lineage_id: int,
+        timestamp_ns: int,
+        decision: bool,
+        /,
+    ) -> None: ...
+    def size(self) -> int: ...
+    def clear(self) -> None: ...
+
+@final
+class Catalogue:
+    """The kinds and names of one session, as far as they were read."""
+
+    damaged: bool
+    def update(self, data: bytes, /) -> None: ...
+    def update_local(self) -> None: ...
+    def kinds(
+        self,
+    ) -> list[
+        tuple[int, str, str, bool, int, str, tuple[tuple[str, int, int], ...], str, str, bool]
+    ]: ...
+
+@final
+class RingReader:
+    """A cursor over one ring. One thread at a time."""
+
+    ring: int
+    capacity: int
+    text_bytes: int
+    shared: int
+    created_ns: int
+    next_ticket: int
+    delivered: int
+    lost: int
+    text_lost: int
+    corrupt: int
+    watermark: int
+    truncated: int
+    state: int
+    session_uuid: str
+    @staticmethod
+    def open(fd: int, live: bool) -> RingReader: ...
+    def counts(self) -> list[tuple[int, tuple[int, int, int, int, int, int]]]: ...
+    def owners(self) -> list[tuple[int, int]]: ...
+    def seek(self, ticket: int, /) -> None: ...
+    def in_flight(self) -> bool: ...
+
+@final
+class Batch:
+    """Events of one or more rings. One thread at a time."""
+
+    def drain(
+        self,
+        reader: RingReader,
+        catalogue: Catalogue,
+        session: str,
+        session_key: int,
+        most: int = ...,
+    ) -> int: ...
+    def __len__(self) -> int: ...
+    def rows(self) -> list[EventRow]: ...
+    def json(self) -> bytes: ...
+    def time_range(self, first: int, /) -> tuple[int, int] | None: ...
+
+def now_ns() -> int: ...
+def empty_call(*args: Any) -> None: ...
+def configure(
+    description: str | None = None,
+    ring_slots: int = ...,
+    text_bytes: int = ...,
+    run: int = ...,
+) -> bool: ...
+def session() -> SessionDict | None: ...
+def start() -> SessionDict: ...
+def session_bytes() -> bytes | None: ...
+def set_hooks(on_session: Callable[[], None] | None, decision_types: frozenset[str], /) -> None: ...
+def set_strict(strict: bool, /) -> None: ...
+def contexts_exist() -> None: ...
+def check_rationale(
+    rationale: str, fields: tuple[tuple[str, int], ...], /
+) -> tuple[str | None, int]: ...
+def crc32(data: bytes, /) -> int: ...
+def local_rings() -> list[RingReader]: ...
+def shared_ring_reader(ring: SharedRing, /) -> RingReader | None: ...

@@ -1,0 +1,1 @@
+"""From rings to events: cursors are drained, counted, merged by time and given their names."""

@@ -1,0 +1,45 @@
+"""The kinds that a session's dictionary declares, as plain values."""
+
+from __future__ import annotations
+
+from whence._native import Catalogue
+from whence.model.recording import FieldInfo, KindInfo
+from whence.model.severity import Severity
+
+__all__ = ["kind_infos"]
+
+_TYPE_NAMES = ("", "bool", "u8", "u32", "f32", "int", "u64", "float", "str", "")
+_ROLE_NAMES = {2: "str", 4: "Severity", 6: "options", 7: "str"}  # of what is stored elsewhere
+
+
+def kind_infos(catalogue: Catalogue) -> tuple[KindInfo, ...]:
+    """Every kind the catalogue knows, in the order of declaration."""
+    return tuple(
+        KindInfo(
+            id=number,
+            name=name,
+            component=component,
+            decision=decision,
+            severity=Severity(min(severity, int(Severity.Critical))),
+            rationale=rationale,
+            fields=tuple(_field_info(*field) for field in fields),
+            otel_name=otel_name,
+            source=source,
+        )
+        for (
+            number,
+            name,
+            component,
+            decision,
+            severity,
+            rationale,
+            fields,
+            otel_name,
+            source,
+            _on,
+        ) in catalogue.kinds()
+    )
+
+
+def _field_info(name: str, stored: int, role: int) -> FieldInfo:
+    return FieldInfo(name, _TYPE_NAMES[stored] or _ROLE_NAMES.get(role, ""))

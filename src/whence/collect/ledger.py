@@ -1,0 +1,54 @@
+"""The ledger of a ring: every recorded event is readable, lost, cleared or in flight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from whence._native import RingReader
+from whence.model.recording import KindCounts, KindInfo, RingLedger
+from whence.ring import layout
+
+__all__ = ["ring_ledger"]
+
+
+def ring_ledger(
+    session: str,
+    reader: RingReader,
+    times: tuple[int, int] | None,
+    kinds: Sequence[KindInfo],
+) -> RingLedger:
+    """The ledger of a ring that has just been drained for the first time.
+
+    `times` are those of the oldest and newest event drained. The counts are read after the
+    events, and a writer counts before it writes, so they are never behind the cursor: what they
+    are ahead by is in flight, at most one event where nobody is writing any more.
+    """
+    counts = reader.counts()
+    recorded = sum(row[0] for _, row in counts)
+    names = {kind.id: kind for kind in kinds}
+    return RingLedger(
+        session=session,
+        ring=reader.ring,
+        capacity=reader.capacity,
+        owners=tuple(str(thread_id) for thread_id, _ in reader.owners()),
+        recorded=recorded,
+        readable=reader.delivered,
+        lost=reader.lost,
+        cleared=reader.watermark,
+        text_lost=reader.text_lost,
+        truncated=reader.truncated,
+        in_flight=recorded - reader.next_ticket,
+        oldest_ns=times[0] if times else None,
+        newest_ns=times[1] if times else None,
+        per_kind=tuple(_kind_counts(kind, row, names) for kind, row in counts),
+    )
+
+
+def _kind_counts(kind: int, row: tuple[int, ...], names: dict[int, KindInfo]) -> KindCounts:
+    known = names.get(kind)
+    if known is not None:
+        return KindCounts(known.name, known.component, *row)
+    if kind == 0:
+        return KindCounts("(refused before its type was known)", "-", *row)
+    name = "(other kinds)" if kind == layout.OTHER_KINDS else f"unknown-kind-{kind}"
+    return KindCounts(name, "-", *row)

@@ -1,0 +1,51 @@
+"""Reads this process's own rings through the writer's memory, files or not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from whence import _native
+from whence._native import Batch, Catalogue, RingReader
+from whence.collect.kinds import kind_infos
+from whence.collect.ledger import ring_ledger
+from whence.model.recording import RingLedger, SessionInfo
+from whence.ring.session_file import parse_session
+
+__all__ = ["drain_local", "local_ledgers", "local_session"]
+
+
+def local_session() -> SessionInfo | None:
+    """This process's session, None before its first event."""
+    present = _native.session()
+    data = _native.session_bytes()
+    if present is None or data is None:
+        return None
+    info = parse_session(data, None, live=True)
+    return replace(info, name=present["name"], path=present["path"], pid=os.getpid())
+
+
+def drain_local(readers: Sequence[RingReader], session: SessionInfo) -> tuple[Batch, Catalogue]:
+    """Everything these rings hold now."""
+    batch, catalogue = Batch(), Catalogue()
+    for reader in readers:
+        batch.drain(reader, catalogue, session.name, session.key)
+    catalogue.update_local()  # after the events: a name is older than the slot that uses it
+    return batch, catalogue
+
+
+def local_ledgers(
+    readers: Sequence[RingReader], session: SessionInfo
+) -> tuple[Batch, Catalogue, tuple[RingLedger, ...]]:
+    """The same with the ledger of each ring."""
+    batch, catalogue = Batch(), Catalogue()
+    catalogue.update_local()
+    ledgers = []
+    for reader in readers:
+        first = len(batch)
+        batch.drain(reader, catalogue, session.name, session.key)
+        catalogue.update_local()
+        times = batch.time_range(first)
+        ledgers.append(ring_ledger(session.name, reader, times, kind_infos(catalogue)))
+    return batch, catalogue, tuple(ledgers)

@@ -1,0 +1,121 @@
+"""Reads one session's folder, whether its process lives or not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from whence._native import Batch, Catalogue, RingReader
+from whence.collect.kinds import kind_infos
+from whence.collect.ledger import ring_ledger
+from whence.model.errors import CorruptFile, NotASession, UnsupportedFormat
+from whence.model.recording import GateChange, KindInfo, RingLedger, SessionInfo
+from whence.ring.folders import open_session_file, ring_files
+from whence.ring.gates import read_gate_changes
+from whence.ring.session_file import read_session_file
+
+__all__ = ["SessionReader"]
+
+MOST_NAMES_BYTES = 64 << 20  # what a damaged file may make us read
+
+
+class SessionReader:
+    """A reader's place in every ring of one session. One thread at a time.
+
+    Raises NotASession, UnsupportedFormat, CorruptFile or OSError when the session itself cannot
+    be read. A ring or dictionary that is damaged is left out and told of in `damaged`: {file
+    name: what is wrong}.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """`path` is a session's folder, or one ring file in it: then only that ring is read."""
+        self._only = path.name if path.name.startswith("ring-") and not path.is_dir() else None
+        self.folder = folder = path.parent if self._only else path
+        self.info: SessionInfo = read_session_file(folder)
+        self.damaged: dict[str, str] = {}
+        self._catalogue = Catalogue()
+        self._rings: dict[str, RingReader] = {}
+
+    @property
+    def kinds(self) -> tuple[KindInfo, ...]:
+        """The kinds declared by the time of the last drain."""
+        return kind_infos(self._catalogue)
+
+    def drain(self) -> Batch:
+        """What every ring has gained since the last drain, rings that are new among them."""
+        batch = Batch()
+        self._attach_new_rings()
+        for name in list(self._rings):
+            self._drain_ring(name, batch)
+        self._update_catalogue()
+        return batch
+
+    def drain_with_ledgers(self) -> tuple[Batch, tuple[RingLedger, ...]]:
+        """The first drain, and the ledger of each ring at that moment."""
+        batch = Batch()
+        ledgers = []
+        self._attach_new_rings()
+        self._update_catalogue()
+        for name, reader in list(self._rings.items()):
+            first = len(batch)
+            if self._drain_ring(name, batch):
+                self._update_catalogue()  # a name is published before the slot that uses it
+                times = batch.time_range(first)
+                ledgers.append(ring_ledger(self.info.name, reader, times, self.kinds))
+        return batch, tuple(ledgers)
+
+    def gate_changes(self) -> tuple[GateChange, ...]:
+        """When kinds were switched on and off, oldest first."""
+        names = {kind.id: kind.name for kind in self.kinds}
+        return read_gate_changes(self.folder, self.info.name, names)
+
+    def refresh(self) -> SessionInfo:
+        """Looks again whether the process lives."""
+        self.info = read_session_file(self.folder)
+        return self.info
+
+    def _attach_new_rings(self) -> None:
+        for name in [self._only] if self._only else ring_files(self.folder):
+            if name not in self._rings and name not in self.damaged:
+                self._attach_ring(name)
+
+    def _attach_ring(self, name: str) -> None:
+        try:
+            handle = open_session_file(self.folder, name)
+        except FileNotFoundError:
+            return  # an ended collector's ring made room meanwhile
+        except NotASession as error:
+            self.damaged[name] = str(error)
+            return
+        try:
+            reader = RingReader.open(handle, live=self.info.live)
+            if reader.session_uuid != self.info.uuid:
+                self.damaged[name] = f"belongs to session {reader.session_uuid}"
+            else:
+                self._rings[name] = reader
+        except (CorruptFile, UnsupportedFormat) as error:
+            self.damaged[name] = str(error)
+        finally:
+            os.close(handle)
+
+    def _drain_ring(self, name: str, batch: Batch) -> bool:
+        try:
+            batch.drain(self._rings[name], self._catalogue, self.info.name, self.info.key)
+        except CorruptFile as error:
+            self.damaged[name] = str(error)
+            del self._rings[name]
+            return False
+        return True
+
+    def _update_catalogue(self) -> None:
+        try:
+            handle = open_session_file(self.folder, "names")
+            try:
+                self._catalogue.update(os.pread(handle, MOST_NAMES_BYTES, 0))
+            finally:
+                os.close(handle)
+        except (FileNotFoundError, NotASession, CorruptFile, UnsupportedFormat) as error:
+            self.damaged["names"] = str(error)
+        else:
+            if self._catalogue.damaged:
+                self.damaged["names"] = "a record fails its checksum; later names are unknown"

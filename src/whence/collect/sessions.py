@@ -1,0 +1,128 @@
+"""The sessions of this machine: finding them, reading them whole, following one as it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from whence.collect.events import to_events
+from whence.collect.session_reader import SessionReader
+from whence.model.errors import SessionNotFound, WhenceError
+from whence.model.event import TraceEvent
+from whence.model.recording import Recording, RingLedger, SessionInfo
+from whence.ring import reap
+from whence.ring.folders import base_folders, session_folders
+from whence.ring.session_file import read_session_file
+
+__all__ = ["SessionStream", "find_sessions", "list_sessions", "read_recording", "remove_session"]
+
+
+def list_sessions(base: Path | None = None) -> list[SessionInfo]:
+    """Every readable session, the newest run first and within it the newest session.
+
+    `base` is a folder of sessions; by default all places where sessions are made.
+    """
+    found = []
+    for folder in (base,) if base else base_folders():
+        for session_folder in session_folders(folder):
+            try:
+                found.append(read_session_file(session_folder))
+            except (WhenceError, OSError):
+                continue  # `whence recover` on its path says what is wrong with it
+    run_start: dict[str, int] = {}
+    for session in found:
+        run_start[session.run] = max(run_start.get(session.run, 0), session.started_wall_ns)
+    found.sort(key=lambda s: (run_start[s.run], s.run, s.started_wall_ns), reverse=True)
+    return found
+
+
+def find_sessions(spec: str | None = None) -> list[Path]:
+    """The folders (or the ring file) that `spec` means: a pid, a session's name or the start of it, or a path.
+
+    A path may be a session's folder, one of its ring files, or a folder of sessions. None means the newest run. Raises
+    SessionNotFound, whose message names what there is.
+    """
+    if spec is not None and ("/" in spec or Path(spec).exists()):
+        return _sessions_at(Path(spec))
+    sessions = list_sessions()
+    if spec is None:
+        chosen = [session for session in sessions if session.run == sessions[0].run]
+    else:
+        chosen = [session for session in sessions if str(session.pid) == spec]
+        chosen = chosen[:1] or [s for s in sessions if s.name.startswith(spec)]
+    if not chosen:
+        raise SessionNotFound(_none_found(spec, sessions))
+    return [Path(session.path) for session in chosen]
+
+
+def _sessions_at(path: Path) -> list[Path]:
+    if path.is_file() and path.name.startswith("ring-"):
+        return [path]
+    if not path.is_dir():
+        raise SessionNotFound(f"{path} is neither a session's folder nor a ring file")
+    if (path / "session").exists() or (path / "session").is_symlink():
+        return [path]
+    folders = list(session_folders(path))
+    if not folders:
+        raise SessionNotFound(f"{path} holds no session")
+    return folders
+
+
+def _none_found(spec: str | None, sessions: Sequence[SessionInfo]) -> str:
+    where = ", ".join(str(base) for base in base_folders())
+    if not sessions:
+        return f"no sessions in {where}; run a program that records, or set WHENCE_DIR"
+    names = ", ".join(session.name for session in sessions[:3])
+    return f"no session with pid or name {spec!r}; the newest are {names}"
+
+
+def read_recording(paths: Sequence[Path]) -> Recording:
+    """All that the sessions in these folders hold now, as one recording.
+
+    A session that cannot be read raises NotASession, UnsupportedFormat, CorruptFile or OSError;
+    damaged rings within one are left out. About 8 us an event.
+    """
+    readers = [SessionReader(path) for path in paths]
+    events: list[TraceEvent] = []
+    rings: list[RingLedger] = []
+    for reader in readers:
+        batch, ledgers = reader.drain_with_ledgers()
+        events += to_events(batch.rows())
+        rings += ledgers
+    return Recording(
+        events=tuple(events),
+        kinds=tuple(kind for reader in readers for kind in reader.kinds),
+        sessions=tuple(reader.info for reader in readers),
+        rings=tuple(rings),
+        gate_changes=tuple(change for reader in readers for change in reader.gate_changes()),
+    )
+
+
+def remove_session(path: Path) -> None:
+    """Removes a dead session's folder after it was recovered, leaving a line in the tombstones.
+
+    Raises ValueError for a live session, NotASession, OSError.
+    """
+    reap.remove_session(read_session_file(path), "recovered and removed on request")
+
+
+class SessionStream:
+    """Follows one session: each poll gives what is new. One thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._reader = SessionReader(path)
+
+    @property
+    def info(self) -> SessionInfo:
+        """The session, as it was at the last poll."""
+        return self._reader.info
+
+    def poll(self) -> list[TraceEvent]:
+        """Events since the last poll, in order of time. Looks first whether the process lives,
+        so an empty answer with `info.live` False is the end."""
+        self._reader.refresh()
+        return to_events(self._reader.drain().rows())
+
+    def ledger(self) -> tuple[RingLedger, ...]:
+        """The ledger of every ring at this moment, read from the oldest event on."""
+        return SessionReader(self._reader.folder).drain_with_ledgers()[1]

@@ -1,0 +1,1 @@
+"""The producer's room: declaring kinds, the ambient request, starting a session."""

@@ -1,0 +1,183 @@
+"""Declaring kinds: a typed stub, or a name with field types, becomes a Kind whose call records."""
+
+from __future__ import annotations
+
+import sys
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, ParamSpec, overload
+
+from whence import _native
+from whence._native import Kind
+from whence.emit.fields import FieldRole, ParameterSpec, parameter_spec
+from whence.model.severity import Severity
+
+__all__ = ["Kind", "kind"]
+
+P = ParamSpec("P")
+
+_declared: dict[tuple[object, ...], Kind[Any]] = {}
+
+
+@overload
+def kind(
+    *,
+    name: str | None = None,
+    component: str,
+    decision: bool = False,
+    severity: Severity = Severity.Info,
+    rationale: str | None = None,
+    otel_name: str | None = None,
+) -> Callable[[Callable[P, None]], Kind[P]]: ...
+
+
+@overload
+def kind(
+    name: str,
+    /,
+    *,
+    component: str,
+    decision: bool = False,
+    severity: Severity = Severity.Info,
+    rationale: str | None = None,
+    otel_name: str | None = None,
+    **fields: Any,
+) -> Kind[...]: ...
+
+
+def kind(
+    name: str | None = None,
+    /,
+    *,
+    component: str,
+    decision: bool = False,
+    severity: Severity = Severity.Info,
+    rationale: str | None = None,
+    otel_name: str | None = None,
+    **fields: Any,
+) -> Any:
+    """Declares a kind of event, once; calling the result records one event.
+
+    As a decorator of a typed stub, `@whence.kind(component="Scheduler")`, the parameters are the
+    fields. Dynamically, `whence.kind("tick", component="x", n=int)`, the keywords are. Well-known
+    parameters have columns of their own: model or model_id, request_id, rationale, severity,
+    duration_ns, options, caused_by, lineage_id.
+
+    `rationale` is a template such as "Selected {model}: {slack_ns:ns} left": only its arguments
+    are recorded and readers render it. Formats: `{f}`, `{f:ns}`, `{f:bytes}`, `{f:.3f}`, `{f:%}`.
+    A `decision` needs a template or a parameter `rationale`. `otel_name` is the event's name in
+    OpenTelemetry, where `whence.<name>` will not do.
+
+    Raises TypeError for a parameter that cannot be recorded, ValueError for an empty name or
+    component or a template that does not fit the parameters. Declaring creates no files. The same
+    declaration again returns the same Kind. Threads may call kinds freely: tens of nanoseconds,
+    no lock, no system call after a thread's first event.
+    """
+    given_name = fields.pop("name", None) if name is None else name
+    if not isinstance(component, str) or not isinstance(decision, bool):
+        raise TypeError("'component' and 'decision' are options of kind(), not fields")
+    if not isinstance(severity, Severity):
+        raise TypeError("'severity' is an option of kind() and takes a Severity, not a field type")
+    declaration = _Declaration(component, decision, severity, rationale or "", otel_name or "")
+    if name is None:
+        if fields:
+            raise TypeError(f"unknown options {sorted(fields)}; fields need a positional name")
+
+        def declare(stub: Callable[..., None]) -> Kind[Any]:
+            return declaration.of_stub(stub, given_name)
+
+        return declare
+    specs = tuple(parameter_spec(field, kind_of) for field, kind_of in fields.items())
+    caller = sys._getframe(1)
+    source = f"{caller.f_code.co_filename}:{caller.f_lineno}"
+    return declaration.make(name, specs, source, None)
+
+
+class _Declaration:
+    """The options of one kind() call, waiting for a name and parameters."""
+
+    def __init__(
+        self, component: str, decision: bool, severity: Severity, rationale: str, otel_name: str
+    ) -> None:
+        self.component = component
+        self.decision = decision
+        self.severity = severity
+        self.rationale = rationale
+        self.otel_name = otel_name
+
+    def of_stub(self, stub: Callable[..., None], name: object) -> Kind[Any]:
+        if not isinstance(stub, types.FunctionType):
+            raise TypeError(f"@kind decorates a function, not {type(stub).__name__}")
+        if name is None:
+            name = stub.__name__
+        if not isinstance(name, str):
+            raise TypeError(f"a kind's name must be str, not {type(name).__name__}")
+        code = stub.__code__
+        source = f"{code.co_filename}:{code.co_firstlineno}"
+        return self.make(name, _stub_parameters(stub), source, stub)
+
+    def make(
+        self, name: str, specs: tuple[ParameterSpec, ...], source: str, stub: object
+    ) -> Kind[Any]:
+        if not name or not self.component:
+            raise ValueError("a kind needs a name and a component that are not empty")
+        must_say = self._check_rationale(name, specs)
+        key = (*vars(self).values(), name, _comparable(specs), source)
+        known = _declared.get(key)
+        if known is None:
+            known = _declared[key] = Kind(
+                name,
+                self.component,
+                self.rationale,
+                self.otel_name,
+                source,
+                int(self.severity),
+                self.decision,
+                True,
+                specs,
+                must_say,
+                stub,
+            )
+        return known
+
+    def _check_rationale(self, name: str, specs: tuple[ParameterSpec, ...]) -> int:
+        """Bits of the parameters of which one must not be blank, lest a decision say nothing."""
+        given = sum(1 << i for i, spec in enumerate(specs) if spec.role is FieldRole.Rationale)
+        fields = tuple((spec.name, int(spec.type)) for spec in specs)
+        problem, must_say = _native.check_rationale(self.rationale, fields)
+        if problem is not None:
+            raise ValueError(f"rationale of {name!r}: {problem}")
+        if not self.decision:
+            return 0
+        if not self.rationale.strip() and not given:
+            raise ValueError(
+                f"{name!r} is a decision: give it rationale='a template', or a parameter"
+                " 'rationale: str'"
+            )
+        if not self.rationale:
+            return given
+        return must_say | given if must_say else 0
+
+
+def _stub_parameters(stub: types.FunctionType) -> tuple[ParameterSpec, ...]:
+    code = stub.__code__
+    if code.co_flags & 0x0C:  # *args, **kwargs
+        raise TypeError(f"{stub.__name__}: a kind's parameters are named one by one")
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    defaults: dict[str, object] = dict(stub.__kwdefaults__ or {})
+    positional_defaults = stub.__defaults__ or ()
+    first = code.co_argcount - len(positional_defaults)
+    defaults.update(zip(names[first : code.co_argcount], positional_defaults, strict=True))
+    try:
+        hints = typing.get_type_hints(stub, include_extras=True)
+    except NameError as error:
+        raise TypeError(f"{stub.__name__}: annotation cannot be resolved: {error}") from error
+    missing = [name for name in names if name not in hints]
+    if missing:
+        raise TypeError(f"{stub.__name__}: parameters without a type: {', '.join(missing)}")
+    return tuple(parameter_spec(name, hints[name], defaults.get(name, ...)) for name in names)
+
+
+def _comparable(specs: tuple[ParameterSpec, ...]) -> tuple[object, ...]:
+    return tuple((*spec[:4], repr(spec.default)) for spec in specs)

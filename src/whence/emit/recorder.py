@@ -1,0 +1,106 @@
+"""Starting this process's session, and what it says of itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from whence import _native
+from whence.model.errors import AlreadyStarted
+
+__all__ = ["DECISION_TYPES", "Session", "session", "start"]
+
+# Events that are decisions by their name alone, however they are recorded.
+DECISION_TYPES = frozenset({"admission_decision", "admission_result", "scheduling_decision"})
+
+MAX_RING_SLOTS = 1 << 24  # 1 GiB of slots a thread
+MAX_TEXT_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """This process's session; `path` is None when it is in memory only (`trouble` says why)."""
+
+    name: str
+    path: Path | None
+    uuid: str
+    key: int
+    run: int
+    trouble: str
+
+
+def start(
+    service: str | None = None, *, ring_slots: int = 10_000, text_bytes: int = 256 << 10
+) -> Session:
+    """Starts recording with these settings; without it the first event starts with the defaults.
+
+    `service` is how this process is called, else $WHENCE_SERVICE, $OTEL_SERVICE_NAME or the
+    script's name. Each thread gets a ring of `ring_slots` events of 64 bytes and `text_bytes` of
+    text. Raises AlreadyStarted when a session exists and these settings come too late, ValueError
+    for sizes out of range. Makes a folder and files: about a millisecond. Any thread.
+    """
+    if not 1 <= ring_slots <= MAX_RING_SLOTS:
+        raise ValueError(f"ring_slots must be from 1 to {MAX_RING_SLOTS:,}, not {ring_slots}")
+    if not 1024 <= text_bytes <= MAX_TEXT_BYTES:
+        raise ValueError(f"text_bytes must be from 1024 to {MAX_TEXT_BYTES:,}, not {text_bytes}")
+    configured = _native.configure(
+        description=_description(service), ring_slots=ring_slots, text_bytes=text_bytes // 8 * 8
+    )
+    if not configured:
+        raise AlreadyStarted("a session exists already; call start() before the first event")
+    return _as_session(_native.start())
+
+
+def session() -> Session | None:
+    """This process's session, None before its first event. A forked child has one of its own."""
+    present = _native.session()
+    return _as_session(present) if present is not None else None
+
+
+def prepare() -> None:
+    """Tells the native core what a session says of itself; runs once, at import."""
+    _native.configure(description=_description(None), run=_run_from_environment())
+    _native.set_hooks(_on_session, DECISION_TYPES)
+
+
+def _as_session(found: _native.SessionDict) -> Session:
+    path = Path(found["path"]) if found["on_disk"] else None
+    return Session(found["name"], path, found["uuid"], found["key"], found["run"], found["trouble"])
+
+
+def _description(service: str | None) -> str:
+    """The JSON in the session file: at most 3,840 bytes, else attributes are left out."""
+    script = sys.argv[0] if sys.argv else ""
+    name = (
+        service
+        or os.environ.get("WHENCE_SERVICE")
+        or os.environ.get("OTEL_SERVICE_NAME")
+        or os.path.basename(script)
+        or "python"
+    )
+    text = {"service": name[:256], "script": script[:1024], "python": sys.version.split()[0]}
+    attributes = _resource_attributes(os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""))
+    whole = json.dumps(text | {"attributes": attributes})
+    return whole if len(whole) <= 3840 else json.dumps(text)
+
+
+def _resource_attributes(text: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in text.split(",") if "=" in part)
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _run_from_environment() -> int:
+    """$WHENCE_RUN (hexadecimal) makes processes that were started together one run."""
+    try:
+        return int(os.environ.get("WHENCE_RUN", "0"), 16) & (2**64 - 1)
+    except ValueError:
+        return 0
+
+
+def _on_session() -> None:
+    from whence.ring.reap import enforce_byte_cap
+
+    enforce_byte_cap()

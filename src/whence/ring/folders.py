@@ -1,0 +1,74 @@
+"""Where sessions are, and how their files are opened without being led astray."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from whence.model.errors import NotASession
+
+__all__ = ["base_folders", "open_session_file", "ring_files", "session_folders"]
+
+
+def base_folders() -> list[Path]:
+    """The folders that may hold sessions: the one recorded to first, then where else to look."""
+    if chosen := os.environ.get("WHENCE_DIR"):
+        return [Path(chosen)]
+    folders = [Path(f"/dev/shm/whence-{os.geteuid()}")]
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        folders.append(Path(runtime) / "whence")
+    return folders
+
+
+def session_folders(base: Path) -> Iterator[Path]:
+    """The session folders in `base`, newest name first. Links and hidden folders are not ours."""
+    try:
+        entries = sorted(os.scandir(base), key=lambda entry: entry.name, reverse=True)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
+            continue
+        if os.path.lexists(os.path.join(entry.path, "session")):
+            yield Path(entry.path)
+
+
+def open_session_file(folder: Path, name: str) -> int:
+    """A descriptor of a file in a session folder, for reading; the caller closes it.
+
+    Raises NotASession for what is no plain file of this user's (a link, a pipe, another user's
+    file, one with a second name), and OSError.
+    """
+    # O_NONBLOCK: a pipe put in the file's place must not make us wait for its writer.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    where = folder / name
+    try:
+        handle = os.open(where, flags)
+    except OSError as error:
+        if where.is_symlink() or folder.is_symlink():
+            raise NotASession(f"{where} is a symbolic link; sessions have none") from error
+        raise
+    status = os.fstat(handle)
+    problem = _problem_with(status)
+    if problem:
+        os.close(handle)
+        raise NotASession(f"{where} {problem}")
+    return handle
+
+
+def ring_files(folder: Path) -> list[str]:
+    """The names of a session's ring files, in the order of their numbers."""
+    names = [entry.name for entry in os.scandir(folder) if entry.name.startswith("ring-")]
+    return sorted(name for name in names if name[5:].isdecimal())
+
+
+def _problem_with(status: os.stat_result) -> str:
+    if not stat.S_ISREG(status.st_mode):
+        return "is not a plain file"
+    if status.st_nlink != 1:
+        return "has a second name; session files have one"
+    if status.st_uid not in (os.geteuid(), 0) and os.geteuid() != 0:
+        return f"belongs to user {status.st_uid}; ask that user, or run as them"
+    return ""

@@ -1,0 +1,29 @@
+"""The byte layout of session files, equal to native/whence/layout.hpp (a test holds them so)."""
+
+from __future__ import annotations
+
+import struct
+
+__all__: list[str] = []
+
+FORMAT_MAJOR = 1
+ENDIAN_MARK = 0x01020304
+ENDIAN_MARK_SWAPPED = 0x04030201
+
+SESSION_MAGIC = b"WHNCSESS"
+SESSION_BYTES = 8192
+SESSION_TEXT_OFFSET = 256
+SESSION_TEXT_BYTES = 3840
+ANCHORS_OFFSET = 4096
+ANCHOR_COUNT = 255
+# magic endian major minor uuid key pid uid start_ticks boot_id run created x2 clock text_length
+SESSION_HEADER = struct.Struct("<8sIHH16sQIIQ16sQQQII128xII")
+SESSION_CRC_OFFSET = SESSION_HEADER.size - 8
+ANCHOR = struct.Struct("<QQ")
+
+GATE_RECORD = struct.Struct("<QIIQQ")  # monotonic_ns kind crc before after
+GATE_ON = 1
+
+RING_HEADER_BYTES = 16 * 1024
+SLOT_BYTES = 64
+OTHER_KINDS = 0xFFFF

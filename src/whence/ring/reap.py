@@ -1,0 +1,97 @@
+"""When a dead session may go: after it was collected or recovered, or when the folder is full."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+from whence.model.errors import WhenceError
+from whence.model.recording import SessionInfo
+from whence.ring.folders import base_folders, session_folders
+from whence.ring.session_file import read_session_file
+
+__all__ = ["enforce_byte_cap", "remove_session"]
+
+DEFAULT_CAP_BYTES = 1 << 30
+TOMBSTONES = "tombstones.ndjson"
+
+
+def enforce_byte_cap(base: Path | None = None, cap_bytes: int | None = None) -> list[str]:
+    """Removes the oldest dead sessions until those in `base` take at most `cap_bytes`.
+
+    Live sessions are never touched. Each removed session leaves a line in `tombstones.ndjson`.
+    The cap is $WHENCE_CAP_BYTES, by default 1 GiB or half of the file system, if that is less.
+    Returns the names removed; never raises for what other processes do to the folder meanwhile.
+    """
+    where = base or base_folders()[0]
+    cap = cap_bytes if cap_bytes is not None else _default_cap(where)
+    folders = list(session_folders(where))  # newest first
+    sizes = {folder: _size_bytes(folder) for folder in folders}
+    total = sum(sizes.values())
+    removed = []
+    for folder in reversed(folders):
+        if total <= cap:
+            break
+        try:
+            session = read_session_file(folder)
+        except (WhenceError, OSError):
+            continue  # not ours to judge
+        if not session.live:
+            remove_session(session, "byte cap: removed before anybody collected it")
+            removed.append(session.name)
+            total -= sizes[folder]
+    return removed
+
+
+def remove_session(session: SessionInfo, why: str) -> None:
+    """Removes a dead session's folder and notes it. Raises ValueError for a live one, OSError."""
+    if session.live:
+        raise ValueError(f"session {session.name} is being recorded by pid {session.pid}")
+    folder = Path(session.path)
+    _note(folder.parent, session, why)
+    for entry in os.scandir(folder):
+        if not entry.is_dir(follow_symlinks=False):
+            os.unlink(entry.path)
+    folder.rmdir()
+
+
+def _note(base: Path, session: SessionInfo, why: str) -> None:
+    line = json.dumps(
+        {
+            "session": session.name,
+            "uuid": session.uuid,
+            "pid": session.pid,
+            "service": session.service,
+            "removed_wall_ns": time.time_ns(),
+            "bytes": _size_bytes(Path(session.path)),
+            "why": why,
+        }
+    )
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    handle = os.open(base / TOMBSTONES, flags, 0o600)
+    try:
+        os.write(handle, line.encode() + b"\n")
+    finally:
+        os.close(handle)
+
+
+def _size_bytes(folder: Path) -> int:
+    try:
+        return sum(
+            entry.stat(follow_symlinks=False).st_blocks * 512 for entry in os.scandir(folder)
+        )
+    except OSError:
+        return 0
+
+
+def _default_cap(base: Path) -> int:
+    text = os.environ.get("WHENCE_CAP_BYTES", "")
+    if text.isdecimal():
+        return int(text)
+    try:
+        room = os.statvfs(base)
+    except OSError:
+        return DEFAULT_CAP_BYTES
+    return min(DEFAULT_CAP_BYTES, room.f_frsize * room.f_blocks // 2)

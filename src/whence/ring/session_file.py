@@ -1,0 +1,96 @@
+"""What a session file says: who recorded, when, and whether the process still lives."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import struct
+import uuid
+import zlib
+from pathlib import Path
+
+from whence.model.errors import CorruptFile, NotASession, UnsupportedFormat
+from whence.model.recording import Anchor, SessionInfo
+from whence.ring import layout
+from whence.ring.folders import open_session_file
+
+__all__ = ["parse_session", "read_session_file"]
+
+
+def read_session_file(folder: Path) -> SessionInfo:
+    """The session in `folder`. Raises NotASession, UnsupportedFormat, CorruptFile or OSError."""
+    try:
+        handle = open_session_file(folder, "session")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotASession(f"{folder} holds no session") from error
+    try:
+        data = os.pread(handle, layout.SESSION_BYTES, 0)
+        live = _is_locked(handle)
+    finally:
+        os.close(handle)
+    return parse_session(data, folder, live)
+
+
+def parse_session(data: bytes, folder: Path | None, live: bool) -> SessionInfo:
+    """The session that these bytes of a session file describe."""
+    where = folder or "session file"
+    if len(data) < layout.SESSION_BYTES:
+        raise CorruptFile(f"{where}: the session file is cut short ({len(data)} bytes)")
+    fields = layout.SESSION_HEADER.unpack_from(data)
+    (magic, endian, major, _minor, uuid_bytes, key, pid, _uid, _ticks, boot_id, run) = fields[:11]
+    (_created_monotonic, created_wall, _clock, text_length, crc, ready) = fields[11:]
+    if magic != layout.SESSION_MAGIC:
+        raise CorruptFile(f"{where}: not a session file")
+    if endian != layout.ENDIAN_MARK:
+        raise UnsupportedFormat(f"{where}: recorded on a machine of the other byte order")
+    if major != layout.FORMAT_MAJOR:
+        raise UnsupportedFormat(
+            f"{where}: format {major}; this whence reads format {layout.FORMAT_MAJOR}"
+        )
+    if not ready or text_length > layout.SESSION_TEXT_BYTES:
+        raise CorruptFile(f"{where}: the session file was never completed")
+    start = layout.SESSION_TEXT_OFFSET
+    text = data[start : start + text_length]
+    if zlib.crc32(text, zlib.crc32(data[: layout.SESSION_CRC_OFFSET])) != crc:
+        raise CorruptFile(f"{where}: the session file fails its checksum")
+    described = _described(text)
+    return SessionInfo(
+        name=folder.name if folder else "",
+        path=str(folder) if folder else "",
+        uuid=str(uuid.UUID(bytes=uuid_bytes)),
+        key=key,
+        pid=pid,
+        service=str(described.get("service", "")),
+        run=f"{run:016x}",
+        boot_id=str(uuid.UUID(bytes=boot_id)),
+        started_wall_ns=created_wall,
+        anchors=_anchors(data),
+        live=live,
+        state="recording" if live else "dead",
+    )
+
+
+def _described(text: bytes) -> dict[str, object]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _anchors(data: bytes) -> tuple[Anchor, ...]:
+    (count,) = struct.unpack_from("<Q", data, layout.ANCHORS_OFFSET)
+    first = layout.ANCHORS_OFFSET + 16
+    pairs = (
+        layout.ANCHOR.unpack_from(data, first + i * layout.ANCHOR.size)
+        for i in range(min(count, layout.ANCHOR_COUNT))
+    )
+    return tuple(sorted(Anchor(monotonic, wall) for monotonic, wall in pairs if wall))
+
+
+def _is_locked(handle: int) -> bool:
+    """Whether the recording process lives: it holds a lock that ends with it."""
+    wanted = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    found = fcntl.fcntl(handle, fcntl.F_OFD_GETLK, wanted)
+    return bool(struct.unpack("hhqqi", found)[0] != fcntl.F_UNLCK)
