@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
+from rich.text import Text
 
 from whence.cli.render.ledger import ring_lines, sum_line
 from whence.cli.render.page import clock_text, line, print_json, print_lines
 from whence.cli.render.safe import safe
-from whence.cli.sources import sessions_room
-from whence.cli.verb import Verb, json_option
+from whence.cli.sources import read_sessions, sessions_room
+from whence.cli.verb import INCOMPLETE, Verb, json_option
 from whence.export.recording import write_recording
-from whence.model.errors import SessionNotFound
-from whence.model.recording import Recording
+from whence.model.recording import Recording, SessionInfo
 from whence.query.words import events_text
 
 __all__ = ["recover"]
@@ -31,7 +33,10 @@ __all__ = ["recover"]
     "--reap", is_flag=True, help="Remove the folders of dead sessions once the export is written."
 )
 @json_option
-def recover(path: str, output: str | None, reap: bool, as_json: bool) -> None:
+@click.pass_context
+def recover(
+    context: click.Context, path: str, output: str | None, reap: bool, as_json: bool
+) -> None:
     """Recover what an ended process left behind.
 
     It does not matter whether the process ended, was killed or crashed. DIR|FILE is a session's
@@ -40,22 +45,14 @@ def recover(path: str, output: str | None, reap: bool, as_json: bool) -> None:
     half written at the end. All of it goes into one JSON export. Nothing is removed but with
     --reap, and a live session never is.
     """
-    room = sessions_room()
-    paths = room.find_sessions(path)
-    if not paths:
-        raise SessionNotFound(f"{path} holds no session")
-    recording = room.read_recording(paths)
-    target = output or f"recovered-{Path(path).resolve().stem}.json"
+    paths = [Path(path)] if Path(path).is_file() else sessions_room().find_sessions(path)
+    recording = read_sessions(paths)
+    damaged = {str(folder): _damaged(folder) for folder in paths if folder.is_dir()}
+    said = [problem for problems in damaged.values() for problem in problems]
+    target = output or f"recovered-{Path(path).resolve().name}.json"
     write_recording(recording, target)
-    removed, kept = [], []
-    if reap:
-        for session in paths:
-            info = recording.session(session.name)
-            if info is None or info.live or not session.is_dir():
-                kept.append(str(session))
-            else:
-                room.remove_session(session)
-                removed.append(str(session))
+    sound = [info for info in recording.sessions if damaged.get(info.path) == []]
+    removed = [info.name for info in sound if reap and _reaped(info, target)]
     if as_json:
         print_json(
             {
@@ -63,24 +60,49 @@ def recover(path: str, output: str | None, reap: bool, as_json: bool) -> None:
                 "events": len(recording.events),
                 "sessions": recording.sessions,
                 "rings": recording.rings,
+                "damaged": said,
                 "removed": removed,
-                "kept": kept,
             }
         )
+    else:
+        print_lines(_report(recording, target, said, removed if reap else None))
+    context.exit(INCOMPLETE if said else 0)
+
+
+def _damaged(session: Path) -> list[str]:
+    """The files of a session that could not be read, each with what is wrong."""
+    reader = importlib.import_module("whence.collect.session_reader").SessionReader(session)
+    reader.drain()
+    return [f"{session / name}: {problem}" for name, problem in sorted(reader.damaged.items())]
+
+
+def _reaped(info: SessionInfo, target: str) -> bool:
+    """Remove the folder of a session, all of which was recovered, if its process has ended."""
+    if info.live:
+        return False
+    reap = importlib.import_module("whence.ring.reap")
+    reap.remove_session(info, f"recovered to {Path(target).resolve()}")
+    return True
+
+
+def _report(
+    recording: Recording, target: str, damaged: Sequence[str], removed: Sequence[str] | None
+) -> Iterator[Text]:
+    for info in recording.sessions:
+        started = clock_text(info.started_wall_ns)
+        told = f"{info.service}, pid {info.pid}, started {started}, {info.state}"
+        yield line((safe(told), "bold"))
+        yield from ring_lines([r for r in recording.rings if r.session == info.name])
+        yield line()
+    yield sum_line(recording.rings)
+    for said in damaged:
+        yield line((safe(f"Cannot be read: {said}"), "red"))
+    yield line(safe(f"Wrote {target}: {events_text(len(recording.events))}"))
+    if removed is None:
         return
-    _report(recording, target, removed, kept)
-
-
-def _report(recording: Recording, target: str, removed: list[str], kept: list[str]) -> None:
-    lines = []
-    for session in recording.sessions:
-        started = clock_text(session.started_wall_ns)
-        told = f"{session.service}, pid {session.pid}, started {started}, {session.state}"
-        lines.append(line((safe(told), "bold")))
-        lines.extend(ring_lines([r for r in recording.rings if r.session == session.name]))
-        lines.append(line())
-    lines.append(sum_line(recording.rings))
-    lines.append(line(safe(f"Wrote {target}: {events_text(len(recording.events))}")))
-    lines.extend(line(safe(f"Removed {name}")) for name in removed)
-    lines.extend(line(safe(f"Kept {name}: it is live, or no session's folder")) for name in kept)
-    print_lines(lines)
+    for info in recording.sessions:
+        if info.name in removed:
+            yield line(safe(f"Removed {info.path}"))
+        else:
+            why = "its process lives" if info.live else "only a part of it was recovered"
+            yield line(safe(f"Kept {info.path}: {why}"))

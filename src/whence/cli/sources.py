@@ -6,7 +6,7 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -18,7 +18,14 @@ from whence.model.errors import SessionNotFound, UnsupportedFormat, WhenceError
 from whence.model.event import TraceEvent
 from whence.model.recording import Recording, RingLedger, SessionInfo
 
-__all__ = ["Choice", "Sessions", "Stream", "Streaming", "sessions_room", "source_options"]
+__all__ = [
+    "Choice",
+    "Sessions",
+    "Stream",
+    "read_sessions",
+    "sessions_room",
+    "source_options",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,8 +33,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Stream(Protocol):
     """A cursor over one session."""
 
-    lost: int
-    live: bool
+    @property
+    def info(self) -> SessionInfo:
+        """The session as it was at the last poll."""
 
     def poll(self) -> list[TraceEvent]:
         """Events since the last call, in order of time."""
@@ -41,25 +49,17 @@ class Sessions(Protocol):
 
     SessionStream: Callable[[Path], Stream]
 
-    def list_sessions(self) -> list[SessionInfo]:
+    def list_sessions(self, base: Path | None = None) -> list[SessionInfo]:
         """All sessions that can be found, those of the newest run first."""
 
-    def find_sessions(self, spec: str | None) -> list[Path]:
-        """The folders, or the ring file, that a pid, name, prefix or path names."""
+    def find_sessions(self, spec: str | None = None) -> list[Path]:
+        """The folders that a pid, a name or its beginning or a path means; None: the newest run.
+
+        SessionNotFound if there are none.
+        """
 
     def read_recording(self, paths: Sequence[Path]) -> Recording:
         """What the sessions hold now."""
-
-    def remove_session(self, path: Path) -> None:
-        """Remove a dead session's folder; refuses one that is live."""
-
-
-@dataclass(frozen=True, slots=True)
-class Streaming:
-    """A session to follow: where it lies and what is known of it."""
-
-    path: Path
-    info: SessionInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,35 +91,38 @@ class Choice:
             from whence.receive.json_export import parse_json_export
 
             return parse_json_export(*export)
-        return sessions_room().read_recording(self.paths())
+        return read_sessions(self.paths())
 
     def paths(self) -> list[Path]:
-        """The folders of the chosen sessions; SessionNotFound if there are none."""
+        """The folders, or the one ring file, to read; SessionNotFound if there are none."""
+        if self.spec is not None and not self.spec.isdecimal() and Path(self.spec).is_file():
+            return [Path(self.spec)]
         room = sessions_room()
-        if self.spec is not None:
-            return _some(room.find_sessions(self.spec), f"no session is called {self.spec!r}")
-        found = room.list_sessions()
-        if found and not self.all_sessions:
-            newest = found[0]
-            found = [info for info in found if info.run == newest.run and newest.run] or [newest]
-        return _some([Path(info.path) for info in found], _NOTHING)
-
-    def streams(self) -> list[Streaming]:
-        """The sessions to follow: those chosen, else the only live one, else Choose is raised."""
-        room = sessions_room()
-        known = room.list_sessions()
-        if self.spec is not None or self.all_sessions:
-            paths = {path.resolve() for path in self.paths()}
-            wanted = [info for info in known if Path(info.path).resolve() in paths]
+        if self.spec is None and self.all_sessions:
+            found = [Path(info.path) for info in room.list_sessions()]
         else:
-            wanted = [info for info in known if info.live] or known[:1]
-            if len(wanted) > 1:
-                lines = tuple(_told_apart(info) for info in wanted)
-                raise Choose("several sessions are live: choose with --pid, or --all", lines)
-        some = [Streaming(Path(info.path), info) for info in wanted]
-        if not some:
-            raise SessionNotFound(f"no session is called {self.spec!r}" if self.spec else _NOTHING)
-        return some
+            found = room.find_sessions(self.spec)
+        if not found:
+            raise SessionNotFound(_NOTHING)
+        return found
+
+    def streams(self) -> list[Stream]:
+        """Cursors over the sessions to follow: those chosen, else the only live one.
+
+        Choose is raised if several are live and none was chosen. Without a live one, the newest
+        session's events can still be read.
+        """
+        room = sessions_room()
+        if self.spec is not None or self.all_sessions:
+            return [room.SessionStream(path) for path in self.paths()]
+        known = room.list_sessions()
+        wanted = [info for info in known if info.live] or known[:1]
+        if not wanted:
+            raise SessionNotFound(_NOTHING)
+        if len(wanted) > 1:
+            lines = tuple(_told_apart(info) for info in wanted)
+            raise Choose("several sessions are live: choose with --pid, or --all", lines)
+        return [room.SessionStream(Path(info.path)) for info in wanted]
 
     def _export(self) -> tuple[bytes, str] | None:
         """The bytes and the name of an export file, if the source is one."""
@@ -172,6 +175,25 @@ def source_options(function: F) -> F:
     return cast(F, decorated)
 
 
+def read_sessions(paths: Sequence[Path]) -> Recording:
+    """What the sessions in these folders hold; of a ring's file, what that ring holds."""
+    room = sessions_room()
+    if len(paths) != 1 or not paths[0].is_file():
+        return room.read_recording(paths)
+    path = paths[0].absolute()
+    if not (path.parent / "session").is_file():
+        raise UnsupportedFormat(f"{path} is neither a JSON export nor a file of a session")
+    whole = room.read_recording([path.parent])
+    number = path.name.removeprefix("ring-")
+    if number == path.name or not number.isdecimal():
+        return whole
+    return replace(
+        whole,
+        events=tuple(event for event in whole.events if event.ring == int(number)),
+        rings=tuple(ring for ring in whole.rings if ring.ring == int(number)),
+    )
+
+
 def sessions_room() -> Sessions:
     """The module that reads sessions; WhenceError if this installation cannot."""
     try:
@@ -183,12 +205,6 @@ def sessions_room() -> Sessions:
 
 
 _NOTHING = "no session is recorded here; run a program that records, or name a file with --from"
-
-
-def _some(paths: list[Path], otherwise: str) -> list[Path]:
-    if not paths:
-        raise SessionNotFound(otherwise)
-    return paths
 
 
 def _told_apart(info: SessionInfo) -> str:

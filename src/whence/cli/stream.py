@@ -11,7 +11,7 @@ from rich.text import Text
 from whence.cli.filters import Picked, filter_options
 from whence.cli.render.page import WIDTH, clock_text, line, print_json, print_lines
 from whence.cli.render.safe import clip, pad, safe
-from whence.cli.sources import Choice, Stream, Streaming, sessions_room, source_options
+from whence.cli.sources import Choice, Stream, source_options
 from whence.cli.verb import Verb
 from whence.model.event import TraceEvent
 from whence.model.recording import SessionInfo
@@ -43,18 +43,15 @@ def stream(choice: Choice, picked: Picked, form: str, as_json: bool, once: bool)
     ends or you press Ctrl-C. Nothing in that process waits for this one; events overwritten
     before they could be read are counted on standard error as lost.
     """
-    sessions = choice.streams()
-    open_stream = sessions_room().SessionStream
-    streams = [(session, open_stream(session.path)) for session in sessions]
     show = _show_json if as_json or form == "json" else _show_text
     try:
-        follow(streams, picked, show, once=once)
+        follow(choice.streams(), picked, show, once=once)
     except KeyboardInterrupt:
         return
 
 
 def follow(
-    streams: Sequence[tuple[Streaming, Stream]],
+    streams: Sequence[Stream],
     picked: Picked,
     show: Callable[[TraceEvent, SessionInfo], None],
     *,
@@ -66,16 +63,14 @@ def follow(
     Returns when all processes have ended and everything of theirs is shown; with `once`, after
     one poll of each.
     """
-    infos = {session.info.name: session.info for session, _ in streams}
     lost_before = 0
     while True:
-        # asked before the poll: what a process writes before it ends is in the last poll
-        live = any(cursor.live for _, cursor in streams)
-        events = [event for _, cursor in streams for event in cursor.poll()]
-        for event in sorted(events, key=lambda event: event.order_key):
+        events = [(event, cursor.info) for cursor in streams for event in cursor.poll()]
+        live = any(cursor.info.live for cursor in streams)  # as it was before those were read
+        for event, info in sorted(events, key=lambda found: found[0].order_key):
             if picked.query.matches(event):
-                show(event, infos.get(event.session, streams[0][0].info))
-        lost = sum(cursor.lost for _, cursor in streams)
+                show(event, info)
+        lost = sum(getattr(cursor, "lost", 0) for cursor in streams)
         if lost > lost_before:
             text = f"lost {events_text(lost - lost_before)} before they could be read"
             print_lines([line((text, "red"))], err=True)

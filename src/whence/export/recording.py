@@ -38,10 +38,12 @@ def write_recording(
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
+        temporary = ""
     except OSError as error:
+        raise ExportError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        raise ExportError(f"cannot write {target}: {error.strerror or error}") from error
 
 
 def write_recording_to(
@@ -130,6 +132,7 @@ def _ring(ring: RingLedger) -> dict[str, Any]:
         "recorded": ring.recorded,
         "readable": ring.readable,
         "lost": ring.lost,
+        "cleared": ring.cleared,
         "text_lost": ring.text_lost,
         "truncated": ring.truncated,
         "in_flight": ring.in_flight,

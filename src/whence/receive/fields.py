@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -59,8 +60,10 @@ class Fields:
         return int(text)
 
     def number(self, name: str, default: float = _REQUIRED) -> float:
-        """A number; "NaN", "Infinity" and "-Infinity" stand for those that JSON lacks."""
+        """A number; null, "NaN", "Infinity" and "-Infinity" stand for those that JSON lacks."""
         value = self._take(name, default)
+        if value is None:
+            return math.nan
         if value in ("NaN", "Infinity", "-Infinity"):
             return float(value)
         if type(value) not in (int, float):

@@ -122,6 +122,7 @@ def _ring(fields: Fields) -> RingLedger:
         text_lost=fields.integer("text_lost"),
         truncated=fields.integer("truncated"),
         in_flight=fields.integer("in_flight"),
+        cleared=fields.integer("cleared", 0),
         oldest_ns=fields.moment("oldest_ns"),
         newest_ns=fields.moment("newest_ns"),
         per_kind=fields.each("per_kind", _counts),

@@ -72,26 +72,13 @@ def ledger_lines(recording: Recording) -> Iterator[Text]:
 
 def ring_lines(rings: Sequence[RingLedger]) -> list[Text]:
     """One row per ring."""
-    header = (
-        "ring",
-        "thread",
-        "capacity",
-        "recorded",
-        "readable",
-        "lost",
-        "in flight",
-        "text lost",
-        "text cut",
-    )
+    header = ("ring", "thread", "capacity", *_ring_counts(rings), "text lost", "text cut")
     rows = [
         (
             str(ring.ring),
             ring.owners[-1] if ring.owners else "",
             count_text(ring.capacity),
-            count_text(ring.recorded),
-            count_text(ring.readable),
-            count_text(ring.lost),
-            count_text(ring.in_flight),
+            *(count_text(getattr(ring, name)) for name in _ring_counts(rings).values()),
             count_text(ring.text_lost),
             count_text(ring.truncated),
         )
@@ -100,15 +87,22 @@ def ring_lines(rings: Sequence[RingLedger]) -> list[Text]:
     return table(header, rows, left=(1,))
 
 
+def _ring_counts(rings: Sequence[RingLedger]) -> dict[str, str]:
+    """The counts that make up the sum, by their column; cleared only where something was."""
+    cleared = {"cleared": "cleared"} if any(ring.cleared for ring in rings) else {}
+    first = {"recorded": "recorded", "readable": "readable", "lost": "lost"}
+    return first | cleared | {"in flight": "in_flight"}
+
+
 def sum_line(rings: Sequence[RingLedger]) -> Text:
-    """recorded = readable + lost + in flight, and whether that is so."""
-    recorded, readable = sum(r.recorded for r in rings), sum(r.readable for r in rings)
-    lost, in_flight = sum(r.lost for r in rings), sum(r.in_flight for r in rings)
-    off_by = recorded - readable - lost - in_flight
-    text = (
-        f"{count_text(recorded)} recorded = {count_text(readable)} readable"
-        f" + {count_text(lost)} lost + {count_text(in_flight)} in flight"
+    """recorded = readable + lost + in flight, and whether that is so in every ring."""
+    (first, recorded), *parts = (
+        (column, sum(getattr(ring, name) for ring in rings))
+        for column, name in _ring_counts(rings).items()
     )
+    off_by = recorded - sum(count for _, count in parts)
+    summed = " + ".join(f"{count_text(count)} {column}" for column, count in parts)
+    text = f"{count_text(recorded)} {first} = {summed}"
     if all(ring.closes for ring in rings):
         return line(text, ("  closes", "green"))
     return line(text, (f"  does not close: {count_text(off_by)} unaccounted for", "bold red"))
