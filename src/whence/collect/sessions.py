@@ -37,9 +37,10 @@ def list_sessions(base: Path | None = None) -> list[SessionInfo]:
 
 
 def find_sessions(spec: str | None = None) -> list[Path]:
-    """The folders (or the ring file) that `spec` means: a pid, a session's name or the start of it, or a path.
+    """The folders, or the ring file, that `spec` means.
 
-    A path may be a session's folder, one of its ring files, or a folder of sessions. None means the newest run. Raises
+    It is a pid, a session's name or the start of it, or the path of a session's folder, of one
+    of its ring files, or of a folder of sessions. None means the newest run. Raises
     SessionNotFound, whose message names what there is.
     """
     if spec is not None and ("/" in spec or Path(spec).exists()):
