@@ -74,7 +74,7 @@ std::uint64_t hostile_word(std::mt19937_64& random) {
     case 1: return ~0ull - random() % 4;
     case 2: return kTagText | random() % 8;
     case 3: return (random() % 16) * 8;
-    case 4: return random() % 80 | (random() % 12) << 32;
+    case 4: return (random() % 14) * 8 | (random() % 20) << 32;  // a block header
     default: return random();
   }
 }
