@@ -55,8 +55,7 @@ def test_an_admission_is_recorded_with_the_numbers_it_rests_on(clock: Clock) -> 
     scheduler(clock, workers=2).submit(asked)
     (event,) = chain_of(asked.id)
     assert event.rationale == (
-        "Admitted: U=0.500 <= 1.500 [EDF], adding large (C=60.0 ms, T=120.0 ms); "
-        "R=60.0 ms <= 100.0 ms"
+        "Admitted: U=0.500 <= 1.500 [EDF], adding large (C=60 ms, T=120 ms); R=60 ms <= 100 ms"
     )
     assert event.decision
     assert event.model_id == "large"
@@ -77,8 +76,7 @@ def test_a_rejection_is_an_event_with_its_numbers_and_tells_the_task(clock: Cloc
     assert not line.submit(refused)
     (event,) = chain_of(refused.id)
     assert event.rationale == (
-        "Rejected: R=70.0 ms > 65.0 ms to its deadline, adding small (C=10.0 ms, blocking "
-        "60.0 ms); U=0.070"
+        "Rejected: R=70 ms > 65 ms to its deadline, adding small (C=10 ms, blocking 60 ms); U=0.070"
     )
     assert event.severity is Severity.Warning
     assert event.attributes["admitted"] is False
@@ -98,7 +96,7 @@ def test_a_deferral_names_the_request_that_blocks_and_what_it_has_left(clock: Cl
     deferral = chain_of(second.id)[-1]
     assert deferral.event_type == "scheduling_decision"
     assert deferral.rationale == (
-        f"Deferred: blocked by {first.id} (large, non-preemptive, 40.0 ms left)"
+        f"Deferred: blocked by {first.id} (large, non-preemptive, 40 ms left)"
     )
 
 
@@ -111,7 +109,7 @@ def test_a_selection_holds_the_options_and_why_the_others_lost(clock: Clock) -> 
     line.submit(early)
     assert line.take(1) is early
     selection = chain_of(early.id)[-1]
-    assert selection.rationale == "Selected large: 200.0 ms to its deadline, the least"
+    assert selection.rationale == "Selected large: 200 ms to its deadline, the least"
     assert [(option.name, option.chosen, option.reason) for option in selection.options] == [
         (f"large {early.id}", True, ""),
         (f"small {late.id}", False, "later deadline"),
@@ -131,11 +129,44 @@ def test_a_request_over_its_models_memory_waits_although_a_worker_is_free(clock:
     line.submit(third)
     assert line.take(2) is third
     assert chain_of(second.id)[-1].rationale == (
-        f"Deferred: over memory budget of heavy (800 bytes used by {first.id}, 300 bytes more "
-        "needed, 1,000 bytes allowed)"
+        f"Deferred: over memory budget of heavy (800 B used by {first.id}, 300 B more "
+        "needed, 1000 B allowed)"
     )
     assert chain_of(third.id)[-1].rationale == (
-        "Selected small: 900.0 ms to its deadline, the least within budget (1 held back)"
+        "Selected small: 900 ms to its deadline, the least within budget (1 held back)"
+    )
+
+
+def test_a_request_overtaken_by_later_ones_says_by_whom_and_by_how_many(clock: Clock) -> None:
+    """The first that overtakes is named at once, their number when the request is selected."""
+    line = scheduler(clock)
+    patient = request("large", now_ns=clock(), deadline_ms=500)
+    line.submit(patient)
+    overtakers = []
+    for _ in range(3):
+        clock.advance(1)
+        other = request("small", now_ns=clock(), deadline_ms=60)
+        overtakers.append(other)
+        line.submit(other)
+        assert line.take(1) is other
+        line.finish(other, Ended.Met)
+    assert line.take(1) is patient
+    _, first, last = told(patient)
+    assert first[1] == (f"Deferred: {overtakers[0].id} (small) came later, but has only 60 ms left")
+    assert last[1] == (
+        "Selected large: 497 ms to its deadline, the least; 3 that came later went first"
+    )
+
+
+def test_a_request_behind_another_with_less_time_is_told_so(clock: Clock) -> None:
+    """Before any worker asks, the queue itself is the reason to wait."""
+    line = scheduler(clock)
+    first = request("small", now_ns=clock(), deadline_ms=100)
+    second = request("small", now_ns=clock(), deadline_ms=200)
+    line.submit(first)
+    line.submit(second)
+    assert (
+        told(second)[-1][1] == f"Deferred: behind 1 with less time left, first {first.id} (small)"
     )
 
 
@@ -200,7 +231,7 @@ def test_a_follow_up_of_a_late_answer_is_rejected_with_the_deadline_it_shares(
     line.finish(first, Ended.Late, [follow_up])
     (event,) = chain_of(follow_up.id)
     assert event.rationale == (
-        f"Rejected: the deadline that large shares with {first.id} passed 10.0 ms ago; U=0.070"
+        f"Rejected: the deadline that large shares with {first.id} passed 10 ms ago; U=0.070"
     )
 
 

@@ -77,7 +77,7 @@ def test_a_completed_execution_tells_time_budget_and_deadline() -> None:
     """Duration, budget, response time, deadline and whether it was met are recorded."""
     asked, _ = Bench(cost_ms=8).perform(MadeUpTask("small"))
     done = chain_of(asked.id)[-1]
-    assert done.rationale == "8.0 ms of 10.0 ms budget; deadline met"
+    assert done.rationale == "8 ms of 10 ms budget; deadline met"
     assert done.duration.nanos == 8 * MS
     assert done.attributes["response_ns"] == 8 * MS
     assert done.attributes["deadline_ns"] == 100 * MS
@@ -90,7 +90,7 @@ def test_an_execution_that_ends_after_the_deadline_is_late() -> None:
     asked, ended = Bench(cost_ms=30).perform(MadeUpTask("small"), deadline_ms=20)
     assert ended is Ended.Late
     done = chain_of(asked.id)[-1]
-    assert done.rationale == "30.0 ms of 10.0 ms budget; deadline missed"
+    assert done.rationale == "30 ms of 10 ms budget; deadline missed"
     assert done.attributes["deadline_met"] is False
 
 

@@ -21,7 +21,7 @@ class Reason(Enum):
     Schedulable = "every test passed"
     Expired = "its deadline passed before it was asked for"
     Memory = "it needs more memory than its model may use"
-    Utilisation = "the workers are asked for more than they can promise"
+    Utilisation = "more work than the workers can promise"
     Response = "it would end after its deadline"
 
 

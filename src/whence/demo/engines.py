@@ -57,7 +57,7 @@ class Engines:
         for name, file in self._files.items():
             began_ns = time.monotonic_ns()
             backend = self._make_backend()
-            specs = backend.load(file.path).and_then(lambda _, asked=backend: asked.input_specs())
+            specs = _load(backend, file)
             if specs.is_error():
                 self.close()
                 raise ModelNotLoaded(f"{file.path}: {specs.error}")
@@ -111,6 +111,11 @@ class Engines:
         )
         result = self._backends[model].execute(request)
         return result.map(lambda answer: _as_array(answer.output_tensors[0]))
+
+
+def _load(backend: InspectableBackend, file: ModelFile) -> Result[tuple[TensorSpec, ...]]:
+    loaded = backend.load(file.path)
+    return Result.err(loaded.error) if loaded.is_error() else backend.input_specs()
 
 
 def _as_array(tensor: Tensor) -> NDArray[Any]:

@@ -13,6 +13,7 @@ __all__ = [
     "context_destroyed",
     "deadline_miss",
     "deferred_by_earlier",
+    "deferred_by_later",
     "deferred_by_limit",
     "deferred_by_memory",
     "deferred_by_running",
@@ -27,6 +28,7 @@ __all__ = [
     "rejected_by_utilisation",
     "selected",
     "selected_past_held",
+    "selected_when_overtaken",
 ]
 
 # Names and parameters are data: they become the columns of the recording. Where one event type has
@@ -169,9 +171,31 @@ def selected(
     wcet_ns: int,
     wcrt_ns: int,
     latency_ns: int,
+    overtaken: int,
     options: Sequence[whence.Option],
 ) -> None:
     """A free worker takes this request; `latency_ns` is what the choice itself took."""
+
+
+@whence.kind(
+    name="scheduling_decision",
+    component="Scheduler",
+    decision=True,
+    rationale="Selected {model_id}: {slack_ns:ns} to its deadline, the least; {overtaken} that "
+    "came later went first",
+)
+def selected_when_overtaken(
+    model_id: str,
+    policy: str,
+    worker: int,
+    slack_ns: int,
+    wcet_ns: int,
+    wcrt_ns: int,
+    latency_ns: int,
+    overtaken: int,
+    options: Sequence[whence.Option],
+) -> None:
+    """A free worker takes this request at last: later ones with less time left went before."""
 
 
 @whence.kind(
@@ -189,6 +213,7 @@ def selected_past_held(
     wcet_ns: int,
     wcrt_ns: int,
     latency_ns: int,
+    overtaken: int,
     held: int,
     options: Sequence[whence.Option],
 ) -> None:
@@ -212,13 +237,30 @@ def deferred_by_running(
     name="scheduling_decision",
     component="Scheduler",
     decision=True,
-    rationale="Deferred: {ahead} with earlier deadlines go first, the next is {blocked_by} "
-    "({blocking_model})",
+    rationale="Deferred: behind {ahead} with less time left, first {blocked_by} ({blocking_model})",
 )
 def deferred_by_earlier(
     model_id: str, policy: str, slack_ns: int, ahead: int, blocked_by: str, blocking_model: str
 ) -> None:
     """A worker is free, but what waits with less time left is served before."""
+
+
+@whence.kind(
+    name="scheduling_decision",
+    component="Scheduler",
+    decision=True,
+    rationale="Deferred: {blocked_by} ({blocking_model}) came later, but has only "
+    "{other_slack_ns:ns} left",
+)
+def deferred_by_later(
+    model_id: str,
+    policy: str,
+    slack_ns: int,
+    blocked_by: str,
+    blocking_model: str,
+    other_slack_ns: int,
+) -> None:
+    """The first time that a later request is dispatched before; afterwards they are counted."""
 
 
 @whence.kind(

@@ -86,7 +86,8 @@ class Request:
 
     wcrt_ns: int = 0
     started_ns: int = 0
-    deferred_for: str = ""
+    deferred_for: str = ""  # the request that its last hold named
+    overtaken: int = 0  # requests that came later and were dispatched before it
 
     @property
     def model(self) -> str:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypedDict
 
 import whence
 from whence.demo import edf, events
@@ -93,10 +94,10 @@ class Scheduler:
     def _dispatch(self, worker: int) -> Request | None:
         began_ns = self._clock()
         choice = edf.choose(self._waiting, self._running, self._profiles, began_ns)
-        for request in choice.expired:
-            self._drop(request, began_ns)
-        for request, hold in choice.held:
-            self._tell_hold(request, hold, began_ns)
+        for expired in choice.expired:
+            self._drop(expired, began_ns)
+        for held, hold in choice.held:
+            self._tell_hold(held, hold, began_ns)
         request = choice.selected
         if request is None:
             return None
@@ -104,38 +105,48 @@ class Scheduler:
         self._running.append(request)
         request.started_ns = self._clock()
         self._tell_selection(request, choice, worker, began_ns)
+        self._count_overtaken(request, began_ns)
         return request
 
     def _tell_selection(
         self, request: Request, choice: edf.Choice, worker: int, began_ns: int
     ) -> None:
-        slack_ns = request.deadline_ns - began_ns
-        wcet_ns = self._profiles[request.model].wcet_ns
-        latency_ns = request.started_ns - began_ns
+        common = _Selection(
+            model_id=request.model,
+            policy=_POLICY,
+            worker=worker,
+            slack_ns=request.deadline_ns - began_ns,
+            wcet_ns=self._profiles[request.model].wcet_ns,
+            wcrt_ns=request.wcrt_ns,
+            latency_ns=request.started_ns - began_ns,
+            overtaken=request.overtaken,
+            options=choice.options,
+        )
         with whence.request(request.id):
-            if not choice.held:
-                events.selected(
-                    model_id=request.model,
+            if choice.held:
+                events.selected_past_held(held=len(choice.held), **common)
+            elif request.overtaken:
+                events.selected_when_overtaken(**common)
+            else:
+                events.selected(**common)
+
+    def _count_overtaken(self, dispatched: Request, now_ns: int) -> None:
+        """Note with every request that came before the dispatched one that it still waits."""
+        for other in self._waiting:
+            if other.released_ns >= dispatched.released_ns:
+                continue
+            other.overtaken += 1
+            if other.overtaken > 1 or other.deferred_for:
+                continue
+            with whence.request(other.id):
+                events.deferred_by_later(
+                    model_id=other.model,
                     policy=_POLICY,
-                    worker=worker,
-                    slack_ns=slack_ns,
-                    wcet_ns=wcet_ns,
-                    wcrt_ns=request.wcrt_ns,
-                    latency_ns=latency_ns,
-                    options=choice.options,
+                    slack_ns=other.deadline_ns - now_ns,
+                    blocked_by=dispatched.id,
+                    blocking_model=dispatched.model,
+                    other_slack_ns=dispatched.deadline_ns - now_ns,
                 )
-                return
-            events.selected_past_held(
-                model_id=request.model,
-                policy=_POLICY,
-                worker=worker,
-                slack_ns=slack_ns,
-                wcet_ns=wcet_ns,
-                wcrt_ns=request.wcrt_ns,
-                latency_ns=latency_ns,
-                held=len(choice.held),
-                options=choice.options,
-            )
 
     def _drop(self, request: Request, now_ns: int) -> None:
         self._waiting.remove(request)
@@ -218,3 +229,17 @@ class Scheduler:
                     limit_bytes=budget.memory_limit_bytes,
                     blocked_by=hold.blocker.id,
                 )
+
+
+class _Selection(TypedDict):
+    """What every selection carries."""
+
+    model_id: str
+    policy: str
+    worker: int
+    slack_ns: int
+    wcet_ns: int
+    wcrt_ns: int
+    latency_ns: int
+    overtaken: int
+    options: Sequence[whence.Option]
