@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # clang-tidy over every C++ file of ours; a warning is an error.
-# usage: tidy.sh JOBS PYTHON
+# usage: tidy.sh JOBS PYTHON      CLANG_TIDY names the program to use
 set -eu
 
 jobs=${1:-2}
 python=${2:-python3}
 
 tidy=""
-for name in clang-tidy clang-tidy-{20,19,18,17,16,15,14}; do
+for name in ${CLANG_TIDY:-} clang-tidy clang-tidy-{20,19,18,17,16,15,14}; do
     if command -v "$name" >/dev/null; then
         tidy=$name
         break
