@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.query.build import SESSION, at_ms, event, inference_chain, ledger, recording, session
+from tests.query.build import (
+    SESSION,
+    WALL_NS,
+    at_ms,
+    event,
+    inference_chain,
+    ledger,
+    recording,
+    session,
+)
 from whence.model.errors import AmbiguousId, IdNotFound
 from whence.model.event import TraceEvent
 from whence.model.ids import event_id
@@ -191,3 +201,37 @@ def test_processes_of_two_boots_are_ordered_by_wall_time() -> None:
     source = recording([late, early], sessions=sessions)
     assert [e.event_type for e in reconstruct_chain(source, "req-1")] == ["early", "late"]
     assert SESSION not in {e.session for e in source.events}
+
+
+def two_runs(gap_ms: int) -> Recording:
+    """A request id used by two runs, of which the second began that long after the first."""
+    first, second = inference_chain(), inference_chain(begin_ms=gap_ms, first_ticket=10)
+    sessions = [
+        session("one", run="a1"),
+        session("two", run="b2", started_wall_ns=WALL_NS + gap_ms * 1_000_000),
+    ]
+    moved = [replace(e, session="one") for e in first] + [replace(e, session="two") for e in second]
+    return recording(moved, sessions=sessions, rings=[])
+
+
+def test_an_id_that_a_later_run_used_again_names_the_newest() -> None:
+    """R0.49 R5.13 Runs that followed each other had different requests, whatever their ids."""
+    source = two_runs(gap_ms=5_000)
+    found = find_chain(source, "req-1")
+    assert {e.session for e in found.events} == {"two"}
+    assert reconstruct_chain(source, "req-1") == found.events
+    older = find_chain(source, "req-1 of run a1")
+    assert {e.session for e in older.events} == {"one"}
+    assert (older.request_id, older.name) == ("req-1", "req-1 of run a1")
+    assert [chain.name for chain in chains(source)] == ["req-1 of run a1", "req-1"]
+    assert chain_of(source, source.events[0]).events == older.events
+
+
+def test_runs_that_overlapped_worked_on_one_request() -> None:
+    """R0.49 Two programs that ran at the same time and name one request share its chain."""
+    source = two_runs(gap_ms=10)
+    assert {e.session for e in find_chain(source, "req-1").events} == {"one", "two"}
+    one_run = replace(
+        two_runs(gap_ms=5_000), sessions=tuple(session(n, run="a1") for n in ("one", "two"))
+    )
+    assert len(find_chain(one_run, "req-1").events) == 8

@@ -23,24 +23,22 @@ _NEAR_REACH = 200  # ids compared by spelling on either side of where the text w
 class Chain:
     """All events of one request, or of one decision chain within it, in order.
 
-    `chain_id` is the request's id where the chain is the whole request. `asked` is the event that
-    was asked for, if one was. An event that names neither a request nor a chain stands alone.
+    `name` finds the chain again: the request, or request/chain, or a lone event's id. `chain_id`
+    is the request's id where the chain is the whole request. `asked` is the event that was asked
+    for, if one was. An event that names neither a request nor a chain stands alone.
     """
 
+    name: str
     request_id: str
     chain_id: str
     events: tuple[TraceEvent, ...]
     asked: TraceEvent | None = None
 
-    @property
-    def name(self) -> str:
-        """What finds this chain again: the request, or request/chain, or the lone event's id."""
-        name = _key_name((self.request_id, self.chain_id))
-        return name or (self.events[0].event_id if self.events else "")
-
 
 def reconstruct_chain(source: Recording | Index, name: str) -> tuple[TraceEvent, ...]:
     """The events of the request or decision chain of that very id, in order; empty if unknown.
+
+    If runs one after the other used the id, it is the newest's.
 
     An event's id gives the chain of that event. Raises AmbiguousId where several requests have a
     decision chain of that id.
@@ -69,18 +67,18 @@ def find_chain(source: Recording | Index, text: str) -> Chain:
 def chain_of(source: Recording | Index, event: TraceEvent) -> Chain:
     """The chain that an event of the recording is in, with that event marked as asked for."""
     index = as_index(source)
-    request, name = event.request_id, event.decision_chain_id
+    request, name = index.names_of(event)
     for key in ((request, name), (request, request)):
         if found := index.chains.get(key):
-            return Chain(*key, index.at(found), event)
-    return Chain(request, name, (event,), event)
+            return _made(index, key, found, event)
+    return Chain(event.event_id, "", "", (event,), event)
 
 
 def chains(source: Recording | Index) -> Iterator[Chain]:
     """Every chain, in order of first appearance; no event is in two of them."""
     index = as_index(source)
     for key, positions in index.chains.items():
-        yield Chain(*key, index.at(positions))
+        yield _made(index, key, positions)
 
 
 def nearest_ids(source: Recording | Index, text: str, limit: int = 3) -> tuple[str, ...]:
@@ -92,16 +90,26 @@ def nearest_ids(source: Recording | Index, text: str, limit: int = 3) -> tuple[s
     return tuple(difflib.get_close_matches(text, list(near), limit, cutoff=0.5))
 
 
+def _made(
+    index: Index, key: ChainKey, positions: Sequence[int], asked: TraceEvent | None = None
+) -> Chain:
+    events = index.at(positions)
+    request_id = events[0].request_id
+    whole = key[0] == key[1]
+    chain_id = request_id if whole else events[0].decision_chain_id
+    return Chain(_key_name(key), request_id, chain_id, events, asked)
+
+
 def _exactly(index: Index, text: str) -> Chain | None:
     if found := index.requests.get(text):
-        return Chain(text, text, index.at(found))
+        return _made(index, (text, text), found)
     keys = index.chain_keys.get(text) or [
         key for key in _slash_keys(text) if key in index.named_chains
     ]
     if len(keys) > 1:
         raise _ambiguous(text, "decision chains", [_key_name(key) for key in keys])
     if keys:
-        return Chain(*keys[0], index.at(index.named_chains[keys[0]]))
+        return _made(index, keys[0], index.named_chains[keys[0]])
     if text and (at := index.event_ids.get(text.lower())) is not None:
         return chain_of(index, index.events[at])
     return None

@@ -9,10 +9,11 @@ from functools import cached_property
 
 from whence.model.event import TraceEvent
 from whence.model.recording import Recording
+from whence.query.eras import Reused, reused_names
 
 __all__ = ["ChainKey", "Index", "as_index"]
 
-ChainKey = tuple[str, str]  # (request_id, decision_chain_id)
+ChainKey = tuple[str, str]  # (request, decision chain)
 
 # These types are decisions by their meaning, in files that do not say which kinds are.
 _DECISION_TYPES = frozenset({"admission_decision", "admission_result", "scheduling_decision"})
@@ -76,10 +77,25 @@ class Index:
         """The monotonic times of the events, in their order: never decreasing."""
         return [event.timestamp.value_ns for event in self.events]
 
+    def names_of(self, event: TraceEvent) -> ChainKey:
+        """The request and the decision chain that an event names; both are "" if it names none.
+
+        They are the event's own ids, unless another run used these again: see `eras`.
+        """
+        request, chain = event.request_id, event.decision_chain_id
+        if self._reused and (name := self._reused.get((request or chain, event.session))):
+            whole = chain == request or not request
+            return (name if request else ""), (name if whole else chain)
+        return request, chain
+
     @cached_property
     def requests(self) -> Mapping[str, Sequence[int]]:
-        """Positions by request id, in the order in which the requests first appear."""
-        return {name: found for name, found in self._columns["request_id"].items() if name}
+        """Positions by request, in the order in which the requests first appear."""
+        found: defaultdict[str, list[int]] = defaultdict(list)
+        for position, (request, _) in enumerate(self._names):
+            if request:
+                found[request].append(position)
+        return dict(found)
 
     @cached_property
     def chains(self) -> Mapping[ChainKey, Sequence[int]]:
@@ -89,12 +105,11 @@ class Index:
         is one, and events of the request that name none are another.
         """
         named: defaultdict[str, set[str]] = defaultdict(set)
-        for event in self.events:
-            if event.decision_chain_id != event.request_id:
-                named[event.request_id].add(event.decision_chain_id)
+        for request, chain in self._names:
+            if chain != request:
+                named[request].add(chain)
         found: defaultdict[ChainKey, list[int]] = defaultdict(list)
-        for position, event in enumerate(self.events):
-            request, chain = event.request_id, event.decision_chain_id
+        for position, (request, chain) in enumerate(self._names):
             if request and len(named.get(request, ())) < 2:
                 chain = request
             if chain:
@@ -103,11 +118,11 @@ class Index:
 
     @cached_property
     def named_chains(self) -> Mapping[ChainKey, Sequence[int]]:
-        """Positions by (request, decision chain id), of the events that name a chain."""
+        """Positions by request and decision chain, of the events that name a chain."""
         found: defaultdict[ChainKey, list[int]] = defaultdict(list)
-        for position, event in enumerate(self.events):
-            if event.decision_chain_id != event.request_id:
-                found[event.request_id, event.decision_chain_id].append(position)
+        for position, (request, chain) in enumerate(self._names):
+            if chain != request:
+                found[request, chain].append(position)
         return dict(found)
 
     @cached_property
@@ -152,6 +167,14 @@ class Index:
         if not self._one_clock:
             moments.extend(self.time_ns(event) for event in self.events)
         return max(moments, default=None)
+
+    @cached_property
+    def _names(self) -> Sequence[ChainKey]:
+        return [self.names_of(event) for event in self.events]
+
+    @cached_property
+    def _reused(self) -> Reused:
+        return reused_names(self.recording)
 
     @cached_property
     def _one_clock(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from whence.model.errors import IdNotFound
 from whence.model.event import Option, TraceEvent
@@ -131,18 +131,14 @@ def _default_chain(index: Index) -> Chain:
     for event in reversed(index.at(range(len(index.events)))):
         decision = index.is_decision(event)
         if (decision or event.decision_chain_id) and went_wrong(event):
-            return _without_mark(chain_of(index, event))
+            return replace(chain_of(index, event), asked=None)
         if decision and newest_decision is None:
             newest_decision = event
     if newest_decision is None:
         if not index.events:
             raise IdNotFound("nothing is recorded here")
         newest_decision = index.events[-1]
-    return _without_mark(chain_of(index, newest_decision))
-
-
-def _without_mark(chain: Chain) -> Chain:
-    return Chain(chain.request_id, chain.chain_id, chain.events)
+    return replace(chain_of(index, newest_decision), asked=None)
 
 
 def _reports(
@@ -157,7 +153,7 @@ def _reports(
 
 def _parts(index: Index, chain: Chain) -> Iterator[tuple[TraceEvent, ...]]:
     """The chain itself, or each chain of a request that has several."""
-    keys = {(event.request_id, event.decision_chain_id) for event in chain.events}
+    keys = {index.names_of(event) for event in chain.events}
     found = [index.chains[key] for key in index.chains.keys() & keys]
     if len(found) < 2:
         yield chain.events
