@@ -5,8 +5,8 @@
  * and a recoverer scans the stamps. Every interleaving is tried; memory is sequentially consistent
  * here (view_machine.py is for the weak orders, crash_machine.py for larger rings without reader).
  *
- * Event t has t % 3 words of text. Its slot holds one word (t + 1) and the text's position; the text
- * word at position p is p + 1. stamp = 2(t + 1), plus 1 while busy.
+ * Event t has t % 3 words of text. Its slot holds one word (t + 1) and the text's position; the
+ * text word at position p is p + 1. stamp = 2(t + 1), plus 1 while busy.
  *
  * Mutants, each of which must fail: -DINTENT_AFTER_TEXT -DNO_BUSY_STAMP -DFINAL_FIRST
  * -DCOUNTER_LAST -DNO_RECHECK -DNO_INTENT_RECHECK -DJUMP_TO_NEWEST. With -DWITNESS the run must

@@ -45,5 +45,6 @@ inline int finish(const char* program) {
 
 }  // namespace check
 
-#define CHECK(...) ::check::that(static_cast<bool>(__VA_ARGS__), #__VA_ARGS__, __FILE__, __LINE__, "")
+#define CHECK(...) \
+  ::check::that(static_cast<bool>(__VA_ARGS__), #__VA_ARGS__, __FILE__, __LINE__, "")
 #define CHECK_EQ(a, b) ::check::equal(a, b, #a " == " #b, __FILE__, __LINE__)

@@ -181,7 +181,8 @@ void anything_at_all_never_goes_back(unsigned seed) {
   machine.interrupts = true;
   Watched clock;
   for (int n = 0; n < 300; ++n) {
-    if (machine.random() % 10 == 0) machine.cycles += machine.random() >> (20 + machine.random() % 40);
+    if (machine.random() % 10 == 0)
+      machine.cycles += machine.random() >> (20 + machine.random() % 40);
     if (machine.random() % 5 == 0)
       machine.rate = static_cast<double>(1 + machine.random() % 6000) / 1000;
     clock.worst_over(machine.random() % (200 * kMillisecond), kMillisecond / 2);

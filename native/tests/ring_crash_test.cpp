@@ -1,26 +1,21 @@
 // Stops a writer after every machine instruction: what would be recovered, and what may nest there.
 //
-// The processor's trap flag raises a signal after each instruction of the compiled write(). The
-// handler sees the ring exactly as a kill at that instruction would leave it.
+// So every instruction of the compiled write() is tried as the last one before a kill.
 
-#include <ucontext.h>
-
-#include <csignal>
 #include <random>
 
 #include "check.hpp"
 #include "ring_fixture.hpp"
+#include "single_step.hpp"
 
 using namespace whence;
 using namespace whence::testing;
 
-#if defined(__x86_64__) && !defined(WHENCE_TSAN)
+#if defined(WHENCE_CAN_STEP)
 
 namespace {
 
 std::vector<std::uint64_t> scratch;
-bool (*each_instruction)() = nullptr;  // false: enough of this write()
-constexpr std::uint64_t kTrapFlag = 0x100;
 
 #if defined(__SANITIZE_ADDRESS__)
 constexpr long kStride = 11;  // ten times the instructions, and the square of that below
@@ -28,30 +23,15 @@ constexpr long kStride = 11;  // ten times the instructions, and the square of t
 constexpr long kStride = 1;
 #endif
 
-[[gnu::noinline]] bool stepped_write(RingWriter& writer, SlotImage& image, const std::byte* text,
-                                     std::size_t bytes) {
-  __builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() | kTrapFlag);
-  const bool written = writer.write(image, text, bytes);
-  __builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() & ~kTrapFlag);
-  return written;
-}
-
-bool stepped_event(RingWriter& writer, std::uint64_t number, std::size_t text_words) {
+// write_event(), with `callback` after each instruction of write() itself.
+bool stepped_event(RingWriter& writer, std::uint64_t number, std::size_t text_words,
+                   bool (*callback)()) {
   SlotImage image = image_of(number, text_words > 0);
   fill_text(number, text_words, scratch);
-  const auto* text = reinterpret_cast<const std::byte*>(scratch.data());
-  return stepped_write(writer, image, text_words > 0 ? text : nullptr, text_words * 8);
-}
-
-void step_with(bool (*handler)()) {
-  each_instruction = handler;
-  struct sigaction action {};
-  action.sa_sigaction = [](int, siginfo_t*, void* context) {
-    if (!each_instruction())
-      static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_EFL] &= ~static_cast<long>(kTrapFlag);
-  };
-  action.sa_flags = SA_SIGINFO;
-  sigaction(SIGTRAP, &action, nullptr);
+  const auto* text = text_words > 0 ? reinterpret_cast<const std::byte*>(scratch.data()) : nullptr;
+  bool written = false;
+  single_step::run(callback, [&] { written = writer.write(image, text, text_words * 8); });
+  return written;
 }
 
 // ---------------------------------------------------------------- a kill at any instruction
@@ -102,10 +82,9 @@ void a_kill_at_any_instruction_loses_at_most_one_event(std::uint64_t capacity) {
   Scene here;
   here.ring = &ring;
   scene = &here;
-  step_with(recover_now);
   for (std::uint64_t number = 0; number < 6 * capacity + 6; ++number) {
     here.text_words.push_back(random() % 5);
-    CHECK(stepped_event(ring.writer(), number, here.text_words.back()));
+    CHECK(stepped_event(ring.writer(), number, here.text_words.back(), recover_now));
     ++here.finished;
   }
   CHECK(here.instructions > 40 * static_cast<long>(here.finished));
@@ -140,8 +119,7 @@ bool nests_after(long instructions, std::uint64_t events_before) {
   const std::uint64_t before = ring.writer().next_ticket();
   Nesting here{&ring, instructions};
   nesting = &here;
-  step_with(nest_once);
-  CHECK(stepped_event(ring.writer(), 2, 3));
+  CHECK(stepped_event(ring.writer(), 2, 3, nest_once));
 
   const RingView view = ring.view();
   RingCursor cursor(view, before);

@@ -90,7 +90,8 @@ inline bool is_whole(const RawEvent& event, std::uint64_t number, std::size_t te
     if (event.words[i] != expected.words[i]) return false;
   if (text_words == 0) return event.text_state == TextState::None;
   if (event.text_state == TextState::Lost) return event.text == nullptr && event.text_bytes == 0;
-  if (event.text_state != TextState::Whole || event.text_bytes != (text_words - 1) * 8) return false;
+  if (event.text_state != TextState::Whole) return false;
+  if (event.text_bytes != (text_words - 1) * 8) return false;
   for (std::size_t i = 1; i < text_words; ++i) {
     std::uint64_t word = 0;
     std::memcpy(&word, event.text + (i - 1) * 8, 8);

@@ -105,7 +105,8 @@ void any_words_at_all_are_survived(unsigned seed) {
       CHECK(!begun || event.ticket > last);
       CHECK(event.text_bytes <= kMaxEventTextBytes && event.text_bytes <= text_words * 8);
       std::uint64_t sum = 0;
-      for (std::size_t i = 0; i < event.text_bytes; ++i) sum += static_cast<unsigned>(event.text[i]);
+      for (std::size_t i = 0; i < event.text_bytes; ++i)
+        sum += static_cast<unsigned>(event.text[i]);
       CHECK(sum <= event.text_bytes * 255);
       last = event.ticket;
       begun = true;

@@ -1,6 +1,6 @@
-// One writer and three readers on one ring, for N seconds: nothing torn, delivered + lost = emitted.
+// One writer, three readers, one ring, N seconds: nothing torn, delivered + lost = emitted.
 //
-// usage: ring_stress [SECONDS]     All threads share one mapping, so that ThreadSanitizer sees them.
+// usage: ring_stress [SECONDS]     All threads share one mapping: ThreadSanitizer sees no other.
 
 #include <chrono>
 #include <cstdlib>

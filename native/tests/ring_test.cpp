@@ -1,4 +1,4 @@
-// One thread, one ring: words in place, exact capacity, exact loss, text that wraps and is overtaken.
+// One thread, one ring: words in place, exact capacity, exact loss, text that is overtaken.
 
 #include <algorithm>
 #include <deque>

@@ -1,0 +1,168 @@
+// The dictionary: a name's id never comes before its record, whoever adds, reads or dies meanwhile.
+
+#include <map>
+#include <random>
+#include <thread>
+
+#include "check.hpp"
+#include "single_step.hpp"
+#include "whence/catalogue.hpp"
+#include "whence/names.hpp"
+
+using namespace whence;
+
+namespace {
+
+constexpr std::uint8_t kUuid[16] = {1, 2, 3};
+
+class TestNames {
+ public:
+  TestNames() : region_(anonymous_region(kNamesMaxBytes)) {
+    Region file = region_;
+    file.bytes = kNamesBytes;
+    table_ = std::make_unique<NameTable>(file, kUuid);
+  }
+  ~TestNames() { munmap(region_.base, region_.bytes); }
+  TestNames(const TestNames&) = delete;
+  TestNames& operator=(const TestNames&) = delete;
+
+  NameTable& table() { return *table_; }
+  std::byte* base() const { return region_.base; }
+  void read_into(Catalogue& catalogue) const { catalogue.update(region_.base, kNamesBytes); }
+
+ private:
+  Region region_;
+  std::unique_ptr<NameTable> table_;
+};
+
+std::string name_of(unsigned n) { return "name-" + std::to_string(n) + std::string(n % 40, 'x'); }
+
+void a_string_enters_at_its_second_sight() {
+  check::scene("a string gets an id at its second sight, a long or full one stays inline");
+  TestNames names;
+  CHECK_EQ(names.table().intern(""), kNameEmpty);
+  CHECK_EQ(names.table().intern("gpu"), kNameInText);
+  const std::uint16_t id = names.table().intern("gpu");
+  CHECK(id != kNameInText);
+  CHECK_EQ(names.table().intern("gpu"), id);
+  CHECK_EQ(names.table().intern_now("gpu"), id);
+  CHECK(names.table().intern_now("cpu") != id);
+  const std::string longest(kMaxNameBytes, 'n');
+  CHECK(names.table().intern_now(longest) != kNameInText);
+  CHECK_EQ(names.table().intern_now(longest + "n"), kNameInText);
+  for (unsigned n = 0; n < 2 * kMaxNames; ++n) names.table().intern_now(name_of(n));
+  CHECK(names.table().names() < kMaxNames);
+  CHECK(names.table().refused() > 0);
+  Catalogue catalogue;
+  names.read_into(catalogue);
+  CHECK(!catalogue.damaged());
+  for (unsigned n = 0; n < 2 * kMaxNames; ++n) {
+    const std::uint16_t known = names.table().intern(name_of(n));
+    if (known != kNameInText) CHECK(catalogue.name(known) == name_of(n));
+  }
+}
+
+void a_torn_tail_is_left_out() {
+  check::scene("of a dictionary damaged anywhere, the records before it are read and no wrong one");
+  TestNames names;
+  std::vector<std::uint16_t> ids;
+  for (unsigned n = 0; n < 12; ++n) ids.push_back(names.table().intern_now(name_of(n)));
+  for (std::size_t at = kNamesHeaderBytes; at < kNamesHeaderBytes + 12 * 40; ++at) {
+    names.base()[at] ^= std::byte{0x10};
+    Catalogue catalogue;
+    names.read_into(catalogue);
+    for (unsigned n = 0; n < 12; ++n) {
+      const std::string_view known = catalogue.name(ids[n]);
+      CHECK(known.data() == nullptr || known == name_of(n));
+    }
+    names.base()[at] ^= std::byte{0x10};
+  }
+}
+
+// R1.27: any thread may intern; what one got, every reader of the file resolves.
+void threads_agree_on_ids() {
+  check::scene("threads that add the same names at once get one id each, and readers know it");
+  TestNames names;
+  constexpr unsigned kThreads = 4, kNames = 300;
+  std::map<std::string, std::uint16_t> got[kThreads];
+  std::atomic<bool> done{false};
+  std::thread reader([&] {
+    Catalogue catalogue;
+    while (!done.load(std::memory_order_acquire)) {
+      names.read_into(catalogue);
+      CHECK(!catalogue.damaged());
+    }
+  });
+  std::vector<std::thread> adders;
+  for (unsigned who = 0; who < kThreads; ++who)
+    adders.emplace_back([&, who] {
+      std::mt19937 random(who);
+      Catalogue catalogue;
+      for (unsigned n = 0; n < 20 * kNames; ++n) {
+        const std::string name = name_of(random() % kNames);
+        const std::uint16_t id = names.table().intern(name);
+        if (id == kNameInText || got[who].count(name) > 0) continue;
+        got[who][name] = id;
+        names.read_into(catalogue);
+        CHECK(catalogue.name(id) == name);
+      }
+    });
+  for (std::thread& adder : adders) adder.join();
+  done.store(true, std::memory_order_release);
+  reader.join();
+  for (unsigned who = 1; who < kThreads; ++who)
+    for (const auto& [name, id] : got[who])
+      if (got[0].count(name) > 0) CHECK_EQ(got[0][name], id);
+  CHECK(got[0].size() > kNames / 2);
+}
+
+#if defined(WHENCE_CAN_STEP)
+
+TestNames* stepped = nullptr;
+unsigned added = 0;
+long instructions = 0;
+
+// What a reader finds if the writer is killed after this instruction.
+bool read_now() {
+  if (++instructions % 7 != 0) return true;  // the checksum alone takes hundreds
+  Catalogue catalogue;
+  stepped->read_into(catalogue);
+  CHECK(!catalogue.damaged());
+  for (unsigned n = 0; n < added; ++n)
+    CHECK(catalogue.name(static_cast<std::uint16_t>(n + 1)) == name_of(n));
+  const std::string_view next = catalogue.name(static_cast<std::uint16_t>(added + 1));
+  CHECK(next.data() == nullptr || next == name_of(added));
+  return true;
+}
+
+// R5.1: a kill leaves a record whole or not there at all.
+void a_kill_at_any_instruction_leaves_whole_records() {
+  check::scene("after any instruction of adding a name the dictionary is whole");
+  TestNames names;
+  stepped = &names;
+  for (added = 0; added < 12; ++added) {
+    const std::string name = name_of(added);
+    std::uint16_t id = 0;
+    single_step::run(read_now, [&] { id = names.table().intern_now(name); });
+    CHECK_EQ(id, added + 1);
+  }
+  CHECK(instructions > 1000);
+}
+
+#else
+
+void a_kill_at_any_instruction_leaves_whole_records() {
+  std::puts("names_test: single-stepping SKIPPED (needs x86-64 without ThreadSanitizer)");
+}
+
+#endif
+
+}  // namespace
+
+int main() {
+  a_string_enters_at_its_second_sight();
+  a_torn_tail_is_left_out();
+  threads_agree_on_ids();
+  a_kill_at_any_instruction_leaves_whole_records();
+  return check::finish("names_test");
+}
