@@ -15,7 +15,7 @@ enum class Unboxed { Ok, NeedsConversion, Error };
 
 inline void store(std::byte* at, const void* value, std::size_t bytes) { std::memcpy(at, value, bytes); }
 
-inline Unboxed unbox_i64(PyObject* object, std::int64_t& out) {
+[[gnu::always_inline]] inline Unboxed unbox_i64(PyObject* object, std::int64_t& out) {
 #if PY_VERSION_HEX >= 0x030c0000
   if (PyLong_CheckExact(object) && PyUnstable_Long_IsCompact(reinterpret_cast<PyLongObject*>(object))) {
     out = PyUnstable_Long_CompactValue(reinterpret_cast<PyLongObject*>(object));
@@ -67,7 +67,7 @@ inline Unboxed unbox_f64(PyObject* object, double& out) {
 }
 
 // Stores a scalar of `type` at `at`.
-inline Unboxed unbox_scalar(FieldType type, PyObject* object, std::byte* at) {
+[[gnu::always_inline]] inline Unboxed unbox_scalar(FieldType type, PyObject* object, std::byte* at) {
   switch (type) {
     case FieldType::I64: {
       std::int64_t value = 0;

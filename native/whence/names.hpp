@@ -43,6 +43,7 @@ class NameTable {
     if (text.empty()) return kNameEmpty;
     if (text.size() > kMaxNameBytes) return kNameInText;
     const std::uint64_t hash = XXH3_64bits(text.data(), text.size());
+    if (!may_be_known(hash)) return add_if_seen(text, hash);
     std::size_t at = hash % kTableSize;
     for (;; at = (at + 1) % kTableSize) {
       const std::uint64_t entry = table_[at].load(std::memory_order_acquire);  // pairs with add()
@@ -80,9 +81,18 @@ class NameTable {
  private:
   static constexpr std::size_t kTableSize = 2 * kMaxNames;
   static constexpr std::size_t kSeen = 1024;
+  static constexpr std::size_t kFilterBits = 32 * 1024;  // 4 KiB: unlike the table it stays in L1
   static std::size_t seen_index(std::uint64_t hash) { return hash % kSeen; }
   static std::uint32_t seen_mark(std::uint64_t hash) {
     return static_cast<std::uint32_t>(hash >> 32) | 1;
+  }
+  bool may_be_known(std::uint64_t hash) const {
+    const std::uint64_t bit = (hash >> 20) % kFilterBits;
+    return filter_[bit / 64].load(std::memory_order_acquire) >> (bit % 64) & 1;  // pairs with below
+  }
+  void mark_known(std::uint64_t hash) {
+    const std::uint64_t bit = (hash >> 20) % kFilterBits;
+    filter_[bit / 64].fetch_or(1ull << (bit % 64), std::memory_order_release);
   }
   static std::size_t record_bytes(std::size_t payload) {
     return kRecordHeaderBytes + (payload + 7) / 8 * 8;
@@ -120,6 +130,7 @@ class NameTable {
       names_.store(id, std::memory_order_relaxed);
       table_[at].store((hash >> 40) << 40 | static_cast<std::uint64_t>(offset / 8) << 16 | id,
                        std::memory_order_release);
+      mark_known(hash);
     } else {
       refused_.fetch_add(1, std::memory_order_relaxed);
     }
@@ -163,6 +174,7 @@ class NameTable {
   std::atomic<std::uint64_t> refused_{0};
   std::array<std::atomic<std::uint64_t>, kTableSize> table_{};
   std::array<std::atomic<std::uint32_t>, kSeen> seen_{};
+  std::array<std::atomic<std::uint64_t>, kFilterBits / 64> filter_{};
 };
 
 }  // namespace whence

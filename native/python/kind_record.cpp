@@ -1,0 +1,303 @@
+// The way of a typed event from its arguments to the ring.
+#include <bit>
+#include <cstring>
+
+#include "context.hpp"
+#include "convert.hpp"
+#include "kind.hpp"
+#include "kind_object.hpp"
+#include "tail.hpp"
+#include "unbox.hpp"
+
+namespace whence::py {
+
+namespace {
+
+// ---------------------------------------------------------------- binding arguments
+
+// Fills `bound` from positional and keyword arguments and defaults, as a Python call would.
+bool bind(const KindObject& self, PyObject* const* args, std::size_t given, PyObject* keywords,
+          PyObject** bound) {
+  const std::size_t fields = self.plans.size();
+  const char* name = self.kind->schema.name.c_str();
+  if (given > fields) {
+    PyErr_Format(PyExc_TypeError, "%s() takes %zu arguments but %zu were given", name, fields, given);
+    return false;
+  }
+  for (std::size_t i = 0; i < fields; ++i) bound[i] = i < given ? args[i] : nullptr;
+  const Py_ssize_t named = keywords != nullptr ? PyTuple_GET_SIZE(keywords) : 0;
+  for (Py_ssize_t k = 0; k < named; ++k) {
+    PyObject* keyword = PyTuple_GET_ITEM(keywords, k);
+    std::size_t at = 0;
+    while (at < fields && self.plans[at].name != keyword) ++at;
+    if (at == fields)
+      for (at = 0; at < fields && PyUnicode_Compare(self.plans[at].name, keyword) != 0;) ++at;
+    if (at == fields || bound[at] != nullptr) {
+      PyErr_Format(PyExc_TypeError,
+                   at == fields ? "%s() got an unexpected argument '%U'"
+                                : "%s() got multiple values for argument '%U'",
+                   name, keyword);
+      return false;
+    }
+    bound[at] = args[given + static_cast<std::size_t>(k)];
+  }
+  for (std::size_t i = 0; i < fields; ++i) {
+    if (bound[i] == nullptr) bound[i] = self.plans[i].fallback;
+    if (bound[i] != nullptr) continue;
+    PyErr_Format(PyExc_TypeError, "%s() is missing the argument '%U'", name, self.plans[i].name);
+    return false;
+  }
+  return true;
+}
+
+// ---------------------------------------------------------------- encoding
+
+// An event between its arguments and its slot.
+struct Draft {
+  alignas(8) std::byte image[kMaxImageBytes];  // the first kInlineFieldBytes are zeroed by the caller
+  std::uint64_t text_fields = 0;  // fields whose string goes to the text block
+  std::uint64_t absent = 0;
+  std::uint64_t blank = 0;  // fields whose string says nothing
+  std::uint64_t tag = 0;
+  PyObject* options = nullptr;
+  std::string_view caused_by;
+  std::string_view request_text;
+  bool has_request = false;
+  RequestId request;
+  struct {
+    const char* data;
+    std::size_t bytes;
+  } texts[kMaxFields];  // set where text_fields says so; never cleared, it would cost every event
+  Ref owners[4];  // bytes of strings that UTF-8 cannot hold
+  unsigned owner_count = 0;
+};
+
+Unboxed text_of(Draft& draft, PyObject* value, std::string_view& out) {
+  if (!PyUnicode_Check(value)) return Unboxed::NeedsConversion;
+  Ref owner;
+  if (!utf8_of(value, out, owner)) return Unboxed::Error;
+  if (owner) {
+    if (draft.owner_count == 4) {
+      PyErr_SetString(PyExc_ValueError, "more than four strings that UTF-8 cannot hold");
+      return Unboxed::Error;
+    }
+    draft.owners[draft.owner_count++] = std::move(owner);
+  }
+  return Unboxed::Ok;
+}
+
+bool is_blank(std::string_view text) {
+  if (!text.empty() && static_cast<unsigned char>(text.front()) > ' ') [[likely]] return false;
+  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
+
+Unboxed encode_name(Draft& draft, FieldPlan& plan, std::size_t index, WriterState& state,
+                    PyObject* value) {
+  std::uint16_t id = kNameInText;
+  if (kGil && value == plan.last_text && plan.last_session == state.session) {
+    id = plan.last_id;
+  } else {
+    std::string_view text;
+    const Unboxed done = text_of(draft, value, text);
+    if (done != Unboxed::Ok) return done;
+    const bool blank = is_blank(text);
+    if (blank) draft.blank |= 1ull << index;
+    id = state.session->names().intern(text);
+    if (id == kNameInText) {
+      draft.text_fields |= 1ull << index;
+      draft.texts[index] = {text.data(), text.size()};
+    } else if (kGil && !blank) {
+      Py_XSETREF(plan.last_text, Py_NewRef(value));
+      plan.last_session = state.session;
+      plan.last_id = id;
+    }
+  }
+  store(draft.image + plan.offset, &id, 2);
+  return Unboxed::Ok;
+}
+
+Unboxed encode_elsewhere(Draft& draft, const FieldPlan& plan, PyObject* value) {
+  switch (plan.role) {
+    case FieldRole::Severity: {
+      std::uint64_t severity = 0;
+      const Unboxed done = unbox_u64(value, severity, 6);
+      draft.tag |= (severity + 1) << kTagSeverityShift;
+      return done;
+    }
+    case FieldRole::Request:
+      if (!PyUnicode_Check(value)) return Unboxed::NeedsConversion;
+      if (!strict_utf8_of(value, draft.request_text)) return Unboxed::Error;
+      draft.request = encode_request(draft.request_text);
+      draft.has_request = !draft.request_text.empty();
+      return Unboxed::Ok;
+    case FieldRole::CausedBy: return text_of(draft, value, draft.caused_by);
+    case FieldRole::Options:  // a tuple only convert_options() makes is safe to encode
+      if (PyTuple_CheckExact(value) && PyTuple_GET_SIZE(value) == 0) return Unboxed::Ok;
+      return Unboxed::NeedsConversion;
+    default: return Unboxed::NeedsConversion;
+  }
+}
+
+Unboxed encode_field(Draft& draft, FieldPlan& plan, std::size_t index, WriterState& state,
+                     PyObject* value) {
+  if (value == Py_None && plan.optional) {
+    draft.absent |= 1ull << index;
+    draft.blank |= 1ull << index;
+    std::memset(draft.image + plan.offset, 0, field_bytes(plan.type));
+    return Unboxed::Ok;
+  }
+  if (plan.type == FieldType::Name) return encode_name(draft, plan, index, state, value);
+  if (plan.type == FieldType::None) return encode_elsewhere(draft, plan, value);
+  return unbox_scalar(plan.type, value, draft.image + plan.offset);
+}
+
+// Writes the drafted event. From here on nothing can fail and no Python code runs.
+void write_draft(const KindObject& self, WriterState& state, Draft& draft, const ContextObject* context) {
+  const whence::Kind& kind = *self.kind;
+  const std::size_t image_bytes = kind.schema.image_bytes;
+  SlotImage slot;
+  std::uint64_t tag = draft.tag | kind.id;
+  const RequestId* request = draft.has_request ? &draft.request : context ? &context->request : nullptr;
+  if (request != nullptr) {
+    tag |= static_cast<std::uint64_t>(request->form) << kTagRequestShift;
+    slot.words[kRequestWord] = request->words[0];
+    slot.words[kRequestWord + 1] = request->words[1];
+  }
+  const bool long_request = draft.has_request && draft.request.form == RequestForm::Long;
+  const ContextObject* inherited = draft.has_request ? nullptr : context;
+  const bool needs_text = draft.text_fields != 0 || draft.absent != 0 || draft.options != nullptr ||
+                          !draft.caused_by.empty() || long_request ||
+                          image_bytes > kInlineFieldBytes || context_needs_text(inherited);
+  std::byte* scratch = nullptr;
+  if (needs_text) [[unlikely]] scratch = state.scratch_bytes();
+  if (scratch == nullptr) {
+    slot.set_fields(draft.image, std::min(image_bytes, kInlineFieldBytes));
+    slot.words[kTagWord] = tag;
+    slot.words[kTimeWord] = event_time_ns(state);
+    state.writer.write(slot);
+    return;
+  }
+  TextBlock block(scratch, std::max<std::size_t>(state.writer.max_text_bytes(), 64));
+  block.image_rest(draft.image, image_bytes);
+  if (draft.absent != 0) block.whole(Entry::Absent, 0, &draft.absent, 8);
+  if (long_request) block.text(Entry::Request, 0, draft.request_text);
+  if (inherited != nullptr) put_context(block, *inherited);
+  for (std::uint64_t left = draft.text_fields; left != 0; left &= left - 1) {
+    const auto index = static_cast<std::uint8_t>(std::countr_zero(left));
+    block.text(Entry::FieldText, index, {draft.texts[index].data, draft.texts[index].bytes});
+  }
+  if (!draft.caused_by.empty()) block.text(Entry::CausedBy, 0, draft.caused_by);
+  if (draft.options != nullptr) put_options(block, draft.options);
+  const std::size_t bytes = block.finish();
+  if (block.truncated()) {
+    tag |= kTagTruncated;
+    state.writer.count_truncated();
+  }
+  slot.set_fields(draft.image, std::min(image_bytes, kFieldBytesWithText));
+  slot.words[kTagWord] = tag | kTagText;
+  slot.words[kTimeWord] = event_time_ns(state);
+  state.writer.write(slot, block.data(), bytes);
+}
+
+// ---------------------------------------------------------------- calling
+
+PyObject* reject(const KindObject& self) {
+  if (WriterState* state = thread_writer()) state->writer.count(self.kind->id, kRejected);
+  return refuse();
+}
+
+PyObject* record_values(KindObject& self, PyObject* const* values, PyObject* options);
+
+// Converts whatever is not exact, which may run Python code, then records.
+PyObject* record_converted(KindObject& self, PyObject* const* values) {
+  const std::size_t fields = self.plans.size();
+  std::vector<Ref> kept(fields);
+  std::vector<PyObject*> exact(fields);
+  Ref options;
+  for (std::size_t i = 0; i < fields; ++i) {
+    const FieldPlan& plan = self.plans[i];
+    if (plan.role == FieldRole::Options && !(values[i] == Py_None && plan.optional)) {
+      options = Ref(convert_options(values[i]));
+      if (!options) return reject(self);
+      kept[i] = Ref(PyTuple_New(0));
+    } else if ((values[i] == Py_None && plan.optional) || plan.type == FieldType::None) {
+      kept[i] = Ref::to(values[i]);
+    } else {
+      std::byte ignored[8];
+      const bool fits = plan.type == FieldType::Name
+                            ? PyUnicode_Check(values[i])
+                            : unbox_scalar(plan.type, values[i], ignored) != Unboxed::NeedsConversion;
+      PyErr_Clear();  // a value out of range is found again below
+      kept[i] = fits ? Ref::to(values[i]) : Ref(convert_scalar(plan.type, plan.role, values[i]));
+    }
+    if (!kept[i]) return reject(self);
+    exact[i] = kept[i].get();
+  }
+  return record_values(self, exact.data(), options ? options.get() : Py_None);
+}
+
+// `options` is null at the first try; then what convert_options() made, or None.
+PyObject* record_values(KindObject& self, PyObject* const* values, PyObject* options) {
+  WriterState* state = thread_writer();
+  if (state == nullptr) [[unlikely]] Py_RETURN_NONE;  // counted as unrecorded
+  Draft draft;
+  std::memset(draft.image, 0, kInlineFieldBytes);
+  const std::size_t fields = self.plans.size();
+  for (std::size_t i = 0; i < fields; ++i) {
+    const Unboxed done = encode_field(draft, self.plans[i], i, *state, values[i]);
+    if (done == Unboxed::Ok) [[likely]] continue;
+    if (done == Unboxed::NeedsConversion) {
+      if (options == nullptr) return record_converted(self, values);
+      PyErr_Format(PyExc_TypeError, "argument '%U' cannot be a %s", self.plans[i].name,
+                   Py_TYPE(values[i])->tp_name);
+    }
+    return reject(self);
+  }
+  if (self.must_say != 0 && (draft.blank & self.must_say) == self.must_say) {
+    PyErr_Format(PyExc_ValueError, "%s is a decision: it needs a rationale that is not empty",
+                 self.kind->schema.name.c_str());
+    return reject(self);
+  }
+  if (options != nullptr && options != Py_None) draft.options = options;
+  const Ref context = current_context();
+  write_draft(self, *state, draft, reinterpret_cast<ContextObject*>(context.get()));
+  Py_RETURN_NONE;
+}
+
+// Kinds whose fields are numbers that fit the slot, outside of any request: most of the events of
+// a hot loop. Returns false, with nothing recorded, for whatever needs the long way.
+bool record_numbers(const KindObject& self, PyObject* const* values) {
+  WriterState* state = t_writer;
+  if (state == nullptr || !state->writer.attached()) [[unlikely]] return false;
+  if (g_any_context.load(std::memory_order_relaxed)) [[unlikely]] {
+    const Ref context = current_context();
+    if (context) return false;
+  }
+  SlotImage slot;
+  auto* image = reinterpret_cast<std::byte*>(&slot.words[kFieldWord]);
+  const FieldPlan* plan = self.plans.data();
+  for (const FieldPlan* end = plan + self.plans.size(); plan != end; ++plan, ++values)
+    if (unbox_scalar(plan->type, *values, image + plan->offset) != Unboxed::Ok) [[unlikely]] {
+      PyErr_Clear();  // found again on the long way
+      return false;
+    }
+  slot.words[kTagWord] = self.kind->id;
+  slot.words[kTimeWord] = event_time_ns(*state);
+  state->writer.write_inline(slot);
+  return true;
+}
+
+}  // namespace
+
+PyObject* record_call(KindObject& self, PyObject* const* args, std::size_t given, PyObject* keywords) {
+  if (!gate_is_on(self)) Py_RETURN_NONE;
+  if (keywords == nullptr && given == self.plans.size()) [[likely]] {
+    if (self.numbers_only && record_numbers(self, args)) [[likely]] Py_RETURN_NONE;
+    return record_values(self, args, nullptr);
+  }
+  PyObject* bound[kMaxFields];
+  if (!bind(self, args, given, keywords, bound)) return reject(self);
+  return record_values(self, bound, nullptr);
+}
+
+}  // namespace whence::py
