@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from whence.cli.render.page import line, print_json, print_lines
-from whence.cli.render.safe import safe
+from whence.cli.render.page import WIDTH, line, print_json, print_lines
+from whence.cli.render.safe import clip, wrap
 from whence.model.errors import (
     AmbiguousId,
     ContractError,
@@ -61,8 +61,8 @@ class Verb(click.Command):
                 found = {"error": word, "message": str(error)}
                 print_json(found | ({what: list(hints)} if hints else {}))
             else:
-                said = [line(safe(f"whence: {error}")), *(line(f"    {safe(h)}") for h in hints)]
-                print_lines(said, err=True)
+                print_lines(map(line, wrap(f"whence: {error}", WIDTH)), err=True)
+                print_lines((line(f"    {clip(hint, WIDTH - 4)}") for hint in hints), err=True)
             context.exit(code)
 
 

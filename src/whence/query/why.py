@@ -22,6 +22,7 @@ from whence.query.words import field_sentence
 __all__ = ["Answer", "StoryRow", "TimeShare", "story", "why"]
 
 _MOST_NEXT = 3
+_LONGEST_TYPED = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,10 +237,14 @@ def _next_commands(
         texts = [value for value in event.attributes.values() if isinstance(value, str)]
         for text in (event.caused_by, *texts):
             own = text in (chain.request_id, chain.chain_id)
-            if text and not own and (text in index.requests or text in index.chain_keys):
+            typed = text and text.isprintable() and len(text) <= _LONGEST_TYPED
+            if typed and not own and (text in index.requests or text in index.chain_keys):
                 named[text] = None
     for text in list(named)[:_MOST_NEXT]:
         yield f"whence why {shlex.quote(text)}{source}"
     if not complete:
         yield f"whence stats{source}"
-    yield f"whence why {shlex.quote(chain.name)}{source} --json"
+    name = chain.name
+    if not name.isprintable() or len(name) > _LONGEST_TYPED:  # nobody could type it
+        name = chain.events[0].event_id or name
+    yield f"whence why {shlex.quote(name)}{source} --json"

@@ -20,6 +20,7 @@ __all__ = ["answer_lines", "story_lines"]
 _LABEL = 8  # cells of the labels before Chain, Gaps, Next
 _MOST_TYPE_CELLS = 30
 _MOST_GAPS = 8
+_MOST_SCORES = 3
 _VERDICT_STYLES = {"complete": "green", "incomplete": "red", "unknown": "yellow"}
 
 
@@ -66,11 +67,12 @@ def _verdict(answer: Answer) -> Iterator[Text]:
     left = [clip(answer.name, 48)]
     if answer.model_id:
         left.append(clip(answer.model_id, 24))
-    verdict = clip(outcome.text, 60)
+    name = "  ".join(left)
+    verdict = clip(outcome.text, WIDTH - cell_len(name) - 2)
     right = _when_and_where(answer)
     style = "bold red" if outcome.wrong else "bold"
-    fits = sum(map(cell_len, left)) + cell_len(verdict) + cell_len(right) + 8 <= WIDTH
-    yield line("  ".join(left), "  ", (verdict, style), f"    {right}" if fits else "")
+    fits = cell_len(name) + cell_len(verdict) + cell_len(right) + 6 <= WIDTH
+    yield line(name, "  ", (verdict, style), f"    {right}" if fits else "")
     if not fits and right:
         yield line(right)
 
@@ -99,27 +101,36 @@ def _row(row: StoryRow, offset: str, name: str) -> Iterator[Text]:
 
 def _options(options: Sequence[Option], indent: str) -> Iterator[Text]:
     """A table: chosen or not, the option's name, its scores in columns, the reason."""
-    scores = list(dict.fromkeys(name for option in options for name in option.scores))
+    scores, left_out = _shown_scores(options)
     header = ["", "", *(label_text(name) for name in scores)]
     rows = [
         [
             "chosen" if option.chosen else "not",
-            clip(option.name, 36),
+            option.name,
             *(_score(option.scores, name) for name in scores),
         ]
         for option in options
     ]
-    cut = [[clip(cell, 36) for cell in row] for row in (header, *rows)]
+    cut = [
+        [clip(cell, 36 if at == 1 else 12) for at, cell in enumerate(row)]
+        for row in (header, *rows)
+    ]
     widths = [max(map(cell_len, column)) for column in zip(*cut, strict=True)]
     for number, row in enumerate(cut):
         cells = [pad(c, w, right=at > 1) for at, (c, w) in enumerate(zip(row, widths, strict=True))]
         text = indent + "  ".join(cells)
-        if number == 0:
-            if scores:
-                yield line((text, "dim"))
-            continue
-        option = options[number - 1]
-        yield from _with_reason(text, option)
+        if number:
+            yield from _with_reason(text, options[number - 1])
+        elif scores:
+            yield line((text, "dim"))
+    if left_out:
+        yield line((f"{indent}and {left_out} more scores: --json", "dim"))
+
+
+def _shown_scores(options: Sequence[Option]) -> tuple[list[str], int]:
+    """The criteria that have room beside the options' names, and how many others there are."""
+    scores = list(dict.fromkeys(name for option in options for name in option.scores))
+    return scores[:_MOST_SCORES], len(scores[_MOST_SCORES:])
 
 
 def _with_reason(text: str, option: Option) -> Iterator[Text]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from whence.cli.render.page import clock_text, line, table
-from whence.cli.render.safe import safe
+from whence.cli.render.page import WIDTH, clock_text, line, table
+from whence.cli.render.safe import clip
 from whence.model.recording import KindCounts, Recording, RingLedger, SessionInfo
 from whence.query.words import count_text
 
@@ -110,8 +110,8 @@ def sum_line(rings: Sequence[RingLedger]) -> Text:
 
 def _process(name: str, session: SessionInfo | None) -> str:
     if session is None:
-        return safe(f"session {name}") if name else "no session named"
-    return safe(f"{session.service or name}, pid {session.pid}, {session.state}")
+        return clip(f"session {name}", WIDTH) if name else "no session named"
+    return f"{clip(session.service or name, 60)}, pid {session.pid}, {session.state}"
 
 
 def _kind_lines(kinds: Sequence[KindTotals]) -> list[Text]:

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from whence.cli.render.safe import clip, pad
+from whence.cli.render.safe import clip, pad, safe
 from whence.query.plain import plain
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
 ]
 
 WIDTH = 100
+
+_LEAST_CELLS = 12
 
 Part = str | tuple[str, str]  # text, or (text, style); the text is safe already
 
@@ -59,19 +61,34 @@ def print_json(value: object, *, indent: int | None = 2) -> None:
 def table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, left: Iterable[int] = (0,)
 ) -> list[Text]:
-    """Lines of aligned columns; those numbered in `left` begin at the left, others end right."""
-    cells = [[clip(cell, WIDTH // 2) for cell in row] for row in (header, *rows)]
+    """Lines of aligned columns; those numbered in `left` begin at the left, others end right.
+
+    Columns on the left give way where a line would be wider than the page.
+    """
+    cells = [[safe(cell) for cell in row] for row in (header, *rows)]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     lefts = frozenset(left)
+    _narrow(widths, lefts)
     lines = []
     for number, row in enumerate(cells):
         padded = [
-            pad(cell, width, right=at not in lefts)
+            pad(clip(cell, width), width, right=at not in lefts)
             for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         text = "  ".join(padded).rstrip()
         lines.append(line((text, "bold") if number == 0 else text))
     return lines
+
+
+def _narrow(widths: list[int], lefts: Iterable[int]) -> None:
+    """Take from the widest of the left columns until a line fits, but leave each some cells."""
+    excess = sum(widths) + 2 * (len(widths) - 1) - WIDTH
+    while excess > 0:
+        widest = max(lefts, key=lambda at: widths[at])
+        if widths[widest] <= _LEAST_CELLS:
+            return
+        widths[widest] -= 1
+        excess -= 1
 
 
 def clock_text(wall_ns: int | None, today: datetime | None = None) -> str:

@@ -9,15 +9,18 @@ from rich.cells import cell_len, chop_cells
 
 __all__ = ["clip", "pad", "safe", "wrap"]
 
-# Controls, formats (bidirectional ones among them), halves of surrogate pairs, line and paragraph
-# separators: all that moves, hides or recolours what stands around it.
-_HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Printable to Python, and yet blank on a terminal.
 _INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _CUT = "…"
 
 
 def safe(text: str) -> str:
-    """The text with every harmful character written as an escape such as \\x1b or \\u202e."""
+    """The text with all that could move, hide or recolour its surroundings made visible.
+
+    Controls, formats (bidirectional ones among them), separators, private and unassigned
+    characters and halves of surrogate pairs become escapes such as \\x1b or \\u202e, other spaces
+    a plain space.
+    """
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escaped(letter) for letter in text)
@@ -66,8 +69,10 @@ def _filled(text: str, cells: int) -> Iterator[str]:
 
 
 def _escaped(letter: str) -> str:
-    if unicodedata.category(letter) not in _HARMFUL and letter not in _INVISIBLE:
+    if letter.isprintable() and letter not in _INVISIBLE:
         return letter
+    if unicodedata.category(letter) == "Zs":
+        return " "
     number = ord(letter)
     if number < 0x100:
         return f"\\x{number:02x}"
