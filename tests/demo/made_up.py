@@ -22,7 +22,9 @@ def profile(
     model: str, wcet_ms: int, *, memory_bytes: int = 1 << 20, streams: int = 8
 ) -> ModelProfile:
     """A model that takes that long and may use that much."""
-    return ModelProfile(model, ResourceBudget(memory_bytes, streams, Duration.from_millis(wcet_ms)))
+    return ModelProfile(
+        model, ResourceBudget(memory_bytes, streams, Duration.from_millis(wcet_ms)), wcet_ms * MS
+    )
 
 
 def new_id() -> str:

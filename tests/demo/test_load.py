@@ -38,6 +38,13 @@ def test_a_machine_twice_as_slow_gets_half_the_pages() -> None:
     )
 
 
+def test_four_workers_get_two_scanners_of_the_same_pace() -> None:
+    """One scanner for two workers: a single faster one could not be promised anything."""
+    wide = Rhythm.for_costs(PROFILES, workers=4)
+    assert (wide.scanners, wide.page_period_ns) == (2, RHYTHM.page_period_ns)
+    assert Rhythm.for_costs(PROFILES, workers=1).scanners == 1
+
+
 def test_the_same_seed_plans_the_same_load() -> None:
     """Arrivals are in order of time and depend on the seed alone."""
     plans = [plan_load(RHYTHM, 3, 1_000, random.Random(seed)) for seed in (1, 1, 2)]

@@ -79,7 +79,7 @@ def test_requests_end_in_every_way_and_each_ends_once(ran: Ran) -> None:
             assert len(ends) == 1, chain.request_id
             words.append(outcome_of(chain.events).word)
     assert {"REJECTED:", "MET deadline"} <= set(words)
-    assert "LATE" in words or "extra bursts" in ran.text
+    assert "LATE" in words or " more than planned" in ran.text
     assert words.count("MET deadline") > len(words) / 3
 
 

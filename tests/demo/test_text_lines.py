@@ -6,14 +6,16 @@ from itertools import pairwise
 
 import pytest
 
-np = pytest.importorskip("numpy")
+pytest.importorskip("numpy")
 pytest.importorskip("PIL")
 
-from hypothesis import given  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from PIL import Image  # noqa: E402
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
 
-from whence.demo.text_lines import (  # noqa: E402
+from whence.demo.text_lines import (
     alphabet,
     is_upside_down,
     prepare_line,
@@ -25,7 +27,7 @@ from whence.demo.text_lines import (  # noqa: E402
 CHARACTERS = alphabet("a\nb\nc\nä")
 
 
-def probabilities(classes: list[int]) -> object:
+def probabilities(classes: list[int]) -> NDArray[np.float32]:
     """What a network would answer that is sure of one class in each step."""
     steps = np.full((len(classes), len(CHARACTERS)), 0.01, np.float32)
     steps[range(len(classes)), classes] = 0.9
@@ -54,8 +56,10 @@ def test_silence_is_no_text_and_no_confidence() -> None:
 def test_confidence_is_the_mean_over_the_characters_kept() -> None:
     """Repeated and silent steps do not count."""
     steps = probabilities([1, 1, 0, 2])
-    steps[0, 1], steps[3, 2] = 0.8, 0.6  # type: ignore[index]
-    assert read_text(steps, CHARACTERS) == ("ab", pytest.approx(0.7))
+    steps[0, 1], steps[3, 2] = 0.8, 0.6
+    text, confidence = read_text(steps, CHARACTERS)
+    assert text == "ab"
+    assert confidence == pytest.approx(0.7)
 
 
 def test_alphabet_has_silence_first_and_a_space_last() -> None:

@@ -29,10 +29,14 @@ class Ended(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ModelProfile:
-    """What a model costs and may use; the compute budget is its worst measured execution time."""
+    """What a model costs and may use; the compute budget is its worst measured execution time.
+
+    `mean_ns` is the mean of the same measurements; nothing is promised on it.
+    """
 
     model: str
     budget: ResourceBudget
+    mean_ns: int
 
     @property
     def wcet_ns(self) -> int:

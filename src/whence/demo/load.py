@@ -11,7 +11,7 @@ from pathlib import Path
 
 from whence.demo.file_types import FileTypeModel
 from whence.demo.jobs import Ended, ModelProfile, Request, RequestNumbers, Task
-from whence.demo.pages import Page
+from whence.demo.pages import MOST_LINES, Page
 from whence.demo.scheduler import Scheduler
 from whence.demo.tasks import FindLines, NameType, PageReading
 from whence.demo.worker import need_bytes
@@ -20,8 +20,7 @@ __all__ = ["Arrival", "Inputs", "Load", "Rhythm", "plan_load"]
 
 _NS = 1_000_000_000
 _LINES_PER_PAGE = 3.5  # drawn: two to five
-_MOST_LINES = 5
-_PAGE_SHARE = 0.45  # of all workers, what one scanner asks for
+_PAGE_SHARE = 0.45  # of its two workers, what one scanner asks for
 _LEAST_FILE_PERIOD_NS = 50_000_000
 _BURST_PAGES = 3
 _MOST_BURST_FILES = 80
@@ -32,6 +31,7 @@ _MOST_EXTRA_BURSTS = 6
 class Rhythm:
     """How often pages and files come and how soon they are wanted, in nanoseconds."""
 
+    scanners: int
     page_period_ns: int
     page_deadline_ns: int
     file_period_ns: int
@@ -43,19 +43,20 @@ class Rhythm:
     def for_costs(cls, profiles: Mapping[str, ModelProfile], workers: int) -> Rhythm:
         """Periods that one scanner and one folder can keep, deadlines that leave room for waiting.
 
-        A scanner asks for less than half of the workers. A page may take as long as its steps one
-        after the other; a file may wait for two lines of text. In a burst files come faster than
-        all workers can name them, for as long as a page may take: the folder breaks its promise
-        of a period, which admission control takes on trust. All follows from measured costs, so
-        the load is as heavy on a fast machine as on a slow one.
+        There is a scanner for every two workers, and it asks for less than half of them. A page may
+        take as long as its steps one after the other; a file may wait for two lines of text. In a
+        burst files come faster than all workers can name them, for as long as a page may take: the
+        folder breaks its promise of a period, which admission control takes on trust. All follows
+        from measured costs, so the load is as heavy on a fast machine as on a slow one.
         """
         cost = {model: profile.wcet_ns for model, profile in profiles.items()}
         line_ns = cost["ocr_cls"] + cost["ocr_rec"]
         page_ns = cost["ocr_det"] + round(_LINES_PER_PAGE * line_ns)
-        page_deadline_ns = cost["ocr_det"] + _MOST_LINES * line_ns
-        gap_ns = cost["magika"] * 4 // (5 * workers)
+        page_deadline_ns = cost["ocr_det"] + MOST_LINES * line_ns
+        gap_ns = profiles["magika"].mean_ns * 4 // (5 * workers)
         return cls(
-            page_period_ns=round(page_ns / (_PAGE_SHARE * workers)),
+            scanners=max(1, workers // 2),
+            page_period_ns=round(page_ns / (_PAGE_SHARE * min(workers, 2))),
             page_deadline_ns=page_deadline_ns,
             file_period_ns=max(_LEAST_FILE_PERIOD_NS, cost["magika"] * 10 // workers),
             file_deadline_ns=2 * cost["magika"] + 2 * cost["ocr_rec"],
@@ -76,20 +77,21 @@ class Arrival:
 def plan_load(rhythm: Rhythm, seconds: float, most: int, rng: random.Random) -> list[Arrival]:
     """The first `most` arrivals of `seconds` of load, in order of time.
 
-    A scanner and a folder keep their periods, each arrival up to a tenth of it late. After one and
-    two thirds of the time there is a burst: the scanner sends three pages at once, a second one
+    Scanners and a folder keep their periods, each arrival up to a tenth of it late. After one and
+    two thirds of the time there is a burst: the first scanner sends three pages at once, one more
     begins to scan, and the folder is filled.
     """
     end_ns = round(seconds * _NS)
-    arrivals = [
-        *_periodic("scanner-1", "page", rhythm.page_period_ns, 0, end_ns, rng),
-        *_periodic("folder", "file", rhythm.file_period_ns, 0, end_ns, rng),
-    ]
+    arrivals = [*_periodic("folder", "file", rhythm.file_period_ns, 0, end_ns, rng)]
+    for number in range(rhythm.scanners):
+        start_ns = number * rhythm.page_period_ns // rhythm.scanners
+        name = f"scanner-{number + 1}"
+        arrivals += _periodic(name, "page", rhythm.page_period_ns, start_ns, end_ns, rng)
     for third in (1, 2):
         at_ns = end_ns * third // 3
         arrivals += _burst(rhythm, at_ns)
         arrivals += _periodic(
-            "scanner-2",
+            f"scanner-{rhythm.scanners + 1}",
             "page",
             rhythm.page_period_ns,
             at_ns,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["LONGEST_LINE", "Page", "draw_page", "tear", "words_read", "write_pages"]
+__all__ = ["LONGEST_LINE", "MOST_LINES", "Page", "draw_page", "tear", "words_read", "write_pages"]
 
 _WIDTH = 480
 _LINE_HEIGHT = 56
@@ -19,7 +19,8 @@ _FONT_SIZE = 24
 _PAPERS = ((255, 255, 255), (250, 248, 240), (235, 242, 250))
 _INKS = ((10, 10, 10), (20, 20, 80), (90, 10, 10))
 
-# What fills the width of a page: the recognition network takes longest on it.
+MOST_LINES = 5
+# Longer than any line that is drawn at random: the recognition network takes longest on it.
 LONGEST_LINE = "Nothing is older than 31 days"
 
 _WORDS = """
@@ -87,7 +88,7 @@ def words_read(page: Page, lines: Sequence[str]) -> int:
 
 
 def _write_page(path: Path, rng: random.Random) -> Page:
-    lines = tuple(_line(rng) for _ in range(rng.randint(2, 5)))
+    lines = tuple(_line(rng) for _ in range(rng.randint(2, MOST_LINES)))
     turned = [index for index in range(len(lines)) if rng.random() < 1 / 8]
     picture = draw_page(lines, upside_down=turned, paper=rng.choice(_PAPERS), ink=rng.choice(_INKS))
     picture.save(path)

@@ -43,7 +43,8 @@ def measure(
     """
     profiles = {}
     for model, make in tasks.items():
-        wcet_ns = _longest_ns(make, runner, pool, workers, runs, clock)
+        durations_ns = _durations_ns(make, runner, pool, workers, runs, clock)
+        wcet_ns = max(durations_ns)
         events.performance_metric(
             model_id=model,
             metric_name="worst execution time",
@@ -57,18 +58,19 @@ def measure(
             stream_limit=allowance.streams,
             compute_budget=Duration.from_nanos(wcet_ns),
         )
-        profiles[model] = ModelProfile(model, budget)
+        mean_ns = sum(durations_ns) // len(durations_ns)
+        profiles[model] = ModelProfile(model, budget, mean_ns)
     return profiles
 
 
-def _longest_ns(
+def _durations_ns(
     make: Callable[[], Task],
     runner: Runner,
     pool: MemoryPool,
     workers: int,
     runs: int,
     clock: Callable[[], int],
-) -> int:
+) -> list[int]:
     durations: list[int] = []
     faults: list[Exception] = []
 
@@ -90,4 +92,4 @@ def _longest_ns(
         thread.join()
     if faults:
         raise faults[0]
-    return max(durations)
+    return durations

@@ -88,22 +88,28 @@ def _figures(
     )
     for name in share.first_flaws:
         yield _figure("", f"not complete: {safe(name)}", "red")
-    whole = duration_text(round(summary.recorded * cost.event_ns))
+    whole = duration_text(cost.of_ns(summary.recorded, summary.choices))
     yield _figure(
         "Cost",
-        f"{cost.event_ns:.0f} ns per event, {whole} in all of {duration_text(played.duration_ns)}; "
-        f"an empty Python function: {cost.empty_ns:.0f} ns",
+        f"{cost.small_ns:.0f} ns per event of two fields, {cost.choice_ns:.0f} ns per decision "
+        f"with four options,",
     )
     yield _figure(
         "",
-        f"(medians of {cost.rounds} x {cost.calls} calls of execution_started and of the empty "
-        f"function, after the run)",
+        f"{cost.empty_ns:.0f} ns per empty Python function; recording took about {whole} of "
+        f"{duration_text(played.duration_ns)}",
+    )
+    yield _figure(
+        "",
+        f"(medians of {cost.rounds} x {cost.calls} calls each, loop included, in this process "
+        "after the run)",
         "dim",
     )
     if played.extra_bursts:
-        yield _figure(
-            "Load", f"{played.extra_bursts} extra bursts, until one was rejected and late"
-        )
+        seen = played.ended.get(Ended.Rejected) and played.ended.get(Ended.Late)
+        outcome = "until requests were rejected and late" if seen else "and still none was late"
+        bursts = "1 burst" if played.extra_bursts == 1 else f"{played.extra_bursts} bursts"
+        yield _figure("Load", f"{bursts} more than planned, {outcome}")
 
 
 def _explained(index: Index, summary: Summary, export: Path) -> Iterator[Text]:

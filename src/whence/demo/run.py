@@ -22,7 +22,7 @@ _USAGE = 2
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What can be asked of the demo. `requests` is the most pages and files that are sent."""
+    """What can be asked of the demo. `requests` is the most pages and files that are planned."""
 
     requests: int = 1_000
     workers: int = 2
@@ -96,7 +96,7 @@ def _parse(argv: Sequence[str] | None) -> Options:
         type=_at_least(1),
         default=default.requests,
         metavar="N",
-        help="send at most N pages and files (default %(default)s)",
+        help="plan at most N pages and files (default %(default)s)",
     )
     add(
         "--workers",

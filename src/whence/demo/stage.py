@@ -23,7 +23,7 @@ from whence.demo.profile import Allowance, measure
 from whence.demo.scheduler import Scheduler
 from whence.demo.tasks import FindLines, NameType, PageReading, ReadLine, TurnLine
 from whence.demo.text_lines import alphabet
-from whence.demo.worker import Runner, Worker
+from whence.demo.worker import Runner, Worker, execute
 from whence.model.errors import WhenceError
 
 __all__ = ["Played", "Stage", "WorkersStuck"]
@@ -84,15 +84,15 @@ class Stage:
         )
 
     def _measure(self, inputs: Inputs, runner: Runner, pool: MemoryPool) -> dict[str, ModelProfile]:
-        picture = drawn.draw_page([drawn.LONGEST_LINE] * 5)
+        picture = drawn.draw_page([drawn.LONGEST_LINE] * drawn.MOST_LINES)
         path = self.folder / "longest.png"
         picture.save(path)
         page = drawn.Page(path, picture.width, picture.height, ())
-        line: Image.Image = picture.crop((20, 16, 360, 56))
 
         def reading() -> PageReading:
             return PageReading(page, inputs.characters, period_ns=1)
 
+        line = _first_line(FindLines(reading()), runner, pool)
         tasks: dict[str, Callable[[], Task]] = {
             "magika": lambda: NameType(Path(random.__file__), inputs.knowledge),
             "ocr_det": lambda: FindLines(reading()),
@@ -101,7 +101,10 @@ class Stage:
         }
         allowances = {
             "magika": Allowance(streams=self.workers, largest_requests=self.workers),
-            "ocr_det": Allowance(streams=self.workers, largest_requests=1.5),
+            # Room for one page per two workers, or two short ones: pages wait for memory, too.
+            "ocr_det": Allowance(
+                streams=self.workers, largest_requests=max(1.5, self.workers * 0.75)
+            ),
             "ocr_cls": Allowance(streams=1, largest_requests=1),
             "ocr_rec": Allowance(streams=self.workers, largest_requests=self.workers),
         }
@@ -144,6 +147,13 @@ class Stage:
             extra_bursts=bursts,
             duration_ns=duration_ns,
         )
+
+
+def _first_line(find: FindLines, runner: Runner, pool: MemoryPool) -> Image.Image:
+    """The first line of a page as the runtime itself would cut it out."""
+    first = execute(find, runner, pool, "profile", 0, 0)[0].task
+    assert isinstance(first, TurnLine)
+    return first.picture
 
 
 def _cost(profile: ModelProfile) -> str:

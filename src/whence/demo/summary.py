@@ -20,15 +20,17 @@ __all__ = ["Summary", "summarise"]
 class Summary:
     """Counts, all taken from the recording.
 
-    `ended` counts requests by model and end. `worst_ns` and `runs` are execution times and
-    counts by model. `rejected` and `late` are requests worth explaining: of each the one whose
-    chain says most, the newest of several; empty if there is none.
+    `ended` counts requests by model and end, `choices` the decisions that tell their options.
+    `worst_ns` is the longest execution of each model. `rejected` and `late` are requests worth
+    explaining, empty if there are none: the newest that its own analysis rejected, and the latest
+    of the late.
     """
 
     requests: int
     ended: Mapping[tuple[str, Ended], int]
     worst_ns: Mapping[str, int]
     decisions: Mapping[str, int]
+    choices: int
     events: int
     recorded: int
     lost: int
@@ -70,6 +72,7 @@ def summarise(index: Index) -> Summary:
         ended=ended,
         worst_ns=worst_ns,
         decisions=decisions,
+        choices=sum(bool(event.options) for event in recording.events),
         events=len(recording.events),
         recorded=sum(ring.recorded for ring in recording.rings),
         lost=sum(ring.lost for ring in recording.rings),
@@ -91,11 +94,22 @@ def _end(event: TraceEvent) -> Ended | None:
 
 
 def _weight(chain: Chain, end: TraceEvent) -> int:
-    """How much a chain has to tell: its decisions and options, unless another's fate decided it."""
+    """How much a chain has to tell. Rejections that another's fate decided come last.
+
+    Of late requests the latest come first, of others those with most decisions and options.
+    """
     if end.attributes.get("reason") == Reason.Expired.value:
         return 0
+    if end.event_type == "execution_completed":
+        return _nanos(end, "response_ns") - _nanos(end, "deadline_ns")
     return sum(
         1 + len(event.options)
         for event in chain.events
         if event.event_type in ("scheduling_decision", "admission_decision")
     )
+
+
+def _nanos(event: TraceEvent, name: str) -> int:
+    value = event.attributes[name]
+    assert isinstance(value, int)
+    return value

@@ -136,18 +136,18 @@ class TurnLine:
     def __init__(self, reading: PageReading, index: int, picture: Image.Image) -> None:
         self.reading = reading
         self._index = index
-        self._picture = picture
+        self.picture = picture
         self._upside_down = False
         self.input_shape: tuple[int, ...] = text_lines.CLS_SHAPE
         self.output_bytes = 2 * _FLOAT_BYTES
 
     def prepare(self, into: NDArray[Any]) -> bool:
-        text_lines.prepare_line(self._picture, into)
+        text_lines.prepare_line(self.picture, into)
         return True
 
     def finish(self, output: NDArray[Any] | None) -> Sequence[FollowUp]:
         self._upside_down = output is not None and text_lines.is_upside_down(output[0])
-        upright = self._picture.rotate(180) if self._upside_down else self._picture
+        upright = self.picture.rotate(180) if self._upside_down else self.picture
         period_ns = self.reading.period_ns // max(1, self.reading.lines_found or 1)
         return [FollowUp(ReadLine(self.reading, self._index, upright), period_ns)]
 
