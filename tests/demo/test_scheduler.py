@@ -187,7 +187,7 @@ def test_a_hold_is_told_once_for_each_blocking_request(clock: Clock) -> None:
 
 
 def test_a_request_whose_deadline_passed_is_dropped_and_says_how_late(clock: Clock) -> None:
-    """The miss is recorded with lateness and waiting time; the task is given up, never run."""
+    """Dropping is a decision, the miss a fact with its lateness; the task is given up unrun."""
     line = scheduler(clock)
     task = MadeUpTask("small")
     asked = request("small", now_ns=clock(), deadline_ms=50, task=task)
@@ -196,8 +196,14 @@ def test_a_request_whose_deadline_passed_is_dropped_and_says_how_late(clock: Clo
     other = request("small", now_ns=clock(), deadline_ms=500)
     line.submit(other)
     assert line.take(1) is other
-    miss = chain_of(asked.id)[-1]
+    _, decision, miss = chain_of(asked.id)
+    assert (
+        decision.rationale
+        == "Dropped small: its deadline passed while it waited 80 ms for a worker"
+    )
     assert miss.event_type == "deadline_miss"
+    assert miss.severity is Severity.Warning
+    assert miss.rationale == "30 ms late before it was dispatched"
     assert miss.attributes["lateness_ns"] == 30 * MS
     assert miss.attributes["waited_ns"] == 80 * MS
     assert task.notes == ["given up"]

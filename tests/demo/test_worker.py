@@ -117,6 +117,13 @@ def test_a_backend_error_is_a_fault_with_its_code() -> None:
     assert "BackendError: out of memory" in chain_of(asked.id)[-1].rationale
 
 
+def test_a_fault_of_any_type_leaves_the_worker_alive() -> None:
+    """What a library raises for broken input is the request's fault, whatever its type."""
+    bench = Bench()
+    assert bench.perform(MadeUpTask("small", error=SyntaxError("broken PNG")))[1] is Ended.Faulted
+    assert bench.perform(MadeUpTask("small"))[1] is Ended.Met
+
+
 def test_an_answer_known_without_the_model_skips_it() -> None:
     """The task finishes without an output; nothing was executed for it."""
     task = MadeUpTask("small", needs_model=False)

@@ -17,6 +17,7 @@ __all__ = [
     "deferred_by_limit",
     "deferred_by_memory",
     "deferred_by_running",
+    "dropped",
     "execution_completed",
     "execution_started",
     "fault_recorded",
@@ -302,10 +303,19 @@ def deferred_by_memory(
 
 
 @whence.kind(
+    name="scheduling_decision",
+    component="Scheduler",
+    decision=True,
+    rationale="Dropped {model_id}: its deadline passed while it waited {waited_ns:ns} for a worker",
+)
+def dropped(model_id: str, policy: str, slack_ns: int, waited_ns: int, overtaken: int) -> None:
+    """Nobody is served by an answer that begins after the deadline, so it is not begun."""
+
+
+@whence.kind(
     component="Scheduler",
     severity=whence.Severity.Warning,
-    rationale="Dropped {model_id}: its deadline passed {lateness_ns:ns} ago, before a worker "
-    "was free",
+    rationale="{lateness_ns:ns} late before it was dispatched",
 )
 def deadline_miss(model_id: str, lateness_ns: int, deadline_ns: int, waited_ns: int) -> None:
     """The request was admitted but never dispatched; `deadline_ns` counts from its release."""

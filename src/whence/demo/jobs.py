@@ -49,7 +49,7 @@ class Task(Protocol):
 
     `prepare` fills the input and returns True, or returns False if the answer is known without the
     model. `finish` reads the model's first output, None in the latter case, and names what must be
-    done next. Both may raise OSError or ValueError for input that cannot be read.
+    done next. Whatever they raise is a fault of that request.
     `give_up` is called instead if the request ends without an answer, from any thread.
     """
 

@@ -143,7 +143,7 @@ def _figure(label: str, text: str, style: str = "") -> Text:
 
 
 def _by_verdict(decisions: Mapping[str, int]) -> list[tuple[str, int]]:
-    order = ("Admitted", "Rejected", "Selected", "Deferred")
+    order = ("Admitted", "Rejected", "Selected", "Deferred", "Dropped")
     return [(word.lower(), decisions.get(word, 0)) for word in order]
 
 

@@ -151,12 +151,20 @@ class Scheduler:
     def _drop(self, request: Request, now_ns: int) -> None:
         self._waiting.remove(request)
         self.ended[Ended.Missed] += 1
+        waited_ns = now_ns - request.released_ns
         with whence.request(request.id):
+            events.dropped(
+                model_id=request.model,
+                policy=_POLICY,
+                slack_ns=request.deadline_ns - now_ns,
+                waited_ns=waited_ns,
+                overtaken=request.overtaken,
+            )
             events.deadline_miss(
                 model_id=request.model,
                 lateness_ns=now_ns - request.deadline_ns,
                 deadline_ns=request.deadline_ns - request.released_ns,
-                waited_ns=now_ns - request.released_ns,
+                waited_ns=waited_ns,
             )
         request.task.give_up()
         self._changed.notify_all()  # someone may wait for the queue to be empty

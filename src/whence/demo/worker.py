@@ -109,7 +109,7 @@ class Worker(threading.Thread):
                     request.released_ns,
                     request.deadline_ns,
                 )
-            except (OSError, ValueError, ExecutionFault) as error:
+            except Exception as error:  # a fault of this request, not the end of the worker
                 ended, follow_ups = self._fault(request, error, began_ns), ()
             else:
                 ended = self._complete(request, began_ns)
