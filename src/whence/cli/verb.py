@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from whence.cli.render.page import WIDTH, line, print_json, print_lines
-from whence.cli.render.safe import clip, wrap
+from whence.cli.render.safe import clip, safe
 from whence.model.errors import (
     AmbiguousId,
     ContractError,
@@ -61,7 +61,7 @@ class Verb(click.Command):
                 found = {"error": word, "message": str(error)}
                 print_json(found | ({what: list(hints)} if hints else {}))
             else:
-                print_lines(map(line, wrap(f"whence: {error}", WIDTH)), err=True)
+                print_lines([line(safe(f"whence: {error}"))], err=True)
                 print_lines((line(f"    {clip(hint, WIDTH - 4)}") for hint in hints), err=True)
             context.exit(code)
 
