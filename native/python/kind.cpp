@@ -156,12 +156,6 @@ PyObject* get_component(PyObject* self, void*) { return to_str(as_kind(self)->ki
 PyObject* get_decision(PyObject* self, void*) { return PyBool_FromLong(as_kind(self)->kind->schema.decision); }
 PyObject* get_on(PyObject* self, void*) { return PyBool_FromLong(gate_is_on(*as_kind(self))); }
 PyObject* get_id(PyObject* self, void*) { return PyLong_FromLong(as_kind(self)->kind->id); }
-PyObject* get_doc(PyObject* self, void*) {
-  PyObject* wrapped = as_kind(self)->wrapped;
-  if (wrapped == nullptr || wrapped == Py_None) Py_RETURN_NONE;
-  return PyObject_GetAttrString(wrapped, "__doc__");
-}
-
 PyMethodDef kMethods[] = {
     {"enable", kind_enable, METH_NOARGS, "Switches the kind on; noted in the session's gates log."},
     {"disable", kind_disable, METH_NOARGS, "Switches the kind off; noted in the session's gates log."},
@@ -182,7 +176,6 @@ PyGetSetDef kGetters[] = {
     {"decision", get_decision, nullptr, "Is it a decision (bool)?", nullptr},
     {"on", get_on, nullptr, "Is it recorded at present (bool)?", nullptr},
     {"id", get_id, nullptr, "The kind's number in this process (int).", nullptr},
-    {"__doc__", get_doc, nullptr, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -197,6 +190,7 @@ PyType_Slot kSlots[] = {
     {Py_tp_methods, kMethods},
     {Py_tp_members, kMembers},
     {Py_tp_getset, kGetters},
+    {Py_tp_doc, const_cast<char*>("A declared type of event: calling it records one. Made by whence.kind.")},
     {0, nullptr},
 };
 

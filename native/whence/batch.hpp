@@ -28,10 +28,12 @@ struct RowSource {
 
 class Batch {
  public:
+  static constexpr std::size_t kTicketColumn = 0;  // the others are numbered like the slot's words
+
   std::size_t size() const { return rows_; }
   const std::uint64_t* column(std::size_t word) const { return columns_[word].get(); }
   const RowSource& source(std::size_t row) const { return *sources_[source_of_[row]]; }
-  std::uint64_t ticket(std::size_t row) const { return (columns_[kStampWord][row] >> 1) - 1; }
+  std::uint64_t ticket(std::size_t row) const { return columns_[kTicketColumn][row]; }
   std::uint64_t time_ns(std::size_t row) const { return columns_[kTimeWord][row]; }
 
   // Drains `cursor`; returns the number of events taken.
@@ -114,7 +116,8 @@ class Batch {
   }
 
   void append(const RawEvent& event) {
-    for (std::size_t i = 0; i < kSlotWords; ++i) columns_[i][rows_] = event.words[i];
+    columns_[kTicketColumn][rows_] = event.ticket;
+    for (std::size_t i = kTicketColumn + 1; i < kSlotWords; ++i) columns_[i][rows_] = event.words[i];
     text_at_[rows_] = event.text_state == TextState::None ? kNoText
                       : event.text_state == TextState::Lost ? kTextLost
                                                             : append_text(event);

@@ -78,9 +78,10 @@ class BasicClock {
   // Nanoseconds since the monotonic epoch; never less than an earlier answer of this object.
   std::uint64_t now_ns() {
     const std::uint64_t passed = Clocks::cycles() - base_cycles_;
-    if (passed < interval_cycles_) [[likely]]
-      return base_ns_ + scaled(passed);
-    return anchor();  // also for a counter that jumped backwards: `passed` is then huge
+    const std::uint64_t now = base_ns_ + scaled(passed);
+    if (passed < interval_cycles_ && now >= last_ns_) [[likely]]
+      return last_ns_ = now;
+    return last_ns_ = anchor();  // also when the counter went back, by little or by much
   }
 
   // Anchors taken so far, for tests.
@@ -103,9 +104,8 @@ class BasicClock {
 
   [[gnu::noinline]] std::uint64_t anchor() {
     const Pair pair = read_pair();
-    // An answer already given may be ahead of the true time by the last interval's error.
-    const std::uint64_t floor_ns = anchors_ > 0 ? last_possible_ns(pair.cycles) : 0;
-    const std::uint64_t start_ns = pair.ns > floor_ns ? pair.ns : floor_ns;
+    // The last answer may be ahead of the true time by the last interval's error.
+    const std::uint64_t start_ns = pair.ns > last_ns_ ? pair.ns : last_ns_;
     if (!counter_trusted) {
       ++anchors_;
       return scale_from({pair.cycles, start_ns}, start_ns, 0, 0);
@@ -117,7 +117,8 @@ class BasicClock {
     if (passed_ns < kShortestNs / 2) return scale_from(pair, start_ns, 0, rate_);
     const auto rate = static_cast<std::uint64_t>(
         (static_cast<unsigned __int128>(passed_ns) << kShift) / passed);
-    if (rate_ != 0 && (rate > rate_ + rate_ / 64 || rate < rate_ - rate_ / 64)) {
+    const bool jumped = rate_ != 0 && (rate > rate_ + rate_ / 64 || rate < rate_ - rate_ / 64);
+    if (jumped || rate == 0) {
       rate_ = 0;  // the counter jumped (a migrated machine): measure anew
       return begin_at(pair, start_ns);
     }
@@ -155,12 +156,6 @@ class BasicClock {
     return start_ns;
   }
 
-  // The largest answer the present scale can have given before `cycles`.
-  std::uint64_t last_possible_ns(std::uint64_t cycles) const {
-    const std::uint64_t passed = cycles - base_cycles_;
-    return base_ns_ + scaled(passed < interval_cycles_ ? passed : interval_cycles_);
-  }
-
   // The tightest of three: an interrupt between the two reads makes a pair useless.
   static Pair read_pair() {
     Pair best{};
@@ -179,6 +174,7 @@ class BasicClock {
 
   std::uint64_t base_cycles_ = 0;
   std::uint64_t base_ns_ = 0;
+  std::uint64_t last_ns_ = 0;          // the last answer
   std::uint64_t interval_cycles_ = 0;  // 0: every read takes an anchor
   std::uint64_t mult_ = 0;             // ns per cycle << kShift, slewed
   std::uint64_t rate_ = 0;             // the same as measured; 0 = not known yet

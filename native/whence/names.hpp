@@ -76,7 +76,7 @@ class NameTable {
   // Strings that went inline because the table was full.
   std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
   const std::byte* base() const { return region_.base; }
-  std::size_t bytes() const { return region_.bytes; }
+  std::size_t bytes() const { return bytes_.load(std::memory_order_acquire); }
 
  private:
   static constexpr std::size_t kTableSize = 2 * kMaxNames;
@@ -158,6 +158,7 @@ class NameTable {
     if (region_.fd < 0 || region_.bytes + more > kNamesMaxBytes) return false;
     if (reserve_file(region_.fd, region_.bytes, more) != 0) return false;
     region_.bytes += more;
+    bytes_.store(region_.bytes, std::memory_order_release);
     return true;
   }
 
@@ -167,7 +168,8 @@ class NameTable {
   }
   void unlock() { busy_.clear(std::memory_order_release); }
 
-  Region region_;
+  Region region_;                    // guarded by busy_, but for base
+  std::atomic<std::size_t> bytes_{region_.bytes};
   std::size_t used_ = kNamesHeaderBytes;  // guarded by busy_
   std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
   std::atomic<std::uint32_t> names_{0};

@@ -49,6 +49,7 @@ class RingWriter {
     ticket_ = index_ = text_position_ = text_index_ = 0;
     rows_used_ = 0;
     std::memset(rows_, 0xff, sizeof rows_);
+    row_kind(kRowCount - 1).store(kOtherKinds, std::memory_order_relaxed);
     slots_ = reinterpret_cast<Word*>(base + kRingHeaderBytes);
   }
 
@@ -63,8 +64,10 @@ class RingWriter {
                                                   std::size_t text_length = 0) {
     const auto kind = static_cast<std::uint16_t>(image.words[kTagWord] & kTagKindMask);
     if (writing_) [[unlikely]] {
+      // The event we interrupted may be choosing a row right now: a new kind must not take one too.
+      const std::uint8_t row = rows_[kind & (kMaxKinds - 1)];
       add(owner_word(kNestedWord), 1);
-      add(count_word(kind, kNested), 1);
+      add(row_word(row == 0xff ? kRowCount - 1 : row, kNested), 1);
       return false;
     }
     writing_ = true;
@@ -86,7 +89,14 @@ class RingWriter {
   }
 
   // Counts a call that was not recorded.
-  void count(std::uint16_t kind, Count what) { add(count_word(kind, what), 1); }
+  void count(std::uint16_t kind, Count what) {
+    const bool outer = writing_;
+    writing_ = true;  // a signal handler's event waits its turn here too: it is counted as nested
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    add(count_word(kind, what), 1);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    writing_ = outer;
+  }
   void count_truncated() { add(owner_word(kTruncatedWord), 1); }
 
   void set_state(RingState state) {
@@ -115,15 +125,21 @@ class RingWriter {
   Word& count_word(std::uint16_t kind, Count what) {
     std::uint8_t row = rows_[kind & (kMaxKinds - 1)];
     if (row == 0xff) [[unlikely]] row = new_row(kind);
+    return row_word(row, what);
+  }
+  Word& row_word(std::uint32_t row, Count what) const {
     return reinterpret_cast<Word*>(base_ + kRowsOffset)[row * kCounts + what];
   }
 
+  std::atomic<std::uint16_t>& row_kind(std::uint32_t row) const {
+    return reinterpret_cast<std::atomic<std::uint16_t>*>(base_ + kRowKindsOffset)[row];
+  }
+
+  // The last row stands for all kinds that came too late to get one of their own.
   [[gnu::noinline]] std::uint8_t new_row(std::uint16_t kind) {
     const auto row = static_cast<std::uint8_t>(rows_used_ < kRowCount - 1 ? rows_used_++
                                                                           : kRowCount - 1);
-    const std::uint16_t shown = row == kRowCount - 1 ? kOtherKinds : kind;
-    auto* kinds = reinterpret_cast<std::atomic<std::uint16_t>*>(base_ + kRowKindsOffset);
-    kinds[row].store(shown, std::memory_order_release);
+    if (row != kRowCount - 1) row_kind(row).store(kind, std::memory_order_release);
     rows_[kind & (kMaxKinds - 1)] = row;
     return row;
   }
@@ -134,14 +150,18 @@ class RingWriter {
     const std::uint64_t words = bytes / 8;
     // Said before the bytes are touched; the release stores below carry it to readers.
     owner_word(kTextIntentWord).store(position + bytes, std::memory_order_relaxed);
+    Word* const ring = text_;  // locals: the stores below could alias our own fields
+    const std::uint64_t ring_words = text_words_;
+    std::uint64_t at = text_index_;
     std::uint64_t word = static_cast<std::uint32_t>(bytes) |
                          (ticket_ & 0xffffffffu) << 32;  // the block's header
     for (std::uint64_t i = 0;;) {
-      text_[text_index_].store(word, std::memory_order_release);
-      if (++text_index_ == text_words_) text_index_ = 0;
+      ring[at].store(word, std::memory_order_release);
+      if (++at == ring_words) at = 0;
       if (++i == words) break;
       std::memcpy(&word, text + i * 8, 8);
     }
+    text_index_ = at;
     text_position_ = position + bytes;
     return position;
   }

@@ -11,7 +11,7 @@ from pathlib import Path
 from whence import _native
 from whence.model.errors import AlreadyStarted
 
-__all__ = ["DECISION_TYPES", "Session", "session", "start"]
+__all__ = ["DECISION_TYPES", "Session", "prepare", "session", "start"]
 
 # Events that are decisions by their name alone, however they are recorded.
 DECISION_TYPES = frozenset({"admission_decision", "admission_result", "scheduling_decision"})
