@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from tests.cli.room import Room
 from whence.cli.main import cli
-from whence.export.recording import write_recording
+from whence.export.json_export import write_recording
 from whence.model.recording import Recording
 
 Run = Callable[..., Result]
@@ -40,7 +40,7 @@ def export(tmp_path: Path) -> Callable[[Recording], Path]:
 
     def write(source: Recording) -> Path:
         path = tmp_path / "run.json"
-        write_recording(source, path)
+        write_recording(path, source, 7)
         return path
 
     return write

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.query.build import event, inference_chain, ledger, recording, session
-from whence.export.recording import write_recording, write_recording_to
+from whence.export.json_export import write_recording, write_recording_to
 from whence.model.errors import CorruptFile, ExportError, UnsupportedFormat
 from whence.model.event import Option, TraceEvent
 from whence.model.recording import (
@@ -131,7 +131,7 @@ recordings = st.builds(
 def written(source: Recording, **options: Any) -> bytes:
     """The export of a recording."""
     file = io.BytesIO()
-    write_recording_to(source, file, clock=lambda: 7, **options)
+    write_recording_to(file, source, 7, **options)
     return file.getvalue()
 
 
@@ -276,16 +276,16 @@ def test_damage_anywhere_is_an_error_of_ours_or_harmless(noise: bytes, at: int) 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     """R0.50 A failing export leaves the older file and no other behind."""
     path = tmp_path / "run.json"
-    write_recording(recording(inference_chain()), path)
+    write_recording(path, recording(inference_chain()), 7)
     before = path.read_bytes()
     assert read_json_export(path).events == tuple(inference_chain())
     broken = replace(recording([]), kinds=(None,))  # type: ignore[arg-type]
     with pytest.raises(AttributeError):
-        write_recording(broken, path)
+        write_recording(path, broken, 7)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"]
     with pytest.raises(ExportError, match="cannot write"):
-        write_recording(recording([]), tmp_path / "absent" / "run.json")
+        write_recording(tmp_path / "absent" / "run.json", recording([]), 7)
 
 
 def test_a_filtered_export_says_so() -> None:

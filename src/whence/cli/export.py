@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import replace
 
 import click
@@ -12,7 +13,7 @@ from whence.cli.render.page import line, print_json, print_lines
 from whence.cli.render.safe import safe
 from whence.cli.sources import Choice, source_options
 from whence.cli.verb import Verb, json_option
-from whence.export.recording import write_recording, write_recording_to
+from whence.export.json_export import write_recording, write_recording_to
 from whence.query.words import count_text, events_text
 
 __all__ = ["export"]
@@ -51,9 +52,9 @@ def export(choice: Choice, picked: Picked, form: str, output: str, as_json: bool
     filtered = picked.words if left_out else ""
     written = replace(recording, events=events)
     if output == "-":
-        write_recording_to(written, sys.stdout.buffer, filtered=filtered)
+        write_recording_to(sys.stdout.buffer, written, time.time_ns(), filtered=filtered)
         return
-    write_recording(written, output, filtered=filtered)
+    write_recording(output, written, time.time_ns(), filtered=filtered)
     if as_json:
         print_json({"path": output, "events": len(events), "left_out": left_out})
         return

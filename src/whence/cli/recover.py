@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from whence.cli.render.page import clock_text, line, print_json, print_lines
 from whence.cli.render.safe import safe
 from whence.cli.sources import read_sessions, sessions_room
 from whence.cli.verb import INCOMPLETE, Verb, json_option
-from whence.export.recording import write_recording
+from whence.export.json_export import write_recording
 from whence.model.recording import Recording, SessionInfo
 from whence.query.words import events_text
 
@@ -50,7 +51,7 @@ def recover(
     damaged = {str(folder): _damaged(folder) for folder in paths if folder.is_dir()}
     said = [problem for problems in damaged.values() for problem in problems]
     target = output or f"recovered-{Path(path).resolve().name}.json"
-    write_recording(recording, target)
+    write_recording(target, recording, time.time_ns())
     sound = [info for info in recording.sessions if damaged.get(info.path) == []]
     removed = [info.name for info in sound if reap and _reaped(info, target)]
     if as_json:

@@ -1,1 +1,1 @@
-"""Writes what was recorded in the formats of other tools, one module per format."""
+"""One module per format in which recorded events leave."""

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from whence._native import Batch
 from whence.model.errors import ExportError
-from whence.model.event import Option, TraceEvent
 from whence.model.recording import GateChange, KindInfo, Recording, RingLedger, SessionInfo
+from whence.query.plain import plain_event
 
-__all__ = ["write_batches", "write_recording"]
+if TYPE_CHECKING:
+    from whence._native import Batch
+
+__all__ = ["write_batches", "write_recording", "write_recording_to"]
 
 FORMAT = "whence-json"
 VERSION = 1
+_END = b"\n]}\n"
 
 
 def write_batches(
@@ -33,18 +37,39 @@ def write_batches(
     cost about 0.3 us each; several batches come one after the other.
     """
     parts = [part for batch in batches if (part := batch.json())]
-    return _write(path, recording, exported_at_ns, [b",".join(parts)])
+    return _write(path, _opening(recording, exported_at_ns), [b",".join(parts)])
 
 
-def write_recording(path: str | os.PathLike[str], recording: Recording, exported_at_ns: int) -> int:
-    """Writes a recording that is held as values. Returns the number of bytes; ExportError."""
-    events = ",\n".join(_dump(_event(event)) for event in recording.events)
-    return _write(path, recording, exported_at_ns, [b"\n", events.encode()])
-
-
-def _write(
-    path: str | os.PathLike[str], recording: Recording, exported_at_ns: int, events: list[bytes]
+def write_recording(
+    path: str | os.PathLike[str], recording: Recording, exported_at_ns: int, *, filtered: str = ""
 ) -> int:
+    """Writes a recording that is held as values. Returns the number of bytes; ExportError.
+
+    `filtered` says in words which events were left out, if any were: readers then know that what
+    they miss may have been recorded.
+    """
+    opening = _opening(recording, exported_at_ns, filtered)
+    return _write(path, opening, _event_lines(recording))
+
+
+def write_recording_to(
+    file: BinaryIO, recording: Recording, exported_at_ns: int, *, filtered: str = ""
+) -> None:
+    """The same into an open file, one event per line, in constant memory. Raises OSError."""
+    file.write(_opening(recording, exported_at_ns, filtered))
+    file.writelines(_event_lines(recording))
+    file.write(_END)
+
+
+def _write(path: str | os.PathLike[str], opening: bytes, events: Iterable[bytes]) -> int:
+    try:
+        with _replacing(Path(path)) as handle:
+            return sum(handle.write(part) for part in itertools.chain([opening], events, [_END]))
+    except OSError as error:
+        raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _opening(recording: Recording, exported_at_ns: int, filtered: str = "") -> bytes:
     head = {
         "format": FORMAT,
         "version": VERSION,
@@ -54,12 +79,17 @@ def _write(
         "rings": [_ring(ring) for ring in recording.rings],
         "gates": [_gate(change) for change in recording.gate_changes],
     }
-    opening = _dump(head)[:-1].encode() + b',\n"events":['
-    try:
-        with _replacing(Path(path)) as handle:
-            return sum(handle.write(part) for part in (opening, *events, b"\n]}\n"))
-    except OSError as error:
-        raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
+    if filtered:
+        head["filtered"] = filtered
+    return _dump(head)[:-1] + b',\n"events":['
+
+
+def _event_lines(recording: Recording) -> Iterator[bytes]:
+    """The same objects that the native writer makes."""
+    before = b"\n"
+    for event in recording.events:
+        yield before + _dump(plain_event(event))
+        before = b",\n"
 
 
 @contextlib.contextmanager
@@ -90,8 +120,8 @@ def _umask() -> int:
     return 0o077
 
 
-def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+def _dump(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _session(session: SessionInfo) -> dict[str, Any]:
@@ -155,59 +185,3 @@ def _gate(change: GateChange) -> dict[str, Any]:
         "event_type": change.kind,
         "on": change.on,
     }
-
-
-def _event(event: TraceEvent) -> dict[str, Any]:
-    """The same object that the native writer makes (a test compares them)."""
-    out: dict[str, Any] = {
-        "event_id": event.event_id,
-        "event_type": event.event_type,
-        "component": event.component,
-        "timestamp_ns": event.timestamp.value_ns,
-        "duration_ns": event.duration.nanos,
-        "model_id": event.model_id,
-        "request_id": event.request_id,
-        "rationale": event.rationale,
-        "severity": event.severity.name,
-        "attributes": {key: _attribute_text(value) for key, value in event.attributes.items()},
-    }
-    typed = {k: type(v).__name__ for k, v in event.attributes.items() if not isinstance(v, str)}
-    if typed:
-        out["attribute_types"] = typed
-    out["decision_chain_id"] = event.decision_chain_id
-    if event.decision:
-        out["decision"] = True
-    if event.options:
-        out["options"] = _options(event.options)
-    if event.caused_by:
-        out["caused_by"] = event.caused_by
-    if event.lineage_id:
-        out["lineage_id"] = str(event.lineage_id)
-    for flag in ("text_lost", "truncated"):
-        if getattr(event, flag):
-            out[flag] = True
-    if event.ticket >= 0:
-        out |= {"session": event.session, "ring": event.ring, "ticket": str(event.ticket)}
-    return out
-
-
-def _attribute_text(value: int | float | bool | str) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else repr(value)
-
-
-def _options(options: Iterable[Option]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": option.name,
-            "scores": {key: _finite(score) for key, score in option.scores.items()},
-            "chosen": option.chosen,
-            "reason": option.reason,
-        }
-        for option in options
-    ]
-
-
-def _finite(score: float) -> float | None:
-    return score if score - score == 0 else None  # JSON has no NaN and no infinities
