@@ -23,7 +23,7 @@ _LINES_PER_PAGE = 3.5  # drawn: two to five
 _PAGE_SHARE = 0.45  # of its two workers, what one scanner asks for
 _LEAST_FILE_PERIOD_NS = 50_000_000
 _BURST_PAGES = 3
-_MOST_BURST_FILES = 80
+_MOST_BURST_FILES = 200
 _MOST_EXTRA_BURSTS = 6
 
 
