@@ -16,7 +16,7 @@ from whence.cli.stats import stats
 from whence.cli.stream import stream
 from whence.cli.why import why
 
-__all__ = ["cli"]
+__all__ = ["InOrder", "cli", "trace"]
 
 
 class InOrder(click.Group):

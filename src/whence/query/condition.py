@@ -14,7 +14,7 @@ from whence.model.errors import ContractError
 from whence.model.event import AttributeValue, TraceEvent
 from whence.model.severity import Severity
 
-__all__ = ["Condition", "field_value", "parse_condition"]
+__all__ = ["Comparison", "Condition", "Presence", "field_value", "parse_condition"]
 
 # A condition is clauses joined by "and":
 #   FIELD = VALUE   FIELD != VALUE   FIELD < VALUE (and <= > >=)   has TYPE   no TYPE

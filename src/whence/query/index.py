@@ -11,7 +11,7 @@ from whence.model.event import TraceEvent
 from whence.model.recording import Recording
 from whence.query.eras import Reused, reused_names
 
-__all__ = ["ChainKey", "Index", "as_index"]
+__all__ = ["ChainKey", "Index", "Names", "as_index"]
 
 ChainKey = tuple[str, str]  # (request, decision chain)
 

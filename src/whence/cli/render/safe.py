@@ -32,7 +32,8 @@ def clip(text: str, cells: int) -> str:
     short = safe(text[: 2 * cells])
     if cell_len(short) <= cells and len(text) <= 2 * cells:
         return short
-    return chop_cells(short, max(1, cells - 1))[0].rstrip() + _CUT
+    whole = chop_cells(short, cells - 1)[0].rstrip() if cells > 1 else ""
+    return (whole if cell_len(whole) < cells else "") + _CUT
 
 
 def pad(text: str, cells: int, *, right: bool = False) -> str:
