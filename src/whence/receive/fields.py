@@ -17,20 +17,31 @@ _INT64 = range(-(2**63), 2**63)
 
 
 class Fields:
-    """One JSON object; `place` says where it stands, for example "run.json: events[3]".
+    """One JSON object; `place` says where it stands, for example "run.json" or "events[3]".
+
+    `within` is the object around it, so that a place is put together only for an error.
 
     Every method raises CorruptFile if the field is absent without a default, or of another type.
     Integers fit 64 signed bits.
     """
 
-    __slots__ = ("_place", "_read", "_values")
+    __slots__ = ("_label", "_read", "_values", "_within")
 
-    def __init__(self, values: object, place: str) -> None:
-        if not isinstance(values, dict):
-            raise CorruptFile(f"{place} must be an object, not {_type_name(values)}")
-        self._values: dict[str, Any] = values
-        self._place = place
+    def __init__(self, values: object, place: str | int, within: Fields | None = None) -> None:
+        self._label = place
+        self._within = within
         self._read: set[str] = set()
+        if type(values) is not dict:
+            raise CorruptFile(f"{self._place} must be an object, not {_type_name(values)}")
+        self._values: dict[str, Any] = values
+
+    @property
+    def _place(self) -> str:
+        label = f"[{self._label}]" if isinstance(self._label, int) else self._label
+        if self._within is None:
+            return label
+        joint = "" if isinstance(self._label, int) else ": "
+        return f"{self._within._place}{joint}{label}"
 
     def text(self, name: str, default: str = _REQUIRED) -> str:
         """A text."""
@@ -79,7 +90,7 @@ class Fields:
 
     def part(self, name: str, default: object = _REQUIRED) -> Fields:
         """An object."""
-        return Fields(self._take(name, default), f"{self._place}: {name}")
+        return Fields(self._take(name, default), name, self)
 
     def pairs(self, name: str, first: type, second: type) -> list[tuple[Any, Any]]:
         """A list of two-element lists of those types."""
@@ -102,15 +113,18 @@ class Fields:
     ) -> tuple[T, ...]:
         """What `make` makes of each object in a list; values that it refuses are named too."""
         made = []
-        for number, part in enumerate(self._list(name, default)):
-            place = f"{self._place}: {name}[{number}]"
-            fields = Fields(part, place)
+        values = self._list(name, default)
+        if not values:
+            return ()
+        around = Fields({}, name, self)
+        for number, part in enumerate(values):
+            fields = Fields(part, number, around)
             try:
                 made.append(make(fields))
             except CorruptFile:
                 raise
             except (ValueError, TypeError, OverflowError) as error:
-                raise CorruptFile(f"{place}: {error}") from None
+                raise CorruptFile(f"{fields._place}: {error}") from None
             fields.done()
         return tuple(made)
 
