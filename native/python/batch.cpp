@@ -156,6 +156,8 @@ PyObject* row_object(const whence::Batch& batch, std::size_t row, EventDecoder& 
 }
 
 PyObject* batch_rows(PyObject* object, PyObject*) {
+  const Claim claim(as_batch(object)->busy);
+  if (!claim) return nullptr;
   const whence::Batch& batch = as_batch(object)->batch;
   Ref rows(PyList_New(static_cast<Py_ssize_t>(batch.size())));
   EventDecoder decoder;

@@ -17,6 +17,11 @@ const char* wanted_name(FieldType type) {
   }
 }
 
+// numpy.bool, numpy.float32 and their like are neither bool nor float to Python.
+bool is_called(PyObject* object, const char* word) {
+  return std::strstr(Py_TYPE(object)->tp_name, word) != nullptr;
+}
+
 // Duration.nanos and Timestamp.value_ns are ints with a name.
 PyObject* whole_number(PyObject* object) {
   if (PyIndex_Check(object)) return PyNumber_Index(object);
@@ -26,6 +31,15 @@ PyObject* whole_number(PyObject* object) {
     PyErr_Clear();
   }
   return nullptr;
+}
+
+// Other fields than the model's take a ModelID alone: many a large thing has a to_string().
+bool is_model_id(PyObject* object) {
+  Ref ids(PyImport_ImportModule("whence.model.ids"));
+  Ref type(ids ? PyObject_GetAttrString(ids.get(), "ModelID") : nullptr);
+  const int found = type ? PyObject_IsInstance(object, type.get()) : -1;
+  if (found < 0) PyErr_Clear();
+  return found == 1;
 }
 
 // ModelID and its like: values whose text is asked for by name, never by str().
@@ -44,13 +58,35 @@ PyObject* exact_str(PyObject* object, const char* what) {
 
 PyObject* exact_score(PyObject* object) {
   if (PyFloat_CheckExact(object)) return Py_NewRef(object);
-  return PyNumber_Float(object);
+  return convert_scalar(FieldType::F64, FieldRole::Plain, object);
+}
+
+// A list of pairs; whatever items() of a mapping of the user's gives, nothing else comes through.
+PyObject* mapping_items(PyObject* object, const char* what) {
+  Ref items(PyMapping_Items(object));
+  if (!items) {
+    if (PyErr_ExceptionMatches(PyExc_AttributeError))
+      PyErr_Format(PyExc_TypeError, "%s must be a mapping, not %s", what, Py_TYPE(object)->tp_name);
+    return nullptr;
+  }
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items.get()); ++i) {
+    PyObject* pair = PyList_GET_ITEM(items.get(), i);
+    if (PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2) continue;
+    PyErr_Format(PyExc_TypeError, "%s must be a mapping; items() of a %s gives no pairs", what,
+                 Py_TYPE(object)->tp_name);
+    return nullptr;
+  }
+  return items.release();
 }
 
 PyObject* convert_scores(PyObject* scores) {
   Ref out(PyDict_New());
-  Ref items(PyMapping_Items(scores));
+  Ref items(mapping_items(scores, "an option's scores"));
   if (!out || !items) return nullptr;
+  if (PyList_GET_SIZE(items.get()) > 255) {
+    PyErr_SetString(PyExc_ValueError, "an option has at most 255 scores");
+    return nullptr;
+  }
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items.get()); ++i) {
     PyObject* pair = PyList_GET_ITEM(items.get(), i);
     Ref key(exact_str(PyTuple_GET_ITEM(pair, 0), "an option's score name"));
@@ -84,14 +120,24 @@ PyObject* convert_option(PyObject* option) {
                 : nullptr;
 }
 
+// Beyond 64 bits an int is kept as its digits.
+PyObject* attribute_int(PyObject* value) {
+  int overflow = 0;
+  PyLong_AsLongLongAndOverflow(value, &overflow);
+  return overflow == 0 ? PyNumber_Index(value) : PyObject_Str(value);
+}
+
 // int, float, bool and str stay; anything else is shown by its str().
 PyObject* attribute_value(PyObject* value) {
-  if (PyBool_Check(value) || PyLong_CheckExact(value) || PyFloat_CheckExact(value) ||
-      PyUnicode_CheckExact(value))
+  if (PyLong_CheckExact(value)) return attribute_int(value);
+  if (PyBool_Check(value) || PyFloat_CheckExact(value) || PyUnicode_CheckExact(value))
     return Py_NewRef(value);
-  if (PyFloat_Check(value)) return PyNumber_Float(value);
-  if (PyLong_Check(value) || (PyIndex_Check(value) && !PyUnicode_Check(value)))
-    return PyNumber_Index(value);
+  if (is_called(value, "bool")) return convert_scalar(FieldType::Bool, FieldRole::Plain, value);
+  if (PyFloat_Check(value) || is_called(value, "float")) return PyNumber_Float(value);
+  if (PyIndex_Check(value)) {
+    Ref whole(PyNumber_Index(value));
+    return whole ? attribute_int(whole.get()) : nullptr;
+  }
   if (PyUnicode_Check(value)) return PyUnicode_FromObject(value);
   return PyObject_Str(value);
 }
@@ -103,7 +149,7 @@ PyObject* convert_scalar(FieldType type, FieldRole role, PyObject* object) {
   switch (type) {
     case FieldType::Name:
       if (PyUnicode_Check(object)) return Py_NewRef(object);
-      if (role == FieldRole::Model) converted = named_text(object);
+      if (role == FieldRole::Model || is_model_id(object)) converted = named_text(object);
       break;
     case FieldType::F32:
     case FieldType::F64:
@@ -111,7 +157,7 @@ PyObject* convert_scalar(FieldType type, FieldRole role, PyObject* object) {
         converted = PyNumber_Float(object);
       break;
     case FieldType::Bool:
-      if (std::strstr(Py_TYPE(object)->tp_name, "bool") != nullptr) {  // numpy.bool
+      if (is_called(object, "bool")) {
         const int truth = PyObject_IsTrue(object);
         if (truth >= 0) converted = Py_NewRef(truth ? Py_True : Py_False);
       }
@@ -141,12 +187,8 @@ PyObject* convert_options(PyObject* object) {
 }
 
 PyObject* convert_attributes(PyObject* object) {
-  Ref items(PyMapping_Items(object));
-  if (!items) {
-    if (PyErr_ExceptionMatches(PyExc_AttributeError))
-      PyErr_Format(PyExc_TypeError, "attributes must be a mapping, not %s", Py_TYPE(object)->tp_name);
-    return nullptr;
-  }
+  Ref items(mapping_items(object, "attributes"));
+  if (!items) return nullptr;
   const Py_ssize_t count = PyList_GET_SIZE(items.get());
   Ref out(PyTuple_New(count));
   for (Py_ssize_t i = 0; out && i < count; ++i) {

@@ -23,7 +23,7 @@ std::mutex g_lock;  // only contended where there is no GIL
 CacheEntry g_cache[kCacheSize];
 PyObject* g_kinds = nullptr;  // {(event type, component, said to be a decision): kind id}
 PyObject* g_decision_types = nullptr;
-whence::Kind* g_overflow = nullptr;
+whence::Kind* g_overflow[2] = {};  // of events that are decisions, and of others
 
 std::size_t cache_index(PyObject* event_type, PyObject* component) {
   const auto mixed = reinterpret_cast<std::uintptr_t>(event_type) * 31 +
@@ -60,9 +60,10 @@ whence::Kind* declare(std::string_view name, std::string_view component, bool de
   return Recorder::get().declare(std::move(schema));
 }
 
-whence::Kind* overflow_kind() {
-  if (g_overflow == nullptr) g_overflow = declare("other", "other", false);
-  return g_overflow;
+whence::Kind* overflow_kind(bool decision) {
+  whence::Kind*& kind = g_overflow[decision ? 0 : 1];
+  if (kind == nullptr) kind = declare("other", "other", decision);
+  return kind;
 }
 
 whence::Kind* find_or_declare(PyObject* event_type, PyObject* component, bool decision,
@@ -79,12 +80,12 @@ whence::Kind* find_or_declare(PyObject* event_type, PyObject* component, bool de
   Ref owners[2];
   if (!utf8_of(event_type, name, owners[0]) || !utf8_of(component, who, owners[1])) return nullptr;
   whence::Kind* kind = nullptr;
+  const bool decides = decision || is_decision_type(event_type, name);
   const bool short_enough = name.size() + who.size() < 1024;
-  if (short_enough && PyDict_GET_SIZE(g_kinds) < kMaxDynamicKinds)
-    kind = declare(name, who, decision || is_decision_type(event_type, name));
+  if (short_enough && PyDict_GET_SIZE(g_kinds) < kMaxDynamicKinds) kind = declare(name, who, decides);
   if (kind == nullptr) {
     overflow = true;
-    return overflow_kind();
+    return overflow_kind(decides);
   }
   Ref id(PyLong_FromLong(kind->id));
   if (!id || PyDict_SetItem(g_kinds, key.get(), id.get()) < 0) return nullptr;

@@ -42,7 +42,11 @@ bool read_field(PyObject* spec, KindSchema& schema, FieldPlan& plan) {
   plan.role = static_cast<FieldRole>(role);
   plan.optional = optional != 0;
   plan.fallback = fallback == Py_Ellipsis ? nullptr : Py_NewRef(fallback);
-  schema.fields.push_back({std::string(text), plan.type, plan.role, 0});
+  if (text.size() > kMaxFieldNameBytes) {
+    PyErr_Format(PyExc_ValueError, "a field's name has at most %zu bytes", kMaxFieldNameBytes);
+    return false;
+  }
+  schema.fields.push_back({std::string(text), plan.type, plan.role, 0, plan.optional});
   return true;
 }
 
@@ -91,7 +95,7 @@ PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   self->numbers_only = schema.image_bytes <= kInlineFieldBytes;
   for (const FieldPlan& plan : self->plans)
     self->numbers_only &= plan.type < FieldType::Name && !plan.optional;
-  self->kind = Recorder::get().declare(std::move(schema));
+  self->kind = Recorder::get().declare(std::move(schema), &self->gate);
   if (self->kind == nullptr) {
     PyErr_Format(PyExc_RuntimeError, "more than %u kinds: declare kinds once, not per event", kMaxKinds - 1);
     return nullptr;

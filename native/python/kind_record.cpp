@@ -8,6 +8,7 @@
 #include "kind_object.hpp"
 #include "tail.hpp"
 #include "unbox.hpp"
+#include "whence/blank.hpp"
 
 namespace whence::py {
 
@@ -86,11 +87,6 @@ Unboxed text_of(Draft& draft, PyObject* value, std::string_view& out) {
   return Unboxed::Ok;
 }
 
-bool is_blank(std::string_view text) {
-  if (!text.empty() && static_cast<unsigned char>(text.front()) > ' ') [[likely]] return false;
-  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
-}
-
 Unboxed encode_name(Draft& draft, FieldPlan& plan, std::size_t index, WriterState& state,
                     PyObject* value) {
   std::uint16_t id = kNameInText;
@@ -120,7 +116,7 @@ Unboxed encode_elsewhere(Draft& draft, const FieldPlan& plan, PyObject* value) {
   switch (plan.role) {
     case FieldRole::Severity: {
       std::uint64_t severity = 0;
-      const Unboxed done = unbox_u64(value, severity, 6);
+      const Unboxed done = unbox_u64(value, severity, 4);
       draft.tag |= (severity + 1) << kTagSeverityShift;
       return done;
     }
@@ -180,7 +176,7 @@ void write_draft(const KindObject& self, WriterState& state, Draft& draft, const
   TextBlock block(scratch, std::max<std::size_t>(state.writer.max_text_bytes(), 64));
   block.image_rest(draft.image, image_bytes);
   if (draft.absent != 0) block.whole(Entry::Absent, 0, &draft.absent, 8);
-  if (long_request) block.text(Entry::Request, 0, draft.request_text);
+  if (long_request) put_request(block, draft.request_text);
   if (inherited != nullptr) put_context(block, *inherited);
   for (std::uint64_t left = draft.text_fields; left != 0; left &= left - 1) {
     const auto index = static_cast<std::uint8_t>(std::countr_zero(left));
@@ -237,7 +233,7 @@ PyObject* record_converted(KindObject& self, PyObject* const* values) {
 }
 
 // `options` is null at the first try; then what convert_options() made, or None.
-PyObject* record_values(KindObject& self, PyObject* const* values, PyObject* options) {
+[[gnu::noinline]] PyObject* record_values(KindObject& self, PyObject* const* values, PyObject* options) {
   WriterState* state = thread_writer();
   if (state == nullptr) [[unlikely]] Py_RETURN_NONE;  // counted as unrecorded
   Draft draft;
@@ -264,9 +260,16 @@ PyObject* record_values(KindObject& self, PyObject* const* values, PyObject* opt
   Py_RETURN_NONE;
 }
 
+[[gnu::noinline]] PyObject* record_bound(KindObject& self, PyObject* const* args, std::size_t given,
+                                         PyObject* keywords) {
+  PyObject* bound[kMaxFields];
+  if (!bind(self, args, given, keywords, bound)) return reject(self);
+  return record_values(self, bound, nullptr);
+}
+
 // Kinds whose fields are numbers that fit the slot, outside of any request: most of the events of
 // a hot loop. Returns false, with nothing recorded, for whatever needs the long way.
-bool record_numbers(const KindObject& self, PyObject* const* values) {
+[[gnu::always_inline]] inline bool record_numbers(const KindObject& self, PyObject* const* values) {
   WriterState* state = t_writer;
   if (state == nullptr || !state->writer.attached()) [[unlikely]] return false;
   if (g_any_context.load(std::memory_order_relaxed)) [[unlikely]] {
@@ -291,13 +294,10 @@ bool record_numbers(const KindObject& self, PyObject* const* values) {
 
 PyObject* record_call(KindObject& self, PyObject* const* args, std::size_t given, PyObject* keywords) {
   if (!gate_is_on(self)) Py_RETURN_NONE;
-  if (keywords == nullptr && given == self.plans.size()) [[likely]] {
-    if (self.numbers_only && record_numbers(self, args)) [[likely]] Py_RETURN_NONE;
-    return record_values(self, args, nullptr);
-  }
-  PyObject* bound[kMaxFields];
-  if (!bind(self, args, given, keywords, bound)) return reject(self);
-  return record_values(self, bound, nullptr);
+  if (keywords != nullptr || given != self.plans.size()) [[unlikely]]
+    return record_bound(self, args, given, keywords);
+  if (self.numbers_only && record_numbers(self, args)) [[likely]] Py_RETURN_NONE;
+  return record_values(self, args, nullptr);
 }
 
 }  // namespace whence::py

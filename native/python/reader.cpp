@@ -226,13 +226,18 @@ PyObject* reader_open(PyObject*, PyObject* args, PyObject* kwargs) {
   return load_file(*self, fd, live != 0) ? owned.release() : nullptr;
 }
 
-PyObject* reader_of(WriterState& state, PyObject* owner) {
+// A reader of memory that `owner` keeps or, without one, a pin that goes over to the reader.
+PyObject* reader_of(const Region& ring, PyObject* owner) {
   RingReaderObject* self = allocate_reader();
-  if (self == nullptr) return nullptr;
+  if (self == nullptr) {
+    if (owner == nullptr) Recorder::get().unpin();
+    return nullptr;
+  }
   Ref owned(reinterpret_cast<PyObject*>(self));
-  self->base = state.writer.base();
-  self->bytes = ring_file_bytes(state.writer.capacity(), state.writer.text_bytes());
+  self->base = ring.base;
+  self->bytes = ring.bytes;
   self->owner = Py_XNewRef(owner);
+  self->pinned = owner == nullptr;
   return check_ring(*self) ? owned.release() : nullptr;
 }
 
@@ -281,6 +286,7 @@ void reader_dealloc(PyObject* object) {
   RingReaderObject* self = as_reader(object);
   self->cursor.~RingCursor();
   if (self->mapped) munmap(const_cast<std::byte*>(self->base), self->bytes);
+  if (self->pinned) Recorder::get().unpin();
   Py_XDECREF(self->owner);
   type->tp_free(object);
   Py_DECREF(type);
@@ -343,11 +349,9 @@ PyType_Spec kReaderSpec = {"whence._native.RingReader", sizeof(RingReaderObject)
 
 PyObject* local_rings(PyObject*, PyObject*) {
   Ref readers(PyList_New(0));
-  for (WriterState* state : Recorder::get().writers()) {
-    if (!readers) return nullptr;
-    if (!state->writer.attached()) continue;
-    Ref reader(reader_of(*state, nullptr));
-    if (!reader || PyList_Append(readers.get(), reader.get()) < 0) return nullptr;
+  for (const Region& ring : Recorder::get().pin_rings()) {
+    Ref reader(reader_of(ring, nullptr));  // also after a failure: it takes the pin over
+    if (readers && (!reader || PyList_Append(readers.get(), reader.get()) < 0)) readers = Ref();
   }
   return readers.release();
 }
@@ -359,7 +363,8 @@ PyObject* shared_ring_reader(PyObject*, PyObject* argument) {
   }
   WriterState* state = shared_writer(argument);
   if (state == nullptr) Py_RETURN_NONE;
-  return reader_of(*state, argument);
+  const RingWriter& writer = state->writer;
+  return reader_of({writer.base(), ring_file_bytes(writer.capacity(), writer.text_bytes()), -1}, argument);
 }
 
 PyMethodDef kFunctions[] = {

@@ -9,6 +9,7 @@
 #include "kind.hpp"
 #include "tail.hpp"
 #include "unbox.hpp"
+#include "whence/blank.hpp"
 
 namespace whence::py {
 
@@ -99,12 +100,16 @@ bool unbox(const Given& given, Plain& plain) {
     if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "duration must be a whence.Duration");
     return false;
   }
-  if (given.timestamp_ns != nullptr && unbox_i64(given.timestamp_ns, plain.timestamp_ns) != Unboxed::Ok)
-    return false;
+  if (given.timestamp_ns != nullptr) {
+    if (unbox_i64(given.timestamp_ns, plain.timestamp_ns) != Unboxed::Ok) return false;
+    if (plain.timestamp_ns < 0) {
+      PyErr_SetString(PyExc_ValueError, "the timestamp lies before the zero of the monotonic clock");
+      return false;
+    }
+  }
   if (given.lineage_id != nullptr && unbox_u64(given.lineage_id, plain.lineage_id, ~0ull) != Unboxed::Ok)
     return false;
-  if (plain.kind->schema.decision &&
-      plain.rationale.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+  if (plain.kind->schema.decision && is_blank(plain.rationale)) {
     PyErr_Format(PyExc_ValueError, "%U is a decision: it needs a rationale that is not empty",
                  given.event_type);
     return false;
@@ -124,7 +129,8 @@ void write_event(WriterState& state, const Given& given, Plain& plain) {
   slot.words[kRequestWord + 1] = request.words[1];
   slot.words[kTimeWord] = plain.timestamp_ns >= 0 ? static_cast<std::uint64_t>(plain.timestamp_ns)
                                                   : event_time_ns(state);
-  TextBlock block(state.scratch_bytes(), std::max<std::size_t>(state.writer.max_text_bytes(), 64));
+  const std::size_t limit = std::max<std::size_t>(state.writer.max_text_bytes(), 64);
+  TextBlock block(state.scratch_bytes(), limit);
   // Small and whole first, so that a long rationale cannot push them out.
   std::uint8_t uuid[16];
   if (parse_uuid(plain.event_id, uuid))
@@ -132,7 +138,6 @@ void write_event(WriterState& state, const Given& given, Plain& plain) {
   else if (!plain.event_id.empty())
     block.text(Entry::EventId, 1, plain.event_id);
   if (plain.duration_ns != 0) block.whole(Entry::Duration, 0, &plain.duration_ns, 8);
-  if (plain.lineage_id != 0) block.whole(Entry::Lineage, 0, &plain.lineage_id, 8);
   if (plain.overflow) {
     block.text(Entry::EventType, 0, plain.event_type);
     block.text(Entry::Component, 0, plain.component);
@@ -145,11 +150,16 @@ void write_event(WriterState& state, const Given& given, Plain& plain) {
       block.text(Entry::Model, 1, plain.model_id);
   }
   if (context != nullptr) put_context(block, *context);
-  if (plain.request.form == RequestForm::Long) block.text(Entry::Request, 0, plain.request_id);
+  if (plain.lineage_id != 0)  // after the ambient one, over which it prevails
+    block.whole(Entry::Lineage, 0, &plain.lineage_id, 8);
+  if (plain.request.form == RequestForm::Long) put_request(block, plain.request_id);
   if (!plain.chain_id.empty() && plain.chain_id != plain.request_id)
     block.text(Entry::Chain, 0, plain.chain_id);
   if (!plain.caused_by.empty()) block.text(Entry::CausedBy, 0, plain.caused_by);
-  if (!plain.rationale.empty()) block.text(Entry::Rationale, 0, plain.rationale);
+  // However long the rationale, half of the room is left to what follows it.
+  const bool alone = given.options == nullptr && given.attributes == nullptr;
+  if (!plain.rationale.empty())
+    block.text(Entry::Rationale, 0, plain.rationale, alone ? kMaxEventTextBytes : limit / 2);
   if (given.options != nullptr) put_options(block, given.options);
   if (given.attributes != nullptr) put_attributes(block, given.attributes);
   const std::size_t bytes = block.finish();

@@ -30,11 +30,11 @@ void put_option(TextBlock& block, PyObject* option) {
   append_short(payload, view(PyTuple_GET_ITEM(option, 3), owner));
   PyObject* scores = PyTuple_GET_ITEM(option, 1);
   const Py_ssize_t count = PyDict_GET_SIZE(scores);
-  payload.push_back(static_cast<char>(count > 255 ? 255 : count));
+  payload.push_back(static_cast<char>(count));
   PyObject* key = nullptr;
   PyObject* value = nullptr;
   Py_ssize_t at = 0;
-  for (int left = 255; left > 0 && PyDict_Next(scores, &at, &key, &value); --left) {
+  while (PyDict_Next(scores, &at, &key, &value)) {  // at most 255: convert_scores() saw to it
     append_short(payload, view(key, owner));
     const double score = PyFloat_AS_DOUBLE(value);
     payload.append(reinterpret_cast<const char*>(&score), 8);
@@ -56,16 +56,9 @@ void put_attribute(TextBlock& block, PyObject* key, PyObject* value) {
     const double number = PyFloat_AS_DOUBLE(value);
     payload.append(reinterpret_cast<const char*>(&number), 8);
   } else if (PyLong_CheckExact(value)) {
-    int overflow = 0;
-    const std::int64_t number = PyLong_AsLongLongAndOverflow(value, &overflow);
-    if (overflow == 0) {
-      type = AttributeType::Int;
-      payload.append(reinterpret_cast<const char*>(&number), 8);
-    } else {  // beyond 64 bits an int is kept as its digits
-      Ref digits(PyObject_Str(value));
-      if (digits) payload.append(view(digits.get(), owner));
-      PyErr_Clear();
-    }
+    type = AttributeType::Int;
+    const std::int64_t number = PyLong_AsLongLong(value);  // convert_attributes() saw that it fits
+    payload.append(reinterpret_cast<const char*>(&number), 8);
   } else {
     payload.append(view(value, owner));
   }

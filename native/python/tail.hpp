@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "context.hpp"
 #include "py.hpp"
@@ -9,9 +10,15 @@
 
 namespace whence::py {
 
+// The full id of a Long request: whole or not at all, since two ids cut short could be taken for
+// one another. Left out, it shows as the id's 128-bit fingerprint.
+inline void put_request(TextBlock& block, std::string_view id) {
+  block.whole(Entry::Request, 0, id.data(), id.size());
+}
+
 // What the ambient context adds: the full id of a Long request, chain and lineage.
 inline void put_context(TextBlock& block, const ContextObject& context) {
-  if (context.request.form == RequestForm::Long) block.text(Entry::Request, 0, context.request_id);
+  if (context.request.form == RequestForm::Long) put_request(block, context.request_id);
   if (!context.chain_id.empty()) block.text(Entry::Chain, 0, context.chain_id);
   if (context.lineage_id != 0) block.whole(Entry::Lineage, 0, &context.lineage_id, 8);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -68,13 +69,14 @@ inline Unboxed unbox_f64(PyObject* object, double& out) {
 
 // Stores a scalar of `type` at `at`.
 [[gnu::always_inline]] inline Unboxed unbox_scalar(FieldType type, PyObject* object, std::byte* at) {
+  if (type == FieldType::I64) {  // before the switch: a predicted branch beats a jump table
+    std::int64_t value = 0;
+    const Unboxed done = unbox_i64(object, value);
+    store(at, &value, 8);
+    return done;
+  }
   switch (type) {
-    case FieldType::I64: {
-      std::int64_t value = 0;
-      const Unboxed done = unbox_i64(object, value);
-      store(at, &value, 8);
-      return done;
-    }
+    case FieldType::I64: break;
     case FieldType::F64: {
       double value = 0;
       const Unboxed done = unbox_f64(object, value);
@@ -108,7 +110,9 @@ inline Unboxed unbox_f64(PyObject* object, double& out) {
       const Unboxed done = unbox_f64(object, value);
       const auto narrow = static_cast<float>(value);
       store(at, &narrow, 4);
-      return done;
+      if (!std::isinf(narrow) || std::isinf(value)) [[likely]] return done;
+      PyErr_SetString(PyExc_OverflowError, "float does not fit a 32-bit field");
+      return Unboxed::Error;
     }
     case FieldType::Name:
     case FieldType::None: break;

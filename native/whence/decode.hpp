@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "blank.hpp"
 #include "catalogue.hpp"
 #include "layout.hpp"
 #include "request.hpp"
@@ -134,7 +135,9 @@ class EventDecoder {
     Value value;
     if (field.type == FieldType::None) return value;
     const std::byte* at = image_ + field.offset;
-    if (field.offset + field_bytes(field.type) > known) {
+    const std::size_t bytes = field_bytes(field.type);
+    // Which fields were absent stood in the text: without it an optional zero may be either.
+    if (field.offset + bytes > known || (event_.text_lost && field.optional && all_zero(at, bytes))) {
       value.type = ValueType::Lost;
       return value;
     }
@@ -165,6 +168,10 @@ class EventDecoder {
       case FieldType::None: break;
     }
     return value;
+  }
+
+  static bool all_zero(const std::byte* at, std::size_t bytes) {
+    return std::all_of(at, at + bytes, [](std::byte byte) { return byte == std::byte{0}; });
   }
 
   static Value natural(const std::byte* at, std::size_t bytes) {
@@ -290,7 +297,7 @@ class EventDecoder {
           if (value.type == ValueType::Int) event_.duration_ns = value.integer;
           break;
         case FieldRole::Lineage:
-          if (value.type == ValueType::UInt) event_.lineage_id = value.natural;
+          if (value.type == ValueType::UInt && value.natural != 0) event_.lineage_id = value.natural;
           break;
         default: event_.attributes.emplace_back(fields[i].name, value);
       }
@@ -299,7 +306,10 @@ class EventDecoder {
       std::rotate(event_.attributes.begin(),
                   event_.attributes.begin() + static_cast<std::ptrdiff_t>(from_entries),
                   event_.attributes.end());
-    if (event_.rationale.empty()) event_.kind->rationale.render(event_.fields, event_.rationale);
+    if (!event_.kind->rationale.empty() && is_blank(event_.rationale)) {
+      event_.rationale.clear();
+      event_.kind->rationale.render(event_.fields, event_.rationale);
+    }
   }
 
   DecodedEvent event_;

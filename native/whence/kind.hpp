@@ -18,6 +18,7 @@ struct Field {
   FieldType type = FieldType::I64;
   FieldRole role = FieldRole::Plain;
   std::uint16_t offset = 0;  // in the image
+  bool optional = false;     // may be absent
 };
 
 struct KindSchema {
@@ -48,12 +49,21 @@ struct Kind {
   std::uint16_t id = 0;
   GateWord own_gate{0};                   // used until a session's control page exists
   std::atomic<GateWord*> gate{&own_gate};
+  // An emitter's own copy of `gate`, one load nearer to its hot path; or null.
+  std::atomic<GateWord*>* follower = nullptr;
+
+  void point_gate_at(GateWord* word) {
+    gate.store(word, std::memory_order_release);
+    if (follower != nullptr) follower->store(word, std::memory_order_release);
+  }
 };
 
 // ---------------------------------------------------------------- record payload in `names`
 //   u8 flags (1 decision, 2 on)  u8 severity  u16 fields
 //   name  component  rationale  otel_name  source        each: u32 bytes, UTF-8
-//   per field: u8 type  u8 role  u16 bytes  name
+//   per field: u8 type  u8 role | kOptionalField  u16 bytes  name
+constexpr std::uint8_t kOptionalField = 0x80;
+
 namespace detail {
 
 inline void put_bytes(std::string& out, const void* data, std::size_t bytes) {
@@ -79,7 +89,9 @@ inline std::string encode_kind(const KindSchema& kind) {
   }
   for (const Field& field : kind.fields) {
     detail::put<std::uint8_t>(out, static_cast<std::uint8_t>(field.type));
-    detail::put<std::uint8_t>(out, static_cast<std::uint8_t>(field.role));
+    detail::put<std::uint8_t>(out, static_cast<std::uint8_t>(
+                                       static_cast<std::uint8_t>(field.role) |
+                                       (field.optional ? kOptionalField : 0)));
     detail::put<std::uint16_t>(out, static_cast<std::uint16_t>(field.name.size()));
     out += field.name;
   }
@@ -138,8 +150,10 @@ inline bool decode_kind(ByteReader reader, KindSchema& kind) {
   for (unsigned i = 0; i < fields; ++i) {
     Field field;
     const auto type = reader.take<std::uint8_t>();
-    const auto role = reader.take<std::uint8_t>();
+    const auto marked_role = reader.take<std::uint8_t>();
+    const auto role = static_cast<std::uint8_t>(marked_role & ~kOptionalField);
     if (type < 1 || type > 9 || role > 9) return false;
+    field.optional = marked_role & kOptionalField;
     field.type = static_cast<FieldType>(type);
     field.role = static_cast<FieldRole>(role);
     field.name = reader.take_text(reader.take<std::uint16_t>());

@@ -109,6 +109,7 @@ enum class FieldRole : std::uint8_t {
   Strength = 9,  // compared with the gate's minimum
 };
 constexpr std::size_t kMaxFields = 64;
+constexpr std::size_t kMaxFieldNameBytes = 255;
 constexpr std::size_t kMaxImageBytes = 512;  // 64 fields x 8 bytes
 
 constexpr std::size_t field_bytes(FieldType type) {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "blank.hpp"
 #include "kind.hpp"
 #include "values.hpp"
 
@@ -56,7 +57,7 @@ class Rationale {
   std::uint64_t must_say(const KindSchema& kind) const {
     std::uint64_t bits = 0;
     for (const Part& part : parts_) {
-      if (part.literal.find_first_not_of(" \t\r\n") != std::string::npos) return 0;
+      if (!is_blank(part.literal)) return 0;
       if (part.field == kNoField) continue;
       if (kind.fields[part.field].type != FieldType::Name) return 0;
       bits |= 1ull << part.field;
@@ -93,11 +94,14 @@ class Rationale {
       problem = "no parameter is called '" + std::string(name) + "'";
       return false;
     }
+    if (kind.fields[index].type == FieldType::None) {
+      problem = "'" + std::string(name) + "' has a column of its own and cannot be part of a sentence";
+      return false;
+    }
     Part part{std::move(literal), index, Format::Plain, 0};
     const std::string_view format =
         colon == std::string_view::npos ? std::string_view() : inner.substr(colon + 1);
     const bool number = kind.fields[index].type != FieldType::Name &&
-                        kind.fields[index].type != FieldType::None &&
                         kind.fields[index].type != FieldType::Bool;
     if (format.empty()) {
       part.format = Format::Plain;

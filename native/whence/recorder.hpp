@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -30,6 +31,7 @@ namespace whence {
 constexpr std::uint64_t kDefaultSlots = 10'000;          // x 64 bytes = 640,000 bytes
 constexpr std::uint64_t kDefaultTextBytes = 256 * 1024;  // ~26 bytes an event
 constexpr std::uint64_t kSharedTextBytesPerSlot = 448;   // a TraceCollector's events are mostly text
+constexpr std::uint64_t kMinSharedTextBytes = 64 * 1024;  // so that a small one keeps 16 KiB an event
 constexpr std::uint64_t kClosedRingsBytes = 64 << 20;    // rings of ended collectors that are kept
 
 // What one writer needs for an event. All zero = nothing yet.
@@ -70,14 +72,16 @@ class Recorder {
   void (*on_created)() = nullptr;
   void (*on_trouble)(const char* message) = nullptr;
 
-  // Null: the table of kinds is full.
-  Kind* declare(KindSchema schema) {
+  // Null: the table of kinds is full. `follower` is kept pointing at the kind's gate.
+  Kind* declare(KindSchema schema, std::atomic<GateWord*>* follower = nullptr) {
     const Guard guard(*this);
     const std::uint32_t id = kind_count_.load(std::memory_order_relaxed) + 1;
     if (id >= kMaxKinds) return nullptr;
     auto* kind = new Kind;
     schema.place_fields();
     kind->id = static_cast<std::uint16_t>(id);
+    kind->follower = follower;
+    kind->point_gate_at(&kind->own_gate);
     kind->own_gate.store(Gate::make(schema.on, schema.decision).word, std::memory_order_relaxed);
     kind->schema = std::move(schema);
     kinds_[id].store(kind, std::memory_order_release);
@@ -104,6 +108,8 @@ class Recorder {
     const Guard guard(*this);
     if (session_ != nullptr) return false;
     settings_ = settings;
+    settings_.ring_slots = std::max<std::uint64_t>(settings.ring_slots, 1);
+    settings_.text_bytes = std::max(settings.text_bytes, kMinTextBytes) & ~7ull;
     return true;
   }
   RecorderSettings settings() {
@@ -150,7 +156,9 @@ class Recorder {
       created = ensure_session();
       if (state == nullptr) state = new_state();
       if (state != nullptr &&
-          !open_ring(*state, slots, slots * kSharedTextBytesPerSlot, true)) state = nullptr;
+          !open_ring(*state, slots,
+                     std::max(slots * kSharedTextBytesPerSlot, kMinSharedTextBytes), true))
+        state = nullptr;
       if (state != nullptr) shared_.push_back(state);
     }
     if (created) tell_created(*session_);
@@ -165,7 +173,10 @@ class Recorder {
     state->writer.set_state(RingState::Idle);
     const std::size_t bytes =
         ring_file_bytes(state->writer.capacity(), state->writer.text_bytes());
-    munmap(state->writer.base(), bytes);
+    if (pins_ == 0)
+      munmap(state->writer.base(), bytes);
+    else
+      unmap_later_.push_back({state->writer.base(), bytes, -1});
     std::free(state->scratch);
     closed_.push_back({state->ring, bytes});
     munmap(state, sizeof(WriterState));
@@ -177,12 +188,24 @@ class Recorder {
     }
   }
 
-  // All rings of this process's session that in-process readers may map.
-  std::vector<WriterState*> writers() {
+  // All rings of this process's session, for in-process readers. Each one given must be given back
+  // by unpin(): until then its memory stays, though its collector may go.
+  std::vector<Region> pin_rings() {
     const Guard guard(*this);
-    std::vector<WriterState*> all = threads_;
-    all.insert(all.end(), shared_.begin(), shared_.end());
+    std::vector<Region> all;
+    for (const auto* list : {&threads_, &shared_})
+      for (const WriterState* state : *list) {
+        const RingWriter& writer = state->writer;
+        all.push_back({writer.base(), ring_file_bytes(writer.capacity(), writer.text_bytes()), -1});
+      }
+    pins_ += all.size();
     return all;
+  }
+  void unpin() {
+    const Guard guard(*this);
+    if (--pins_ > 0) return;
+    for (const Region& region : unmap_later_) munmap(region.base, region.bytes);
+    unmap_later_.clear();
   }
 
  private:
@@ -226,7 +249,7 @@ class Recorder {
       if (each == nullptr) continue;
       const std::uint64_t word = each->gate.load()->load(std::memory_order_relaxed);
       each->own_gate.store(word, std::memory_order_relaxed);
-      each->gate.store(&each->own_gate);
+      each->point_gate_at(&each->own_gate);
     }
     if (session_ != nullptr) {
       settings_.run = session_->identity().run;
@@ -241,6 +264,7 @@ class Recorder {
     new (&shared_) std::vector<WriterState*>;
     new (&idle_) std::deque<WriterState*>;
     new (&closed_) std::deque<ClosedRing>;
+    new (&unmap_later_) std::vector<Region>;
     closed_bytes_ = 0;
     alive_->store(1, std::memory_order_release);
   }
@@ -261,7 +285,7 @@ class Recorder {
     if (!session_->names().add_kind(kind.id, encode_kind(shown)))
       session_->unnamed_kinds.fetch_add(1, std::memory_order_relaxed);
     gate->store(word, std::memory_order_relaxed);
-    kind.gate.store(gate, std::memory_order_release);
+    kind.point_gate_at(gate);
   }
 
   void tell_created(const Session& session) {
@@ -352,6 +376,8 @@ class Recorder {
   std::deque<WriterState*> idle_;
   std::deque<ClosedRing> closed_;  // files of ended collectors, oldest first
   std::size_t closed_bytes_ = 0;
+  std::size_t pins_ = 0;  // in-process readers of rings that they do not own
+  std::vector<Region> unmap_later_;
   pthread_key_t thread_end_{};
 };
 
@@ -363,12 +389,11 @@ inline WriterState* thread_writer() {
 
 // The time of an event; ~1/s it also looks whether the wall clock was set.
 inline std::uint64_t event_time_ns(WriterState& state) {
-  const std::uint64_t now = state.clock.now_ns();
-  if (now >= state.next_anchor_ns) [[unlikely]] {
+  return state.clock.now_ns([&state](std::uint64_t now) {
+    if (now < state.next_anchor_ns) return;
     state.next_anchor_ns = now + 1'000'000'000;
     state.session->anchor_wall_clock();
-  }
-  return now;
+  });
 }
 
 }  // namespace whence

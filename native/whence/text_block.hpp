@@ -11,6 +11,10 @@
 
 namespace whence {
 
+// The least text ring: a quarter of it is an event's limit, and must hold the largest field image.
+constexpr std::uint64_t kMinTextBytes = 4096;
+static_assert(kMinTextBytes / 4 >= kTextHeaderBytes + kMaxImageBytes + 64);
+
 // The longest prefix of `text` of at most `most` bytes that ends between two code points.
 inline std::size_t cut_at_code_point(std::string_view text, std::size_t most) {
   if (text.size() <= most) return text.size();
@@ -34,15 +38,12 @@ class TextBlock {
     used_ += rest;
   }
 
-  // Text that may be cut. What was left out is noted with its whole length.
-  void text(Entry entry, std::uint8_t index, std::string_view text) {
-    const std::size_t room = room_for_payload();
-    const std::size_t kept = cut_at_code_point(text, room);
+  // Text that may be cut, to `most` bytes or what there is room for. What was left out is noted
+  // with its whole length.
+  void text(Entry entry, std::uint8_t index, std::string_view text, std::size_t most = kMaxEventTextBytes) {
+    const std::size_t kept = cut_at_code_point(text, std::min(most, room_for_payload()));
+    if (kept > 0) put(entry, index, text.data(), kept);
     if (kept < text.size()) note_truncated(entry, text.size());
-    if (kept > 0 || text.empty()) {
-      if (room_for_payload() >= kept && used_ + kEntryHeaderBytes + kept <= limit_)
-        put(entry, index, text.data(), kept);
-    }
   }
 
   // Bytes that make sense only whole.
