@@ -155,8 +155,9 @@ class NameTable {
 
   bool grow(std::size_t need) {
     const std::size_t more = std::max<std::size_t>(kNamesBytes, (need + 4095) / 4096 * 4096);
-    if (region_.fd < 0 || region_.bytes + more > kNamesMaxBytes) return false;
-    if (reserve_file(region_.fd, region_.bytes, more) != 0) return false;
+    if (region_.bytes + more > kNamesMaxBytes) return false;
+    const int fd = region_.file.fd();
+    if (fd < 0 || reserve_file(fd, region_.bytes, more) != 0) return false;
     region_.bytes += more;
     bytes_.store(region_.bytes, std::memory_order_release);
     return true;

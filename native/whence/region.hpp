@@ -13,10 +13,39 @@
 
 namespace whence {
 
+// A descriptor that stays open, and the file it means. A host may close every descriptor it finds
+// (daemons do) and then be given the same number for a file of its own: that one is not ours to use.
+class KeptFile {
+ public:
+  KeptFile(int fd = -1) : fd_(fd) {
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) != 0) return;
+    device_ = status.st_dev;
+    inode_ = status.st_ino;
+  }
+
+  // The descriptor, or -1 when there is none or it means another file by now.
+  int fd() const {
+    struct stat status;
+    const bool ours = fd_ >= 0 && fstat(fd_, &status) == 0 && status.st_dev == device_ &&
+                      status.st_ino == inode_;
+    return ours ? fd_ : -1;
+  }
+  void close() {
+    if (const int mine = fd(); mine >= 0) ::close(mine);
+    fd_ = -1;
+  }
+
+ private:
+  int fd_ = -1;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
 struct Region {
   std::byte* base = nullptr;
   std::size_t bytes = 0;
-  int fd = -1;  // kept only where the caller asked for it
+  KeptFile file;  // only where the caller asked for it
 
   explicit operator bool() const { return base != nullptr; }
 };
@@ -24,7 +53,8 @@ struct Region {
 // Takes the memory now: a full tmpfs must say so here, not by SIGBUS at some later store.
 inline int reserve_file(int fd, std::size_t from, std::size_t bytes) {
   if (fallocate(fd, 0, static_cast<off_t>(from), static_cast<off_t>(bytes)) == 0) return 0;
-  if (errno != EOPNOTSUPP && errno != ENOSYS) return errno;
+  // EINTR: a storm of signals would interrupt it again and again; small writes get through.
+  if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINTR) return errno;
   static constexpr std::byte kZeros[4096]{};
   for (std::size_t done = 0; done < bytes;) {
     const std::size_t part = std::min(bytes - done, sizeof kZeros);
@@ -55,15 +85,16 @@ inline Region create_file_region(int folder, const char* name, std::size_t bytes
     errno = error;
     return {};
   }
+  const KeptFile kept(keep_fd ? fd : -1);
   if (!keep_fd) close(fd);
-  return Region{static_cast<std::byte*>(at), bytes, keep_fd ? fd : -1};
+  return Region{static_cast<std::byte*>(at), bytes, kept};
 }
 
 inline Region anonymous_region(std::size_t bytes) {
   void* at =
       mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (at == MAP_FAILED) return {};
-  return Region{static_cast<std::byte*>(at), bytes, -1};
+  return Region{static_cast<std::byte*>(at), bytes, {}};
 }
 
 // Zero in a forked child, so that a child sees "nothing yet" even after a raw clone().

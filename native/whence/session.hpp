@@ -21,17 +21,17 @@ class Session {
   static Session* create(std::uint64_t run, std::string_view description, ClockSource source) {
     auto* session = new Session;  // lives as long as the process: emitters point into it
     session->identity_ = new_identity(run);
-    if (!session->create_on_disk(description, source)) session->create_in_memory(description, source);
-    session->names_ = std::make_unique<NameTable>(session->names_region_, session->identity_.uuid);
-    if (session->on_disk() && !session->publish()) session->trouble_ = std::strerror(errno);
+    session->on_disk_ = session->create_on_disk(description, source);
+    if (!session->on_disk()) session->create_in_memory(description, source);
     return session;
   }
 
   const SessionIdentity& identity() const { return identity_; }
-  bool on_disk() const { return folder_ >= 0; }
+  bool on_disk() const { return on_disk_; }
   const std::string& path() const { return path_; }
   const std::string& trouble() const { return trouble_; }
-  int folder() const { return folder_; }
+  // The open folder; -1 where there is none, or the host closed it.
+  int folder() const { return folder_.fd(); }
   NameTable& names() { return *names_; }
   const std::byte* file() const { return session_region_.base; }
   GateWord* gate(std::uint16_t kind) const {
@@ -43,10 +43,11 @@ class Session {
 
   // Proves when a kind was off. Lost on a full disk, like anything else there.
   void log_gate(std::uint16_t kind, std::uint64_t before, std::uint64_t after) {
-    if (gates_log_ < 0) return;
+    const int fd = gates_log_.fd();
+    if (fd < 0) return;
     GateRecord record{monotonic_ns(), kind, 0, before, after};
     record.crc = crc32(&record.before, 16, crc32(&record, 12));
-    while (write(gates_log_, &record, sizeof record) < 0 && errno == EINTR) {
+    while (write(fd, &record, sizeof record) < 0 && errno == EINTR) {
     }
   }
 
@@ -66,10 +67,8 @@ class Session {
 
   // In a forked child: give the parent's lock and files back without touching them.
   void abandon() {
-    for (int* fd : {&lock_fd_, &folder_, &gates_log_, &names_region_.fd}) {
-      if (*fd >= 0) close(*fd);
-      *fd = -1;
-    }
+    for (KeptFile* file : {&session_region_.file, &folder_, &gates_log_, &names_region_.file})
+      file->close();
   }
 
  private:
@@ -82,58 +81,55 @@ class Session {
       trouble_ = base_path + ": " + std::strerror(errno);
       return false;
     }
-    hidden_ = ".new-" + identity_.name;
-    const bool made = make_folder(base) && make_files(description, source);
+    const std::string hidden = ".new-" + identity_.name;
+    // Only a complete folder gets its name.
+    const bool made = make_folder(base, hidden) && make_files(description, source) &&
+                      renameat(base, hidden.c_str(), base, identity_.name.c_str()) == 0;
     if (!made) {
       trouble_ = base_path + ": " + std::strerror(errno);
-      discard(base);
-      close(base);
-      return false;
+      discard(base, hidden);
     }
-    base_ = base;
-    path_ = base_path + "/" + identity_.name;
-    return true;
+    close(base);
+    path_ = made ? base_path + "/" + identity_.name : std::string();
+    return made;
   }
 
-  bool make_folder(int base) {
-    if (mkdirat(base, hidden_.c_str(), kFolderMode) != 0) return false;
-    folder_ = openat(base, hidden_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return folder_ >= 0;
+  bool make_folder(int base, const std::string& hidden) {
+    if (mkdirat(base, hidden.c_str(), kFolderMode) != 0) return false;
+    const int fd = openat(base, hidden.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    folder_ = KeptFile(fd);
+    return fd >= 0;
   }
 
   bool make_files(std::string_view description, ClockSource source) {
-    session_region_ = create_file_region(folder_, "session", kSessionBytes, kFileMode, 0, true);
+    const int folder = folder_.fd();
+    session_region_ = create_file_region(folder, "session", kSessionBytes, kFileMode, 0, true);
     if (!session_region_) return false;
-    lock_fd_ = session_region_.fd;
     fill_session(session_region_.base, identity_, description, source);
-    if (!detail::lock_for_life(lock_fd_)) return false;
-    control_ = create_file_region(folder_, "control", kControlBytes, kFileMode);
+    if (!detail::lock_for_life(session_region_.file.fd())) return false;
+    control_ = create_file_region(folder, "control", kControlBytes, kFileMode);
     if (!control_) return false;
     fill_control();
-    names_region_ =
-        create_file_region(folder_, "names", kNamesBytes, kFileMode, kNamesMaxBytes, true);
+    names_region_ = create_file_region(folder, "names", kNamesBytes, kFileMode, kNamesMaxBytes, true);
     if (!names_region_) return false;
-    gates_log_ = openat(folder_, "gates",
-                        O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY | O_APPEND, kFileMode);
-    return gates_log_ >= 0;
+    names_ = std::make_unique<NameTable>(names_region_, identity_.uuid);
+    const int gates = openat(folder, "gates",
+                             O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY | O_APPEND, kFileMode);
+    gates_log_ = KeptFile(gates);
+    return gates >= 0;
   }
 
-  // Only a complete folder gets its name.
-  bool publish() {
-    const int renamed = renameat(base_, hidden_.c_str(), base_, identity_.name.c_str());
+  // Leaves nothing of a folder that could not be completed, least of all memory of a full disk.
+  void discard(int base, const std::string& hidden) {
     const int error = errno;
-    close(base_);
-    errno = error;
-    return renamed == 0;
-  }
-
-  void discard(int base) {
-    const int error = errno;
-    if (folder_ >= 0) {
-      for (const char* name : {"session", "control", "names", "gates"}) unlinkat(folder_, name, 0);
-    }
+    if (const int folder = folder_.fd(); folder >= 0)
+      for (const char* name : {"session", "control", "names", "gates"}) unlinkat(folder, name, 0);
     abandon();
-    unlinkat(base, hidden_.c_str(), AT_REMOVEDIR);
+    unlinkat(base, hidden.c_str(), AT_REMOVEDIR);
+    names_.reset();
+    if (session_region_) munmap(session_region_.base, session_region_.bytes);
+    if (control_) munmap(control_.base, control_.bytes);
+    if (names_region_) munmap(names_region_.base, kNamesMaxBytes);
     errno = error;
   }
 
@@ -144,6 +140,7 @@ class Session {
     if (!session_region_ || !control_ || !names_region_) std::abort();  // not even 300 KiB of memory
     fill_session(session_region_.base, identity_, description, source);
     fill_control();
+    names_ = std::make_unique<NameTable>(names_region_, identity_.uuid);
   }
 
   void fill_control() {
@@ -153,13 +150,11 @@ class Session {
 
   SessionIdentity identity_;
   std::string path_;
-  std::string hidden_;
   std::string trouble_;
-  int base_ = -1;
-  int folder_ = -1;
-  int lock_fd_ = -1;
-  int gates_log_ = -1;
-  Region session_region_;
+  bool on_disk_ = false;
+  KeptFile folder_;
+  KeptFile gates_log_;
+  Region session_region_;  // its file is kept open for the lock
   Region control_;
   Region names_region_;
   std::unique_ptr<NameTable> names_;
