@@ -38,19 +38,22 @@ class NameType:
         self.verdict: FileVerdict | None = None
 
     def prepare(self, into: NDArray[Any]) -> bool:
+        """Fill in the file's first and last bytes; False if its size says enough."""
         self.verdict = self._knowledge.prepare(self.path, into)
         return self.verdict is None
 
     def finish(self, output: NDArray[Any] | None) -> Sequence[FollowUp]:
+        """Keep the verdict."""
         if output is not None:
             self.verdict = self._knowledge.verdict(output[0])
         return ()
 
     def answer(self) -> str:
+        """The file's name and its type."""
         return f"{self.path.name}: {self.verdict.label}" if self.verdict else ""
 
     def give_up(self) -> None:
-        pass
+        """Nobody waits for one file."""
 
 
 class PageReading:
@@ -101,12 +104,14 @@ class FindLines:
         self._picture: Image.Image | None = None
 
     def prepare(self, into: NDArray[Any]) -> bool:
+        """Decode the page and fill in its pixels; OSError for a torn file."""
         with Image.open(self.reading.page.path) as file:
             self._picture = file.convert("RGB")  # a torn file raises OSError here
         text_boxes.prepare_page(self._picture, into)
         return True
 
     def finish(self, output: NDArray[Any] | None) -> Sequence[FollowUp]:
+        """Cut out the lines found, each to be turned first."""
         if output is None or self._picture is None:
             return ()
         picture = self._picture
@@ -121,10 +126,11 @@ class FindLines:
         ]
 
     def answer(self) -> str:
+        """The page's name and how many lines it has."""
         return f"{self.reading.page.path.name}: {self.reading.lines_found} lines"
 
     def give_up(self) -> None:
-        pass
+        """The page stays unread: its reading has no number of lines."""
 
 
 class TurnLine:
@@ -142,19 +148,23 @@ class TurnLine:
         self.output_bytes = 2 * _FLOAT_BYTES
 
     def prepare(self, into: NDArray[Any]) -> bool:
+        """Fill in the beginning of the line."""
         text_lines.prepare_line(self.picture, into)
         return True
 
     def finish(self, output: NDArray[Any] | None) -> Sequence[FollowUp]:
+        """Set the line upright, to be read next."""
         self._upside_down = output is not None and text_lines.is_upside_down(output[0])
         upright = self.picture.rotate(180) if self._upside_down else self.picture
         period_ns = self.reading.period_ns // max(1, self.reading.lines_found or 1)
         return [FollowUp(ReadLine(self.reading, self._index, upright), period_ns)]
 
     def answer(self) -> str:
+        """Which way up the line lay."""
         return "upside down" if self._upside_down else "upright"
 
     def give_up(self) -> None:
+        """The page goes without this line."""
         self.reading.lose_line()
 
 
@@ -175,19 +185,23 @@ class ReadLine:
         )
 
     def prepare(self, into: NDArray[Any]) -> bool:
+        """Fill in the line."""
         text_lines.prepare_line(self._picture, into)
         return True
 
     def finish(self, output: NDArray[Any] | None) -> Sequence[FollowUp]:
+        """Hand the text to the page's reading."""
         if output is not None:
             self._text, _ = text_lines.read_text(output[0], self.reading.characters)
         self.reading.put(self._index, self._text)
         return ()
 
     def answer(self) -> str:
+        """The text."""
         return self._text
 
     def give_up(self) -> None:
+        """The page goes without this line."""
         self.reading.lose_line()
 
 

@@ -38,7 +38,9 @@ class Runner(Protocol):
         request_id: str,
         released_ns: int,
         deadline_ns: int,
-    ) -> Result[NDArray[Any]]: ...
+    ) -> Result[NDArray[Any]]:
+        """The model's first output for this input, or the backend's error."""
+        ...
 
 
 def execute(
