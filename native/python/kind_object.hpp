@@ -25,6 +25,7 @@ struct FieldPlan {
 struct KindObject {
   PyObject_HEAD
   vectorcallfunc vectorcall;
+  std::atomic<GateWord*> gate;
   whence::Kind* kind;
   std::vector<FieldPlan> plans;
   PyObject* emit;
@@ -38,7 +39,7 @@ struct KindObject {
 inline KindObject* as_kind(PyObject* object) { return reinterpret_cast<KindObject*>(object); }
 
 inline bool gate_is_on(const KindObject& self) {
-  return self.kind->gate.load(std::memory_order_relaxed)->load(std::memory_order_relaxed) & kGateOn;
+  return self.gate.load(std::memory_order_relaxed)->load(std::memory_order_relaxed) & kGateOn;
 }
 
 // Records one event; the arguments are a vectorcall's.

@@ -41,8 +41,9 @@ class Batch {
     const auto source_index = static_cast<std::uint32_t>(sources_.size());
     sources_.push_back(std::move(source));
     std::size_t taken = 0;
+    reserve(rows_ + std::min<std::size_t>(most, cursor.waiting()));
     while (taken < most) {
-      reserve(rows_ + std::min<std::size_t>(most - taken, kStep));
+      if (rows_ == capacity_) reserve(rows_ + std::min(most - taken, kStep));
       const std::size_t part = std::min(most - taken, capacity_ - rows_);
       const std::size_t got = cursor.poll(part, [&](const RawEvent& event) { append(event); });
       taken += got;
@@ -104,7 +105,7 @@ class Batch {
 
   void reserve(std::size_t rows) {
     if (rows <= capacity_) return;
-    const std::size_t wanted = std::max(rows, capacity_ * 2);
+    const std::size_t wanted = std::max(rows, capacity_ + capacity_ / 2);
     for (auto& column : columns_) grow(column, wanted);
     grow(text_at_, wanted);
     capacity_ = wanted;

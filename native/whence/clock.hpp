@@ -77,11 +77,19 @@ class BasicClock {
 
   // Nanoseconds since the monotonic epoch; never less than an earlier answer of this object.
   std::uint64_t now_ns() {
+    return now_ns([](std::uint64_t) {});
+  }
+
+  // The same; `on_anchor(now)` runs whenever a new anchor was taken, about once a second.
+  template <class OnAnchor>
+  std::uint64_t now_ns(OnAnchor&& on_anchor) {
     const std::uint64_t passed = Clocks::cycles() - base_cycles_;
     const std::uint64_t now = base_ns_ + scaled(passed);
     if (passed < interval_cycles_ && now >= last_ns_) [[likely]]
       return last_ns_ = now;
-    return last_ns_ = anchor();  // also when the counter went back, by little or by much
+    last_ns_ = anchor();  // also when the counter went back, by little or by much
+    on_anchor(last_ns_);
+    return last_ns_;
   }
 
   // Anchors taken so far, for tests.

@@ -1,6 +1,7 @@
 // The one place that loads slots: a reader's cursor over a ring that may be written meanwhile.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -108,6 +109,14 @@ class RingCursor {
     start_ = next_ = ticket;
     index_ = ticket % view_.capacity();
     delivered_ = text_lost_ = corrupt_ = 0;
+  }
+
+  // About how many events are waiting: exact when nobody is writing.
+  std::uint64_t waiting() const {
+    const std::uint64_t stamp = view_.slot(index_)[kStampWord].load(std::memory_order_relaxed);
+    if (stamp < final_stamp(next_)) return 0;
+    const std::uint64_t newest = newest_from((stamp >> 1) - 1);
+    return std::min(newest - next_ + 1, view_.capacity());
   }
 
   // Hands up to `most` events to sink(const RawEvent&), oldest first; returns how many.
