@@ -77,6 +77,9 @@ def kind(
     given_name = fields.pop("name", None) if name is None else name
     if not isinstance(component, str) or not isinstance(decision, bool):
         raise TypeError("'component' and 'decision' are options of kind(), not fields")
+    for option, text in (("rationale", rationale), ("otel_name", otel_name)):
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"{option!r} is an option of kind() and takes a str, not a field type")
     if not isinstance(severity, Severity):
         raise TypeError("'severity' is an option of kind() and takes a Severity, not a field type")
     declaration = _Declaration(component, decision, severity, rationale or "", otel_name or "")
@@ -155,7 +158,7 @@ class _Declaration:
                 f"{name!r} is a decision: give it rationale='a template', or a parameter"
                 " 'rationale: str'"
             )
-        if not self.rationale:
+        if not self.rationale.strip():
             return given
         return must_say | given if must_say else 0
 

@@ -17,6 +17,7 @@ __all__ = ["DECISION_TYPES", "Session", "prepare", "session", "start"]
 DECISION_TYPES = frozenset({"admission_decision", "admission_result", "scheduling_decision"})
 
 MAX_RING_SLOTS = 1 << 24  # 1 GiB of slots a thread
+MIN_TEXT_BYTES = 4096  # an event may take a quarter: enough for the largest field image
 MAX_TEXT_BYTES = 1 << 30
 
 
@@ -44,8 +45,10 @@ def start(
     """
     if not 1 <= ring_slots <= MAX_RING_SLOTS:
         raise ValueError(f"ring_slots must be from 1 to {MAX_RING_SLOTS:,}, not {ring_slots}")
-    if not 1024 <= text_bytes <= MAX_TEXT_BYTES:
-        raise ValueError(f"text_bytes must be from 1024 to {MAX_TEXT_BYTES:,}, not {text_bytes}")
+    if not MIN_TEXT_BYTES <= text_bytes <= MAX_TEXT_BYTES:
+        raise ValueError(
+            f"text_bytes must be from {MIN_TEXT_BYTES:,} to {MAX_TEXT_BYTES:,}, not {text_bytes}"
+        )
     configured = _native.configure(
         description=_description(service), ring_slots=ring_slots, text_bytes=text_bytes // 8 * 8
     )

@@ -53,16 +53,18 @@ class request:
                 raise TypeError(f"{name} must be str, not {type(value).__name__}")
         self._chain_id = decision_chain_id
         self._lineage_id = lineage_id
-        self._fixed = None if request_id is None else self._context(request_id)
-        self._outer: list[tuple[Context, Context | None]] = []
+        self._request_id = request_id
+        self._entries: list[tuple[Context, Context | None]] = []  # (ours, what was there before)
+        self._context(request_id or "-")  # refuses now what could not be entered later
 
     def _context(self, request_id: str) -> Context:
         return Context(request_id, self._chain_id, self._lineage_id)
 
     def __enter__(self) -> Context:
         _native.contexts_exist()
-        context = self._fixed or self._context(_new_request_id())
-        self._outer.append((context, context_var.get(None)))
+        # One of its own for each entry: tasks that share a request leave it each in its own way.
+        context = self._context(self._request_id or _new_request_id())
+        self._entries.append((context, context_var.get(None)))
         context_var.set(context)
         return context
 
@@ -72,14 +74,14 @@ class request:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # By value, not by token: a token may be refused in another task's context.
-        context_var.set(self._outer_of(context_var.get(None)))
-
-    def _outer_of(self, context: Context | None) -> Context | None:
-        for at in range(len(self._outer) - 1, -1, -1):
-            if self._outer[at][0] is context:
-                return self._outer.pop(at)[1]
-        return self._outer.pop()[1] if self._outer else None
+        # By value, not by token: a token is refused in another task's context.
+        present = context_var.get(None)
+        for at in range(len(self._entries) - 1, -1, -1):
+            if self._entries[at][0] is present:
+                context_var.set(self._entries.pop(at)[1])
+                return
+        # Left in a context that never entered it (a generator closed by another task), which
+        # keeps its own request.
 
     def __call__(self, function: F) -> F:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -88,23 +90,21 @@ class request:
 
             @functools.wraps(function)
             async def run_async(*args: Any, **kwargs: Any) -> Any:
-                with self._anew():
+                with self._copy():
                     return await function(*args, **kwargs)
 
             return run_async  # type: ignore[return-value]
 
         @functools.wraps(function)
         def run(*args: Any, **kwargs: Any) -> Any:
-            with self._anew():
+            with self._copy():
                 return function(*args, **kwargs)
 
         return run  # type: ignore[return-value]
 
-    def _anew(self) -> request:
+    def _copy(self) -> request:
         return request(
-            self._fixed.request_id if self._fixed else None,
-            decision_chain_id=self._chain_id,
-            lineage_id=self._lineage_id,
+            self._request_id, decision_chain_id=self._chain_id, lineage_id=self._lineage_id
         )
 
 

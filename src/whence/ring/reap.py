@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -38,7 +39,9 @@ def enforce_byte_cap(base: Path | None = None, cap_bytes: int | None = None) -> 
             session = read_session_file(folder)
         except (WhenceError, OSError):
             continue  # not ours to judge
-        if not session.live:
+        if session.live:
+            continue
+        with contextlib.suppress(OSError):  # another process removes it, or keeps files in it
             remove_session(session, "byte cap: removed before anybody collected it")
             removed.append(session.name)
             total -= sizes[folder]
