@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from whence.collect.sessions import SessionStream
+
 PROGRAM = """
 import os, sys
 import whence
@@ -146,6 +148,38 @@ def test_a_live_process_is_listed_followed_and_asked(whence_dir: Path) -> None:
     assert follower.returncode == 0
     assert len(rest) == 11
     assert (rest[-1]["request_id"], rest[-1]["attributes"]["deadline_met"]) == ("req-3", "true")
+
+
+def test_a_stream_counts_what_it_came_too_late_for(whence_dir: Path) -> None:
+    """R5.9 R1.45 Between two polls a ring of 100 overwrote 900 events: exactly these are lost."""
+    program = (
+        "import sys, whence\n"
+        "tick = whence.kind('tick', component='Clock', n=int)\n"
+        "whence.start(ring_slots=100)\n"
+        "for amount in (150, 1000):\n"
+        "    for n in range(amount): tick(n)\n"
+        "    print('ready', flush=True); sys.stdin.readline()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdout.readline()
+        stream = SessionStream(session_folder(whence_dir))
+        assert [e.attributes["n"] for e in stream.poll()] == list(range(50, 150))
+        assert stream.lost == 50
+        process.stdin.write("\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        assert [e.attributes["n"] for e in stream.poll()] == list(range(900, 1000))
+        assert stream.lost == 950
+    finally:
+        process.communicate("\n")
 
 
 def test_an_export_answers_as_the_session_does(whence_dir: Path, tmp_path: Path) -> None:

@@ -37,6 +37,10 @@ class Stream(Protocol):
     def info(self) -> SessionInfo:
         """The session as it was at the last poll."""
 
+    @property
+    def lost(self) -> int:
+        """Events overwritten before a poll read them, those older than the first poll included."""
+
     def poll(self) -> list[TraceEvent]:
         """Events since the last call, in order of time."""
 

@@ -63,18 +63,18 @@ def follow(
     Returns when all processes have ended and everything of theirs is shown; with `once`, after
     one poll of each.
     """
-    lost_before = 0
+    lost_before: int | None = None
     while True:
         events = [(event, cursor.info) for cursor in streams for event in cursor.poll()]
         live = any(cursor.info.live for cursor in streams)  # as it was before those were read
         for event, info in sorted(events, key=lambda found: found[0].order_key):
             if picked.query.matches(event):
                 show(event, info)
-        lost = sum(getattr(cursor, "lost", 0) for cursor in streams)
-        if lost > lost_before:
+        lost = sum(cursor.lost for cursor in streams)
+        if lost_before is not None and lost > lost_before:  # what was gone before is in the stats
             text = f"lost {events_text(lost - lost_before)} before they could be read"
             print_lines([line((text, "red"))], err=True)
-            lost_before = lost
+        lost_before = lost
         if once or not (live or events):
             return
         if not events:

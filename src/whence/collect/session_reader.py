@@ -37,6 +37,11 @@ class SessionReader:
         self._rings: dict[str, RingReader] = {}
 
     @property
+    def lost(self) -> int:
+        """How many events were overwritten before a drain could read them, over all rings."""
+        return sum(reader.lost for reader in self._rings.values())
+
+    @property
     def kinds(self) -> tuple[KindInfo, ...]:
         """The kinds declared by the time of the last drain."""
         return kind_infos(self._catalogue)

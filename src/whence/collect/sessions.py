@@ -118,6 +118,11 @@ class SessionStream:
         """The session, as it was at the last poll."""
         return self._reader.info
 
+    @property
+    def lost(self) -> int:
+        """Events overwritten before a poll read them, those older than the first poll included."""
+        return self._reader.lost
+
     def poll(self) -> list[TraceEvent]:
         """Events since the last poll, in order of time. Looks first whether the process lives,
         so an empty answer with `info.live` False is the end."""
