@@ -35,7 +35,7 @@ class Ran:
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("demo")
-    export = folder / "demo.json"
+    export = folder / "an-export-with-a-rather-long-name.json"
     done = subprocess.run(
         [sys.executable, "-m", "whence", "demo", "--seconds", "3", "--output", str(export)],
         env={**os.environ, "WHENCE_DIR": str(folder)},
@@ -110,8 +110,9 @@ def test_a_rejected_and_a_late_request_are_explained_in_full(ran: Ran) -> None:
 
 @needs_models
 def test_the_report_keeps_to_100_columns_and_says_what_to_type_next(ran: Ran) -> None:
-    """No line is longer; the session and its questions are named at the end."""
-    assert [text for text in ran.text.splitlines() if len(text) > 100] == []
+    """No line is longer but commands, which are never cut; what to type next comes last."""
+    prose = [text for text in ran.text.splitlines() if "--from" not in text and "/" not in text]
+    assert [text for text in prose if len(text) > 100] == []
     assert "whence ls" in ran.text
     assert re.search(r"Cost +\d+ ns per event", ran.text)
     assert "own counts differ" not in ran.text

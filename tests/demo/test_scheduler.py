@@ -100,6 +100,20 @@ def test_a_deferral_names_the_request_that_blocks_and_what_it_has_left(clock: Cl
     )
 
 
+def test_a_deferral_behind_an_execution_over_its_estimate_says_so(clock: Clock) -> None:
+    """What should have ended is not shown as ending in a negative time."""
+    line = scheduler(clock)
+    first = request("large", now_ns=clock(), deadline_ms=500)
+    line.submit(first)
+    assert line.take(1) is first
+    clock.advance(64)
+    second = request("small", now_ns=clock(), deadline_ms=100)
+    line.submit(second)
+    assert told(second)[-1][1] == (
+        f"Deferred: blocked by {first.id} (large, non-preemptive, 4 ms over its estimate)"
+    )
+
+
 def test_a_selection_holds_the_options_and_why_the_others_lost(clock: Clock) -> None:
     """The chosen option comes first; the loser's score and reason are kept. R5.8"""
     line = scheduler(clock)

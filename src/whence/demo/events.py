@@ -16,6 +16,7 @@ __all__ = [
     "deferred_by_later",
     "deferred_by_limit",
     "deferred_by_memory",
+    "deferred_by_overdue",
     "deferred_by_running",
     "dropped",
     "execution_completed",
@@ -232,6 +233,19 @@ def deferred_by_running(
     model_id: str, policy: str, slack_ns: int, blocked_by: str, blocking_model: str, left_ns: int
 ) -> None:
     """Every worker is busy; the one named is the first to be free, if it keeps to its estimate."""
+
+
+@whence.kind(
+    name="scheduling_decision",
+    component="Scheduler",
+    decision=True,
+    rationale="Deferred: blocked by {blocked_by} ({blocking_model}, non-preemptive, "
+    "{over_ns:ns} over its estimate)",
+)
+def deferred_by_overdue(
+    model_id: str, policy: str, slack_ns: int, blocked_by: str, blocking_model: str, over_ns: int
+) -> None:
+    """Every worker is busy, and the first that should be free is behind its estimate."""
 
 
 @whence.kind(

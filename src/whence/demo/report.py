@@ -9,7 +9,7 @@ from rich.text import Text
 
 from whence.cli.render.answer import answer_lines
 from whence.cli.render.page import line, table
-from whence.cli.render.safe import safe
+from whence.cli.render.safe import clip, safe
 from whence.demo.cost import RecordingCost
 from whence.demo.jobs import Ended
 from whence.demo.pages import words_read
@@ -25,6 +25,7 @@ from whence.receive.json_export import read_json_export
 __all__ = ["report_lines"]
 
 _LABEL = 12  # cells of the labels
+_MOST_NAME_CELLS = 26  # of the export, so that lines keep to 100
 
 
 def report_lines(played: Played, export: Path, cost: RecordingCost, session: str) -> Iterator[Text]:
@@ -77,13 +78,14 @@ def _figures(
     yield _figure(
         "Recorded",
         f"{count_text(summary.recorded)} events in {summary.rings} rings, "
-        f"{count_text(summary.lost)} lost; {count_text(summary.events)} in {export.name} "
+        f"{count_text(summary.lost)} lost; {count_text(summary.events)} in "
+        f"{clip(export.name, _MOST_NAME_CELLS)} "
         f"({bytes_text(export.stat().st_size)})",
     )
     yield _figure(
         "Complete",
         f"{share.text} of {count_text(share.decisions)} decisions reconstructible with their "
-        f"rationale, from {safe(export.name)} alone",
+        "rationale from the export alone",
         "bold green" if share.reconstructible == share.decisions else "bold red",
     )
     for name in share.first_flaws:

@@ -27,7 +27,7 @@ class Options:
     requests: int = 1_000
     workers: int = 2
     seconds: float = 9.0
-    output: Path = Path("demo.whence.json")
+    output: Path = Path("whence-demo.json")
     seed: int = 1
 
 

@@ -198,15 +198,30 @@ class Scheduler:
                     blocking_model=ahead[0].model,
                 )
                 return
-            first = min(self._running, key=lambda other: edf.left_ns(other, self._profiles, now_ns))
+            self._tell_busy(request, slack_ns, now_ns)
+
+    def _tell_busy(self, request: Request, slack_ns: int, now_ns: int) -> None:
+        """Record whose end the request waits for, now that every worker is busy."""
+        first = min(self._running, key=lambda other: edf.left_ns(other, self._profiles, now_ns))
+        left_ns = edf.left_ns(first, self._profiles, now_ns)
+        if left_ns >= 0:
             events.deferred_by_running(
                 model_id=request.model,
                 policy=_POLICY,
                 slack_ns=slack_ns,
                 blocked_by=first.id,
                 blocking_model=first.model,
-                left_ns=edf.left_ns(first, self._profiles, now_ns),
+                left_ns=left_ns,
             )
+            return
+        events.deferred_by_overdue(
+            model_id=request.model,
+            policy=_POLICY,
+            slack_ns=slack_ns,
+            blocked_by=first.id,
+            blocking_model=first.model,
+            over_ns=-left_ns,
+        )
 
     def _tell_hold(self, request: Request, hold: edf.Hold, now_ns: int) -> None:
         """Record what holds a request back, once for each blocking request."""
