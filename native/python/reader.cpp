@@ -230,14 +230,14 @@ PyObject* reader_open(PyObject*, PyObject* args, PyObject* kwargs) {
 PyObject* reader_of(const Region& ring, PyObject* owner) {
   RingReaderObject* self = allocate_reader();
   if (self == nullptr) {
-    if (owner == nullptr) Recorder::get().unpin();
+    if (owner == nullptr) Recorder::get().unpin(Recorder::get().generation());
     return nullptr;
   }
   Ref owned(reinterpret_cast<PyObject*>(self));
   self->base = ring.base;
   self->bytes = ring.bytes;
   self->owner = Py_XNewRef(owner);
-  self->pinned = owner == nullptr;
+  self->pinned = owner == nullptr ? Recorder::get().generation() : 0;
   return check_ring(*self) ? owned.release() : nullptr;
 }
 
@@ -286,7 +286,7 @@ void reader_dealloc(PyObject* object) {
   RingReaderObject* self = as_reader(object);
   self->cursor.~RingCursor();
   if (self->mapped) munmap(const_cast<std::byte*>(self->base), self->bytes);
-  if (self->pinned) Recorder::get().unpin();
+  if (self->pinned != 0) Recorder::get().unpin(self->pinned);
   Py_XDECREF(self->owner);
   type->tp_free(object);
   Py_DECREF(type);

@@ -21,7 +21,7 @@ struct RingReaderObject {
   const std::byte* base;
   std::size_t bytes;
   bool mapped;       // base was mmap'ed by this object
-  bool pinned;       // base is kept by Recorder::unpin()
+  std::uint32_t pinned;  // 0, or the Recorder's generation that keeps `base` until unpin()
   bool guarded;      // another process may truncate the file while we read
   bool busy;         // a poll is running without the GIL
   PyObject* owner;   // keeps in-process memory alive, or null

@@ -27,7 +27,7 @@ SharedRingObject* as_ring(PyObject* object) { return reinterpret_cast<SharedRing
 
 WriterState* writer_of(SharedRingObject& self) {
   if (self.state == nullptr || !self.state->writer.attached()) [[unlikely]]
-    self.state = Recorder::get().attach_shared(self.state, self.slots);
+    return Recorder::get().attach_shared(self.state, self.slots);
   return self.state;
 }
 

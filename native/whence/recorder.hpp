@@ -136,39 +136,51 @@ class Recorder {
 
   // The calling thread's writer, made or given back to life. Null: no memory at all.
   WriterState* attach_thread() {
-    bool created = false;
+    Trouble trouble;
     WriterState* state = nullptr;
+    Session* created = nullptr;
     {
       const Guard guard(*this);
-      created = ensure_session();
-      state = take_thread_state();
+      if (ensure_session()) created = session_;
+      state = take_thread_state(trouble);
       if (state == nullptr) session_->unrecorded.fetch_add(1, std::memory_order_relaxed);
     }
-    if (created) tell_created(*session_);
+    if (created != nullptr) tell_created(*created);
+    tell(trouble);
     return state;
   }
 
-  // A ring for many threads that take turns (a TraceCollector's). Reuses `state` in a child.
-  WriterState* attach_shared(WriterState* state, std::uint64_t slots) {
-    bool created = false;
+  // A ring for many threads that take turns (a TraceCollector's), set in `place` before anybody is
+  // told of it: telling runs code that may record. In a child the state found there is used again.
+  WriterState* attach_shared(WriterState*& place, std::uint64_t slots) {
+    Trouble trouble;
+    WriterState* state = nullptr;
+    Session* created = nullptr;
     {
       const Guard guard(*this);
-      created = ensure_session();
-      if (state == nullptr) state = new_state();
-      if (state != nullptr &&
-          !open_ring(*state, slots,
-                     std::max(slots * kSharedTextBytesPerSlot, kMinSharedTextBytes), true))
-        state = nullptr;
-      if (state != nullptr) shared_.push_back(state);
+      if (place != nullptr && place->writer.attached()) return place;
+      if (ensure_session()) created = session_;
+      if (place == nullptr) place = new_state();
+      const std::uint64_t text_bytes = std::max(slots * kSharedTextBytesPerSlot, kMinSharedTextBytes);
+      if (place != nullptr && open_ring(*place, slots, text_bytes, true, trouble)) {
+        state = place;
+        shared_.push_back(state);
+      } else {
+        session_->unrecorded.fetch_add(1, std::memory_order_relaxed);
+      }
     }
-    if (created) tell_created(*session_);
+    if (created != nullptr) tell_created(*created);
+    tell(trouble);
     return state;
   }
 
   // The collector is gone. Its ring stays readable until newer ones need the room.
   void retire_shared(WriterState* state) {
     const Guard guard(*this);
-    if (!state->writer.attached()) return;
+    if (!state->writer.attached()) {  // never recorded, or a forked child's copy
+      munmap(state, sizeof *state);
+      return;
+    }
     std::erase(shared_, state);
     state->writer.set_state(RingState::Idle);
     const std::size_t bytes =
@@ -189,7 +201,8 @@ class Recorder {
   }
 
   // All rings of this process's session, for in-process readers. Each one given must be given back
-  // by unpin(): until then its memory stays, though its collector may go.
+  // by unpin(): until then its memory stays, though its collector may go. `generation` tells a
+  // forked child's readers from those it inherited, whose rings it does not have.
   std::vector<Region> pin_rings() {
     const Guard guard(*this);
     std::vector<Region> all;
@@ -201,14 +214,17 @@ class Recorder {
     pins_ += all.size();
     return all;
   }
-  void unpin() {
+  std::uint32_t generation() const { return generation_; }
+  void unpin(std::uint32_t generation) {
     const Guard guard(*this);
-    if (--pins_ > 0) return;
+    if (generation != generation_ || --pins_ > 0) return;
     for (const Region& region : unmap_later_) munmap(region.base, region.bytes);
     unmap_later_.clear();
   }
 
  private:
+  using Trouble = std::string;  // what to tell the user once no lock is held; mostly empty
+
   struct ClosedRing {
     std::uint32_t ring;
     std::size_t bytes;
@@ -266,6 +282,9 @@ class Recorder {
     new (&closed_) std::deque<ClosedRing>;
     new (&unmap_later_) std::vector<Region>;
     closed_bytes_ = 0;
+    ring_trouble_told_ = false;
+    pins_ = 0;
+    ++generation_;
     alive_->store(1, std::memory_order_release);
   }
 
@@ -289,18 +308,22 @@ class Recorder {
   }
 
   void tell_created(const Session& session) {
-    if (!session.trouble().empty()) {
-      const std::string message = "whence: cannot record to " + session.trouble() +
-                                  "; events stay in memory and end with this process";
-      if (on_trouble != nullptr)
-        on_trouble(message.c_str());
-      else
-        std::fprintf(stderr, "%s\n", message.c_str());
-    }
+    if (!session.trouble().empty())
+      tell("cannot record to " + session.trouble() +
+           "; events stay in memory and end with this process");
     if (on_created != nullptr && session.on_disk()) on_created();
   }
 
-  WriterState* take_thread_state() {
+  void tell(const Trouble& trouble) const {
+    if (trouble.empty()) return;
+    const std::string message = "whence: " + trouble;
+    if (on_trouble != nullptr)
+      on_trouble(message.c_str());
+    else
+      std::fprintf(stderr, "%s\n", message.c_str());
+  }
+
+  WriterState* take_thread_state(Trouble& trouble) {
     WriterState* state = t_writer;
     if (state == nullptr && !idle_.empty()) {
       state = idle_.front();
@@ -310,7 +333,10 @@ class Recorder {
     if (state == nullptr) state = new_state();
     if (state == nullptr) return nullptr;
     if (!state->writer.attached()) {
-      if (!open_ring(*state, settings_.ring_slots, settings_.text_bytes, false)) return nullptr;
+      if (!open_ring(*state, settings_.ring_slots, settings_.text_bytes, false, trouble)) {
+        if (state != t_writer) munmap(state, sizeof *state);
+        return nullptr;
+      }
       threads_.push_back(state);
     }
     state->writer.set_owner(static_cast<std::uint32_t>(syscall(SYS_gettid)));
@@ -332,18 +358,23 @@ class Recorder {
     return static_cast<WriterState*>(wiped_on_fork(sizeof(WriterState)));
   }
 
-  // Full size, else a small file, else plain memory.
-  bool open_ring(WriterState& state, std::uint64_t slots, std::uint64_t text_bytes, bool shared) {
+  // Full size, else a small file, else plain memory; the first such reason is told.
+  bool open_ring(WriterState& state, std::uint64_t slots, std::uint64_t text_bytes, bool shared,
+                 Trouble& trouble) {
     const std::uint32_t ring = next_ring_++;
     Region region;
     if (session_->on_disk()) {
-      region = create_ring_file(session_->folder(), session_->identity(), ring, slots, text_bytes,
-                                shared);
+      const int folder = session_->folder();
+      region = create_ring_file(folder, session_->identity(), ring, slots, text_bytes, shared);
+      if (!region && !ring_trouble_told_) {
+        ring_trouble_told_ = true;
+        trouble = "no room for a whole ring in " + session_->path() + ": " + std::strerror(errno) +
+                  "; rings made from now on are smaller, or in memory alone";
+      }
       if (!region && !shared && slots > kSmallSlots) {
         slots = kSmallSlots;
-        text_bytes = kSmallTextBytes;
-        region = create_ring_file(session_->folder(), session_->identity(), ring, slots,
-                                  text_bytes, shared);
+        text_bytes = std::min(text_bytes, kSmallTextBytes);
+        region = create_ring_file(folder, session_->identity(), ring, slots, text_bytes, shared);
       }
     }
     if (!region) {
@@ -376,6 +407,8 @@ class Recorder {
   std::deque<WriterState*> idle_;
   std::deque<ClosedRing> closed_;  // files of ended collectors, oldest first
   std::size_t closed_bytes_ = 0;
+  bool ring_trouble_told_ = false;
+  std::uint32_t generation_ = 1;  // 1 + forks behind this process
   std::size_t pins_ = 0;  // in-process readers of rings that they do not own
   std::vector<Region> unmap_later_;
   pthread_key_t thread_end_{};
