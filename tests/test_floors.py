@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -44,6 +45,26 @@ def test_imports_point_down_the_floors() -> None:
     """The house as it stands keeps every import contract."""
     finished = _lint_imports(ROOT)
     assert finished.returncode == 0, finished.stdout
+
+
+def test_only_the_demo_comes_in_by_the_front_door() -> None:
+    """No room but the demo imports from `whence` itself anything but the native module."""
+    through_the_door = [
+        (path.relative_to(SOURCE).as_posix(), name.name)
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in _from_the_door(node)
+    ]
+    outside = [place for place in through_the_door if not place[0].startswith("demo/")]
+    assert outside == [], "import the module that defines the name instead"
+
+
+def _from_the_door(node: ast.AST) -> list[ast.alias]:
+    if isinstance(node, ast.Import):
+        return [name for name in node.names if name.name == "whence"]
+    if isinstance(node, ast.ImportFrom) and node.module == "whence" and not node.level:
+        return [name for name in node.names if name.name != "_native"]
+    return []
 
 
 @pytest.mark.parametrize(
