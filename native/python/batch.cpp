@@ -94,6 +94,13 @@ PyObject* batch_drain(PyObject* object, PyObject* args, PyObject* kwargs) {
   return PyLong_FromSize_t(batch.size() - before);
 }
 
+PyObject* batch_clear(PyObject* object, PyObject*) {
+  const Claim claim(as_batch(object)->busy);
+  if (!claim) return nullptr;
+  as_batch(object)->batch.clear();
+  Py_RETURN_NONE;
+}
+
 // ---------------------------------------------------------------- rows as Python values
 
 PyObject* value_object(const Value& value) {
@@ -206,6 +213,7 @@ PyMethodDef kMethods[] = {
      "drain(reader, catalogue, session, session_key, most=all)\n--\n\n"
      "Takes the new events of a ring; returns how many. Runs without the GIL.\n\n"
      "Raises CorruptFile when the file is truncated meanwhile. About 5 ns an event without text."},
+    {"clear", batch_clear, METH_NOARGS, "Forgets the events but keeps their memory for the next drain."},
     {"rows", batch_rows, METH_NOARGS, "All events as tuples, in order of time (collect/events.py)."},
     {"json", batch_json, METH_NOARGS, "All events as JSON objects joined by commas, in order of time."},
     {"time_range", batch_time_range, METH_O,

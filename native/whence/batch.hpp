@@ -36,6 +36,15 @@ class Batch {
   std::uint64_t ticket(std::size_t row) const { return columns_[kTicketColumn][row]; }
   std::uint64_t time_ns(std::size_t row) const { return columns_[kTimeWord][row]; }
 
+  // Forgets the events and keeps the memory: a collector's next drain then costs no page faults.
+  void clear() {
+    rows_ = 0;
+    heap_.clear();
+    source_of_.clear();
+    sources_.clear();
+    long_requests_.clear();
+  }
+
   // Drains `cursor`; returns the number of events taken.
   std::size_t drain(RingCursor& cursor, std::shared_ptr<const RowSource> source, std::size_t most) {
     const auto source_index = static_cast<std::uint32_t>(sources_.size());
@@ -45,7 +54,7 @@ class Batch {
     while (taken < most) {
       if (rows_ == capacity_) reserve(rows_ + std::min(most - taken, kStep));
       const std::size_t part = std::min(most - taken, capacity_ - rows_);
-      const std::size_t got = cursor.poll(part, [&](const RawEvent& event) { append(event); });
+      const std::size_t got = take(cursor, part);
       taken += got;
       if (got < part) break;
     }
@@ -116,13 +125,23 @@ class Batch {
     column = std::move(bigger);
   }
 
-  void append(const RawEvent& event) {
-    columns_[kTicketColumn][rows_] = event.ticket;
-    for (std::size_t i = kTicketColumn + 1; i < kSlotWords; ++i) columns_[i][rows_] = event.words[i];
-    text_at_[rows_] = event.text_state == TextState::None ? kNoText
-                      : event.text_state == TextState::Lost ? kTextLost
-                                                            : append_text(event);
-    ++rows_;
+  // Takes at most `most` events, for which there is room.
+  std::size_t take(RingCursor& cursor, std::size_t most) {
+    std::array<std::uint64_t*, kSlotWords> to;  // locals: the stores could alias our own fields
+    for (std::size_t i = 0; i < kSlotWords; ++i) to[i] = columns_[i].get() + rows_;
+    std::uint64_t* text_at = text_at_.get() + rows_;
+    std::size_t row = 0;
+    const std::size_t taken = cursor.poll(most, [&](const RawEvent& event) {
+      to[kTicketColumn][row] = event.ticket;
+#pragma GCC unroll 8
+      for (std::size_t i = kTicketColumn + 1; i < kSlotWords; ++i) to[i][row] = event.words[i];
+      text_at[row] = event.text_state == TextState::None   ? kNoText
+                     : event.text_state == TextState::Lost ? kTextLost
+                                                           : append_text(event);
+      ++row;
+    });
+    rows_ += taken;
+    return taken;
   }
 
   std::uint64_t append_text(const RawEvent& event) {
