@@ -10,6 +10,8 @@ from tools import features
 
 ROOT = Path(__file__).resolve().parent.parent
 DONE = ("R0", "R3")
+# names what later groups add to the collector, and promises nothing itself
+SIGNPOSTS = {"R0.4"}
 SIZES = {"R0": 60, "R1": 60, "R2": 35, "R3": 46, "R4": 69, "R5": 28}
 
 
@@ -29,7 +31,8 @@ def test_every_line_of_a_finished_group_has_a_test(group: str) -> None:
     """Each line of the collector and of the runtime contract is named by a test."""
     mentions = features.collect(ROOT)
     mine = [line for line in features.lines(ROOT) if line.name.startswith(f"{group}.")]
-    assert [line for line in mine if line.name not in mentions] == []
+    named = {*mentions, *SIGNPOSTS}
+    assert [line for line in mine if line.name not in named] == []
 
 
 def test_no_test_names_a_line_that_is_not_there() -> None:
