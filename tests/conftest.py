@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:  # whence itself is imported only once WHENCE_DIR is set
+    from tests.apps import AppRun
+    from tests.own_events import OwnEvents
 
 _MEMORY = Path("/dev/shm")
 _folder: Path | None = None
@@ -40,3 +47,19 @@ def whence_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir(mode=0o700)
     monkeypatch.setenv("WHENCE_DIR", str(folder))
     return folder
+
+
+@pytest.fixture
+def run_app(tmp_path: Path) -> Callable[..., AppRun]:
+    """run_app(source, env=..., fails=...) runs a program that records into a folder of its own."""
+    from tests.apps import run_program
+
+    return partial(run_program, folder=tmp_path)
+
+
+@pytest.fixture
+def recorded() -> OwnEvents:
+    """recorded() gives the events that this process has recorded since the test began."""
+    from tests.own_events import OwnEvents
+
+    return OwnEvents()

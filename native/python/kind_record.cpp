@@ -69,21 +69,14 @@ struct Draft {
     const char* data;
     std::size_t bytes;
   } texts[kMaxFields];  // set where text_fields says so; never cleared, it would cost every event
-  Ref owners[4];  // bytes of strings that UTF-8 cannot hold
-  unsigned owner_count = 0;
+  std::vector<Ref> owners;  // bytes of strings that UTF-8 cannot hold
 };
 
 Unboxed text_of(Draft& draft, PyObject* value, std::string_view& out) {
   if (!PyUnicode_Check(value)) return Unboxed::NeedsConversion;
   Ref owner;
   if (!utf8_of(value, out, owner)) return Unboxed::Error;
-  if (owner) {
-    if (draft.owner_count == 4) {
-      PyErr_SetString(PyExc_ValueError, "more than four strings that UTF-8 cannot hold");
-      return Unboxed::Error;
-    }
-    draft.owners[draft.owner_count++] = std::move(owner);
-  }
+  if (owner) [[unlikely]] draft.owners.push_back(std::move(owner));
   return Unboxed::Ok;
 }
 
