@@ -95,7 +95,7 @@ Unboxed encode_name(Draft& draft, FieldPlan& plan, std::size_t index, WriterStat
     if (id == kNameInText) {
       draft.text_fields |= 1ull << index;
       draft.texts[index] = {text.data(), text.size()};
-    } else if (kGil && !blank) {
+    } else if (kGil && !blank && PyUnicode_CheckExact(value)) {  // a subclass may have a __del__
       Py_XSETREF(plan.last_text, Py_NewRef(value));
       plan.last_session = state.session;
       plan.last_id = id;

@@ -32,7 +32,12 @@ class Batch {
 
   std::size_t size() const { return rows_; }
   const std::uint64_t* column(std::size_t word) const { return columns_[word].get(); }
-  const RowSource& source(std::size_t row) const { return *sources_[source_of_[row]]; }
+  const RowSource& source(std::size_t row) const {
+    const auto after = std::upper_bound(
+        drains_.begin(), drains_.end(), row,
+        [](std::size_t wanted, const Drain& drain) { return wanted < drain.first_row; });
+    return *(after - 1)->source;
+  }
   std::uint64_t ticket(std::size_t row) const { return columns_[kTicketColumn][row]; }
   std::uint64_t time_ns(std::size_t row) const { return columns_[kTimeWord][row]; }
 
@@ -40,15 +45,13 @@ class Batch {
   void clear() {
     rows_ = 0;
     heap_.clear();
-    source_of_.clear();
-    sources_.clear();
+    drains_.clear();
     long_requests_.clear();
   }
 
   // Drains `cursor`; returns the number of events taken.
   std::size_t drain(RingCursor& cursor, std::shared_ptr<const RowSource> source, std::size_t most) {
-    const auto source_index = static_cast<std::uint32_t>(sources_.size());
-    sources_.push_back(std::move(source));
+    drains_.push_back({rows_, std::move(source)});
     std::size_t taken = 0;
     reserve(rows_ + std::min<std::size_t>(most, cursor.waiting()));
     while (taken < most) {
@@ -58,7 +61,6 @@ class Batch {
       taken += got;
       if (got < part) break;
     }
-    source_of_.resize(rows_, source_index);
     return taken;
   }
 
@@ -81,11 +83,12 @@ class Batch {
   const DecodedEvent& decode(std::size_t row, EventDecoder& decoder) const {
     std::array<std::uint64_t, kSlotWords> words;
     for (std::size_t i = 0; i < kSlotWords; ++i) words[i] = columns_[i][row];
-    const std::uint64_t at = text_at_[row];
-    const std::byte* text = at == kNoText || at == kTextLost ? nullptr : heap_.data() + at + 8;
+    const bool has_text = words[kTagWord] & kTagText;
+    const std::uint64_t at = has_text ? words[kTextWord] : kTextLost;
+    const std::byte* text = at == kTextLost ? nullptr : heap_.data() + at + 8;
     std::uint64_t bytes = 0;
     if (text != nullptr) std::memcpy(&bytes, heap_.data() + at, 8);
-    return decoder.decode(*source(row).catalogue, words, text, bytes, at == kTextLost);
+    return decoder.decode(*source(row).catalogue, words, text, bytes, has_text && text == nullptr);
   }
 
   // The id of a request whose own copy of the text was overtaken: from any event here that has the
@@ -101,8 +104,14 @@ class Batch {
 
  private:
   static constexpr std::size_t kStep = 4096;
-  static constexpr std::uint64_t kNoText = ~0ull;
-  static constexpr std::uint64_t kTextLost = ~0ull - 1;
+  // In the column of kTextWord, where the ring had a text position.
+  static constexpr std::uint64_t kTextLost = ~0ull;
+
+  // Rows from `first_row` on, up to the next drain's, are of `source`.
+  struct Drain {
+    std::size_t first_row;
+    std::shared_ptr<const RowSource> source;
+  };
 
   struct Fingerprint {
     std::array<std::uint64_t, 2> words;
@@ -116,7 +125,6 @@ class Batch {
     if (rows <= capacity_) return;
     const std::size_t wanted = std::max(rows, capacity_ + capacity_ / 2);
     for (auto& column : columns_) grow(column, wanted);
-    grow(text_at_, wanted);
     capacity_ = wanted;
   }
   void grow(std::unique_ptr<std::uint64_t[]>& column, std::size_t wanted) const {
@@ -129,15 +137,13 @@ class Batch {
   std::size_t take(RingCursor& cursor, std::size_t most) {
     std::array<std::uint64_t*, kSlotWords> to;  // locals: the stores could alias our own fields
     for (std::size_t i = 0; i < kSlotWords; ++i) to[i] = columns_[i].get() + rows_;
-    std::uint64_t* text_at = text_at_.get() + rows_;
     std::size_t row = 0;
-    const std::size_t taken = cursor.poll(most, [&](const RawEvent& event) {
+    const std::size_t taken = cursor.poll(most, [&](const RawEvent& event) __attribute__((always_inline)) {
       to[kTicketColumn][row] = event.ticket;
 #pragma GCC unroll 8
       for (std::size_t i = kTicketColumn + 1; i < kSlotWords; ++i) to[i][row] = event.words[i];
-      text_at[row] = event.text_state == TextState::None   ? kNoText
-                     : event.text_state == TextState::Lost ? kTextLost
-                                                           : append_text(event);
+      if (event.text_state != TextState::None)
+        to[kTextWord][row] = event.text_state == TextState::Whole ? append_text(event) : kTextLost;
       ++row;
     });
     rows_ += taken;
@@ -160,17 +166,15 @@ class Batch {
     if (long_requests_.contains(print)) return;
     EventDecoder decoder;
     const DecodedEvent& decoded =
-        decoder.decode(*sources_.back()->catalogue, event.words, event.text, event.text_bytes, false);
+        decoder.decode(*drains_.back().source->catalogue, event.words, event.text, event.text_bytes, false);
     if (!decoded.request_lost) long_requests_.emplace(print, decoded.request_id);
   }
 
   std::size_t rows_ = 0;
   std::size_t capacity_ = 0;
   std::array<std::unique_ptr<std::uint64_t[]>, kSlotWords> columns_;
-  std::unique_ptr<std::uint64_t[]> text_at_;  // into heap_: u64 length, bytes
-  std::vector<std::byte> heap_;
-  std::vector<std::uint32_t> source_of_;
-  std::vector<std::shared_ptr<const RowSource>> sources_;
+  std::vector<std::byte> heap_;  // texts: u64 length, bytes
+  std::vector<Drain> drains_;
   std::unordered_map<Fingerprint, std::string, FingerprintHash> long_requests_;
 };
 

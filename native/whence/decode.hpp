@@ -37,7 +37,7 @@ struct DecodedEvent {
   bool request_lost = false;  // Long form whose id was overtaken
   std::array<std::uint64_t, 2> request_words{};
   std::string_view chain_id;  // empty: the request's
-  std::string rationale;
+  std::string_view rationale;
   std::string_view caused_by;
   std::uint64_t lineage_id = 0;
   std::uint8_t severity = 1;
@@ -73,8 +73,7 @@ class EventDecoder {
   void reset(const std::array<std::uint64_t, kSlotWords>& words, bool text_lost) {
     const std::uint64_t tag = words[kTagWord];
     event_.event_id.clear();
-    event_.rationale.clear();
-    event_.model = event_.chain_id = event_.caused_by = {};
+    event_.rationale = event_.model = event_.chain_id = event_.caused_by = {};
     event_.time_ns = words[kTimeWord];
     event_.duration_ns = 0;
     event_.lineage_id = 0;
@@ -86,7 +85,7 @@ class EventDecoder {
     event_.options.clear();
     const auto form = static_cast<RequestForm>((tag >> kTagRequestShift) & 3);
     event_.request_words = {words[kRequestWord], words[kRequestWord + 1]};
-    event_.request_id = decode_request(form, event_.request_words.data());
+    decode_request(form, event_.request_words.data(), event_.request_id);
     event_.request_lost = form == RequestForm::Long;
     absent_ = 0;
   }
@@ -94,8 +93,7 @@ class EventDecoder {
   void read_kind(std::uint16_t kind_id, std::uint64_t tag) {
     const std::uint64_t severity = (tag & kTagSeverityMask) >> kTagSeverityShift;
     if (event_.kind == nullptr) {
-      unknown_ = "unknown-kind-";
-      append_int(unknown_, kind_id);
+      unknown_ = "unknown-kind-" + std::to_string(kind_id);
       event_.event_type = unknown_;
       event_.component = "unknown";
       event_.decision = false;
@@ -307,12 +305,14 @@ class EventDecoder {
                   event_.attributes.begin() + static_cast<std::ptrdiff_t>(from_entries),
                   event_.attributes.end());
     if (!event_.kind->rationale.empty() && is_blank(event_.rationale)) {
-      event_.rationale.clear();
-      event_.kind->rationale.render(event_.fields, event_.rationale);
+      rendered_.clear();
+      event_.kind->rationale.render(event_.fields, rendered_);
+      event_.rationale = rendered_.view();
     }
   }
 
   DecodedEvent event_;
+  TextOut rendered_;
   std::string unknown_;
   std::uint64_t absent_ = 0;
   alignas(8) std::byte image_[kMaxImageBytes] = {};

@@ -4,12 +4,14 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
 #include "batch.hpp"
 #include "decode.hpp"
 #include "event_id.hpp"
+#include "text_out.hpp"
 #include "values.hpp"
 
 namespace whence {
@@ -43,46 +45,74 @@ inline std::size_t utf8_length(std::string_view text, std::size_t at) {
 
 }  // namespace detail
 
-inline void append_json_string(std::string& out, std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  out += '"';
-  std::size_t plain = 0;  // start of the stretch that is copied as it is
-  for (std::size_t i = 0; i < text.size();) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
-      ++i;
-      continue;
-    }
-    const std::size_t length = c < 0x80 ? 0 : detail::utf8_length(text, i);
-    if (length > 0) {
-      i += length;
-      continue;
-    }
-    out.append(text, plain, i - plain);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += static_cast<char>(c);
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c < 0x80) {
-      out += "\\u00";
-      out += kHex[c >> 4];
-      out += kHex[c & 15];
-    } else {
-      out += "\\ufffd";  // not UTF-8: a damaged file
-    }
-    plain = ++i;
+namespace detail {
+
+// Is any byte of the word a control, a quote, a backslash, or not ASCII? (Exact: no false alarm
+// matters, no miss may be.)
+inline bool needs_care(std::uint64_t word) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101ull;
+  constexpr std::uint64_t kHighs = 0x8080808080808080ull;
+  const auto has_zero = [](std::uint64_t x) { return (x - kOnes) & ~x & kHighs; };
+  const std::uint64_t below_space = (word - kOnes * 0x20) & ~word & kHighs;
+  return (word & kHighs) | below_space | has_zero(word ^ (kOnes * '"')) |
+         has_zero(word ^ (kOnes * '\\')) | has_zero(word ^ (kOnes * 0x7f));
+}
+
+// How many bytes from `at` on can be copied as they are.
+inline std::size_t plain_length(std::string_view text, std::size_t at) {
+  std::size_t end = at;
+  for (std::uint64_t word; end + 8 <= text.size(); end += 8) {
+    std::memcpy(&word, text.data() + end, 8);
+    if (needs_care(word)) break;
   }
-  out.append(text, plain);
-  out += '"';
+  while (end < text.size()) {
+    const auto c = static_cast<unsigned char>(text[end]);
+    if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\') break;
+    ++end;
+  }
+  return end - at;
+}
+
+inline void append_escape(TextOut& out, unsigned char c) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  if (c == '"' || c == '\\') {
+    out.put('\\');
+    out.put(static_cast<char>(c));
+  } else if (c == '\n') {
+    out.put("\\n");
+  } else if (c < 0x80) {
+    out.put("\\u00");
+    out.put(kHex[c >> 4]);
+    out.put(kHex[c & 15]);
+  } else {
+    out.put("\\ufffd");  // not UTF-8: a damaged file
+  }
+}
+
+}  // namespace detail
+
+inline void append_json_string(TextOut& out, std::string_view text) {
+  out.put('"');
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t length = detail::plain_length(text, at);
+    if (length == 0 && static_cast<unsigned char>(text[at]) >= 0x80)
+      length = detail::utf8_length(text, at);
+    if (length > 0) {
+      out.put(text.substr(at, length));
+      at += length;
+    } else {
+      detail::append_escape(out, static_cast<unsigned char>(text[at++]));
+    }
+  }
+  out.put('"');
 }
 
 // JSON has no NaN or infinities: they are null.
-inline void append_json_float(std::string& out, double value) {
+inline void append_json_float(TextOut& out, double value) {
   if (std::isfinite(value))
     append_float(out, value);
   else
-    out += "null";
+    out.put("null");
 }
 
 class JsonEvents {
@@ -90,114 +120,143 @@ class JsonEvents {
   explicit JsonEvents(const Batch& batch) : batch_(batch) {}
 
   // One event object, in the schema of docs/file-format.md.
-  void append(std::string& out, std::size_t row) {
+  void append(TextOut& out, std::size_t row) {
     const DecodedEvent& event = batch_.decode(row, decoder_);
     const RowSource& source = batch_.source(row);
     const std::uint64_t ticket = batch_.ticket(row);
     request_ = event.request_lost ? batch_.lost_request(event.request_words) : event.request_id;
-    out += "{\"event_id\":\"";
+    out.put("{\"event_id\":");
     if (event.event_id.empty()) {
-      out += event_id(source.session_key, source.ring, ticket);
-      out += '"';
+      out.put('"');
+      write_event_id(out.extend(kEventIdBytes), source.session_key, source.ring, ticket);
+      out.put('"');
     } else {
-      out.pop_back();
       append_json_string(out, event.event_id);
     }
-    text(out, ",\"event_type\":", event.event_type);
-    text(out, ",\"component\":", event.component);
-    number(out, ",\"timestamp_ns\":", event.time_ns);
-    number(out, ",\"duration_ns\":", event.duration_ns);
-    text(out, ",\"model_id\":", event.model);
-    text(out, ",\"request_id\":", request_);
-    text(out, ",\"rationale\":", event.rationale);
-    out += ",\"severity\":\"";
-    out += kSeverityNames[event.severity % kSeverityNames.size()];
-    out += '"';
+    out.put(names_of(event));
+    out.put(",\"timestamp_ns\":");
+    out.put_int(event.time_ns);
+    out.put(",\"duration_ns\":");
+    out.put_int(event.duration_ns);
+    out.put(",\"model_id\":");
+    append_json_string(out, event.model);
+    out.put(",\"request_id\":");
+    append_json_string(out, request_);
+    out.put(",\"rationale\":");
+    append_json_string(out, event.rationale);
+    out.put(",\"severity\":\"");
+    out.put(std::string_view(kSeverityNames[event.severity % kSeverityNames.size()]));
+    out.put('"');
     append_attributes(out, event);
-    text(out, ",\"decision_chain_id\":", event.chain_id.empty() ? std::string_view(request_) : event.chain_id);
-    if (event.decision) out += ",\"decision\":true";
+    out.put(",\"decision_chain_id\":");
+    append_json_string(out, event.chain_id.empty() ? std::string_view(request_) : event.chain_id);
+    if (event.decision) out.put(",\"decision\":true");
     if (!event.options.empty()) append_options(out, event);
-    if (!event.caused_by.empty()) text(out, ",\"caused_by\":", event.caused_by);
-    if (event.lineage_id != 0) {
-      number(out, ",\"lineage_id\":\"", event.lineage_id);
-      out += '"';
+    if (!event.caused_by.empty()) {
+      out.put(",\"caused_by\":");
+      append_json_string(out, event.caused_by);
     }
-    if (event.text_lost) out += ",\"text_lost\":true";
-    if (event.truncated) out += ",\"truncated\":true";
-    text(out, ",\"session\":", source.session);
-    number(out, ",\"ring\":", source.ring);
-    number(out, ",\"ticket\":\"", ticket);
-    out += "\"}";
+    if (event.lineage_id != 0) {
+      out.put(",\"lineage_id\":\"");
+      out.put_int(event.lineage_id);
+      out.put('"');
+    }
+    if (event.text_lost) out.put(",\"text_lost\":true");
+    if (event.truncated) out.put(",\"truncated\":true");
+    out.put(place_of(source));
+    out.put_int(ticket);
+    out.put("\"}");
   }
 
  private:
-  static void text(std::string& out, const char* key, std::string_view value) {
-    out += key;
-    append_json_string(out, value);
+  // Most events in a row are of few kinds and rings: their constant parts are kept as written.
+  std::string_view names_of(const DecodedEvent& event) {
+    const bool declared = event.kind != nullptr && event.event_type.data() == event.kind->schema.name.data();
+    if (declared && event.kind == names_kind_) return names_.view();
+    names_kind_ = declared ? event.kind : nullptr;
+    names_.clear();
+    names_.put(",\"event_type\":");
+    append_json_string(names_, event.event_type);
+    names_.put(",\"component\":");
+    append_json_string(names_, event.component);
+    return names_.view();
   }
-  template <class Int>
-  static void number(std::string& out, const char* key, Int value) {
-    out += key;
-    append_int(out, value);
+
+  std::string_view place_of(const RowSource& source) {
+    if (&source == place_source_) return place_.view();
+    place_source_ = &source;
+    place_.clear();
+    place_.put(",\"session\":");
+    append_json_string(place_, source.session);
+    place_.put(",\"ring\":");
+    place_.put_int(source.ring);
+    place_.put(",\"ticket\":\"");
+    return place_.view();
   }
 
   // Values are strings; `attribute_types` says which of them were not.
-  void append_attributes(std::string& out, const DecodedEvent& event) {
-    out += ",\"attributes\":{";
+  void append_attributes(TextOut& out, const DecodedEvent& event) {
+    out.put(",\"attributes\":{");
     types_.clear();
-    const char* comma = "";
+    bool first = true;
     for (const auto& [key, value] : event.attributes) {
-      out += comma;
+      if (!first) out.put(',');
+      first = false;
       append_json_string(out, key);
-      out += ':';
+      out.put(':');
       if (value.type == ValueType::Text) {
         append_json_string(out, value.text);
-      } else {
-        out += '"';
-        append_value(out, value);
-        out += '"';
-        types_ += types_.empty() ? "" : ",";
-        append_json_string(types_, key);
-        types_ += value.type == ValueType::Float  ? ":\"float\""
-                  : value.type == ValueType::Bool ? ":\"bool\""
-                                                  : ":\"int\"";
+        continue;
       }
-      comma = ",";
+      out.put('"');
+      append_value(out, value);
+      out.put('"');
+      if (!types_.empty()) types_.put(',');
+      append_json_string(types_, key);
+      types_.put(value.type == ValueType::Float  ? std::string_view(":\"float\"")
+                 : value.type == ValueType::Bool ? std::string_view(":\"bool\"")
+                                                 : std::string_view(":\"int\""));
     }
-    out += '}';
+    out.put('}');
     if (types_.empty()) return;
-    out += ",\"attribute_types\":{";
-    out += types_;
-    out += '}';
+    out.put(",\"attribute_types\":{");
+    out.put(types_.view());
+    out.put('}');
   }
 
-  static void append_options(std::string& out, const DecodedEvent& event) {
-    out += ",\"options\":[";
-    const char* comma = "";
+  static void append_options(TextOut& out, const DecodedEvent& event) {
+    out.put(",\"options\":[");
+    bool first = true;
     for (const DecodedOption& option : event.options) {
-      out += comma;
-      text(out, "{\"name\":", option.name);
-      out += ",\"scores\":{";
-      const char* inner = "";
+      if (!first) out.put(',');
+      first = false;
+      out.put("{\"name\":");
+      append_json_string(out, option.name);
+      out.put(",\"scores\":{");
+      bool first_score = true;
       for (const auto& [key, score] : option.scores) {
-        out += inner;
+        if (!first_score) out.put(',');
+        first_score = false;
         append_json_string(out, key);
-        out += ':';
+        out.put(':');
         append_json_float(out, score);
-        inner = ",";
       }
-      out += option.chosen ? "},\"chosen\":true" : "},\"chosen\":false";
-      text(out, ",\"reason\":", option.reason);
-      out += '}';
-      comma = ",";
+      out.put(option.chosen ? std::string_view("},\"chosen\":true,\"reason\":")
+                            : std::string_view("},\"chosen\":false,\"reason\":"));
+      append_json_string(out, option.reason);
+      out.put('}');
     }
-    out += ']';
+    out.put(']');
   }
 
   const Batch& batch_;
   EventDecoder decoder_;
   std::string request_;
-  std::string types_;
+  TextOut types_;
+  TextOut names_;
+  const KnownKind* names_kind_ = nullptr;
+  TextOut place_;
+  const RowSource* place_source_ = nullptr;
 };
 
 }  // namespace whence

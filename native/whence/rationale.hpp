@@ -5,9 +5,10 @@
 // {field:%}      0.5 -> 50.0 %     {{ and }}      braces
 #pragma once
 
+#include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,9 +67,9 @@ class Rationale {
   }
 
   // `fields` has one value per field of the kind.
-  void render(const std::vector<Value>& fields, std::string& out) const {
+  void render(const std::vector<Value>& fields, TextOut& out) const {
     for (const Part& part : parts_) {
-      out += part.literal;
+      out.put(std::string_view(part.literal));
       if (part.field == kNoField) continue;
       append_formatted(out, part, part.field < fields.size() ? fields[part.field] : Value());
     }
@@ -133,42 +134,74 @@ class Rationale {
     return static_cast<double>(value.integer);
   }
 
-  static void append_formatted(std::string& out, const Part& part, const Value& value) {
+  static void append_formatted(TextOut& out, const Part& part, const Value& value) {
     if (part.format == Format::Plain || !value.present()) {
       append_value(out, value);
       return;
     }
-    char text[400];
     switch (part.format) {
-      case Format::Nanoseconds: append_scaled(out, as_real(value), kTimes, 4); return;
-      case Format::Bytes: append_scaled(out, as_real(value), kBytes, 5); return;
+      case Format::Nanoseconds: append_scaled(out, value, kTimes, std::size(kTimes)); return;
+      case Format::Bytes: append_scaled(out, value, kBytes, std::size(kBytes)); return;
       case Format::Percent:
-        std::snprintf(text, sizeof text, "%.1f %%", as_real(value) * 100);
-        break;
-      default: std::snprintf(text, sizeof text, "%.*f", part.decimals, as_real(value));
+        append_decimals(out, as_real(value) * 100, 1);
+        out.put(" %");
+        return;
+      default: append_decimals(out, as_real(value), part.decimals);
     }
-    out += text;
+  }
+
+  static void append_decimals(TextOut& out, double value, int decimals) {
+    char text[400];
+    const auto end =
+        std::to_chars(text, text + sizeof text, value, std::chars_format::fixed, decimals).ptr;
+    out.put(std::string_view(text, static_cast<std::size_t>(end - text)));
   }
 
   struct Unit {
-    double size;
-    const char* name;
+    std::uint64_t size;
+    std::string_view name;
   };
-  static constexpr Unit kTimes[] = {{1e9, "s"}, {1e6, "ms"}, {1e3, "us"}, {1, "ns"}};
+  static constexpr Unit kTimes[] = {
+      {1'000'000'000, " s"}, {1'000'000, " ms"}, {1'000, " us"}, {1, " ns"}};
   static constexpr Unit kBytes[] = {
-      {1099511627776.0, "TB"}, {1073741824.0, "GB"}, {1048576.0, "MB"}, {1024.0, "KB"}, {1, "B"}};
+      {1ull << 40, " TB"}, {1ull << 30, " GB"}, {1ull << 20, " MB"}, {1ull << 10, " KB"}, {1, " B"}};
 
   // One decimal of the largest unit that gives at least 1; ".0" is left out.
-  static void append_scaled(std::string& out, double value, const Unit* units, int count) {
-    int at = 0;
-    while (at < count - 1 && std::fabs(value) < units[at].size) ++at;
-    char text[64];
-    std::snprintf(text, sizeof text, "%.1f", value / units[at].size);
-    std::string_view shown(text);
-    if (shown.size() > 2 && shown.substr(shown.size() - 2) == ".0") shown.remove_suffix(2);
-    out += shown;
-    out += ' ';
-    out += units[at].name;
+  static void append_scaled(TextOut& out, const Value& value, const Unit* units, std::size_t count) {
+    bool negative = false;
+    std::uint64_t size = 0;
+    if (value.type == ValueType::Float) {
+      const double rounded = std::nearbyint(std::fabs(value.real));
+      if (!(rounded < 1e18)) {  // NaN, infinities, beyond 64 bits
+        append_value(out, value);
+        out.put(units[count - 1].name);
+        return;
+      }
+      negative = value.real < 0;
+      size = static_cast<std::uint64_t>(rounded);
+    } else if (value.type == ValueType::Int) {
+      negative = value.integer < 0;
+      size = negative ? 0 - static_cast<std::uint64_t>(value.integer)
+                      : static_cast<std::uint64_t>(value.integer);
+    } else {
+      size = value.natural;
+    }
+    std::size_t at = 0;
+    while (at < count - 1 && size < units[at].size) ++at;
+    const std::uint64_t unit = units[at].size;
+    std::uint64_t whole = size / unit;
+    std::uint64_t tenths = (size % unit * 10 + unit / 2) / unit;
+    if (tenths == 10) {
+      ++whole;
+      tenths = 0;
+    }
+    if (negative) out.put('-');
+    out.put_int(whole);
+    if (tenths > 0) {
+      out.put('.');
+      out.put_int(tenths);
+    }
+    out.put(units[at].name);
   }
 
   std::vector<Part> parts_;

@@ -49,15 +49,18 @@ inline bool parse_uuid(std::string_view text, std::uint8_t out[16]) {
   return true;
 }
 
-inline std::string format_uuid(const std::uint8_t bytes[16]) {
+inline void write_uuid(char out[36], const std::uint8_t bytes[16]) {
   static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(36);
   for (std::size_t i = 0; i < 16; ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
-    out += kDigits[bytes[i] >> 4];
-    out += kDigits[bytes[i] & 15];
+    if (i == 4 || i == 6 || i == 8 || i == 10) *out++ = '-';
+    *out++ = kDigits[bytes[i] >> 4];
+    *out++ = kDigits[bytes[i] & 15];
   }
+}
+
+inline std::string format_uuid(const std::uint8_t bytes[16]) {
+  std::string out(36, '-');
+  write_uuid(out.data(), bytes);
   return out;
 }
 
@@ -81,14 +84,18 @@ inline RequestId encode_request(std::string_view id) {
 }
 
 // The id of an inline form; empty for None, and for Long, whose id is in the text block.
-inline std::string decode_request(RequestForm form, const std::uint64_t words[2]) {
+inline void decode_request(RequestForm form, const std::uint64_t words[2], std::string& out) {
   std::uint8_t bytes[16];
   std::memcpy(bytes, words, 16);
-  if (form == RequestForm::Uuid) return format_uuid(bytes);
-  if (form != RequestForm::Short) return {};
-  std::size_t length = 16;
-  while (length > 0 && bytes[length - 1] == 0) --length;
-  return {reinterpret_cast<const char*>(bytes), length};
+  std::size_t length = 0;
+  if (form == RequestForm::Uuid) {
+    out.resize(36);
+    write_uuid(out.data(), bytes);
+    return;
+  }
+  if (form == RequestForm::Short)
+    for (length = 16; length > 0 && bytes[length - 1] == 0;) --length;
+  out.assign(reinterpret_cast<const char*>(bytes), length);
 }
 
 }  // namespace whence

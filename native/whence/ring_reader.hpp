@@ -86,7 +86,7 @@ enum class TextState : std::uint8_t { None, Whole, Lost };
 // One validated copy of an event: what a single write() stored, or nothing.
 struct RawEvent {
   std::uint64_t ticket = 0;
-  std::array<std::uint64_t, kSlotWords> words{};  // [kStampWord] is the stamp
+  std::array<std::uint64_t, kSlotWords> words;  // [kStampWord] is the stamp
   TextState text_state = TextState::None;
   const std::byte* text = nullptr;  // the block without its header, valid until the next read
   std::size_t text_bytes = 0;
@@ -120,22 +120,50 @@ class RingCursor {
   }
 
   // Hands up to `most` events to sink(const RawEvent&), oldest first; returns how many.
+  // Inlined, so that what the sink keeps stays in registers.
   template <class Sink>
-  std::size_t poll(std::size_t most, Sink&& sink) {
+  [[gnu::always_inline]] inline std::size_t poll(std::size_t most, Sink&& sink) {
     std::size_t handed = 0;
-    RawEvent event;
     // Each miss moves on by at least one ticket, so a hostile or hasty writer cannot hold us.
     std::uint64_t misses_left = 2 * view_.capacity() + 64;
     while (handed < most) {
-      const Read read = read_next(event);
-      if (read == Read::NotYet) break;
-      if (read == Read::Missed) {
+      ConstWord* slot = view_.slot(index_);
+      const std::uint64_t stamp = slot[kStampWord].load(std::memory_order_acquire);
+      const std::uint64_t wanted = final_stamp(next_);
+      if (stamp != wanted) {
+        if (stamp <= (wanted | 1)) break;  // not written yet
+        skip_to_oldest(stamp);
         if (--misses_left == 0) break;
         continue;
       }
-      ++delivered_;
-      if (event.text_state == TextState::Lost) ++text_lost_;
-      sink(static_cast<const RawEvent&>(event));
+      // An object of its own for events without text: it can live in registers.
+      RawEvent event;
+      event.ticket = next_;
+      event.words[kStampWord] = stamp;
+#pragma GCC unroll 8
+      for (std::size_t i = 1; i < kSlotWords; ++i)  // pairs with RingWriter's release stores
+        event.words[i] = slot[i].load(std::memory_order_acquire);
+      std::uint64_t again = stamp;
+      if (event.words[kTagWord] & kTagText) [[unlikely]] {
+        RawEvent with_text = event;
+        again = read_text(with_text, slot);
+        if (again == stamp) {
+          ++delivered_;
+          text_lost_ += with_text.text_state == TextState::Lost;
+          sink(static_cast<const RawEvent&>(with_text));
+        }
+      } else {
+        again = slot[kStampWord].load(std::memory_order_relaxed);
+        if (again == stamp) {
+          ++delivered_;
+          sink(static_cast<const RawEvent&>(event));
+        }
+      }
+      if (again != stamp) [[unlikely]] {
+        skip_to_oldest(again);
+        if (--misses_left == 0) break;
+        continue;
+      }
       ++handed;
       step();
     }
@@ -148,44 +176,19 @@ class RingCursor {
   }
 
  private:
-  enum class Read { Ok, NotYet, Missed };
-
   void step() {
     ++next_;
     if (++index_ == view_.capacity()) index_ = 0;
   }
 
-  Read read_next(RawEvent& event) {
-    ConstWord* slot = view_.slot(index_);
-    const std::uint64_t stamp = slot[kStampWord].load(std::memory_order_acquire);
-    const std::uint64_t wanted = final_stamp(next_);
-    if (stamp != wanted) {
-      if (stamp <= (wanted | 1)) return Read::NotYet;
-      return skip_to_oldest(stamp);
-    }
-#pragma GCC unroll 8
-    for (std::size_t i = 1; i < kSlotWords; ++i)  // pairs with RingWriter's release stores
-      event.words[i] = slot[i].load(std::memory_order_acquire);
-    event.ticket = next_;
-    event.words[kStampWord] = stamp;
-    event.text_state = TextState::None;
-    event.text = nullptr;
-    event.text_bytes = 0;
-    if (event.words[kTagWord] & kTagText) [[unlikely]] read_text(event);
-    const std::uint64_t again = slot[kStampWord].load(std::memory_order_relaxed);
-    if (again != stamp) return skip_to_oldest(again);
-    if (event.text_state == TextState::Whole) check_text(event);
-    return Read::Ok;
-  }
-
   // The slot holds (or is being given) a later ticket, so newer ones may follow it in the ring:
   // [..lost..|newest-cap+1 ......... newest]  the oldest still valid is newest - cap + 1.
-  Read skip_to_oldest(std::uint64_t stamp) {
+  void skip_to_oldest(std::uint64_t stamp) {
     const std::uint64_t ticket = (stamp >> 1) - 1;
     if (stamp < 2 || ticket < next_ || ticket % view_.capacity() != index_) {
       ++corrupt_;  // no writer of ours stores such a stamp
       step();
-      return Read::Missed;
+      return;
     }
     const std::uint64_t oldest = newest_from(ticket) - view_.capacity() + 1;
     if (oldest <= next_) {
@@ -194,7 +197,6 @@ class RingCursor {
       next_ = oldest;
       index_ = oldest % view_.capacity();
     }
-    return Read::Missed;
   }
 
   // The newest ticket at or after `ticket`, by bisection: tickets were written in order.
@@ -213,7 +215,15 @@ class RingCursor {
     return ticket + low;
   }
 
-  void read_text(RawEvent& event) {
+  // Copies the event's text block; returns the slot's stamp as it was after that.
+  [[gnu::noinline]] std::uint64_t read_text(RawEvent& event, ConstWord* slot) {
+    copy_text(event);
+    const std::uint64_t again = slot[kStampWord].load(std::memory_order_relaxed);
+    if (event.text_state == TextState::Whole) check_text(event);
+    return again;
+  }
+
+  void copy_text(RawEvent& event) {
     event.text_state = TextState::Lost;
     const std::uint64_t position = event.words[kTextWord];
     if (position % 8 != 0) return;

@@ -4,8 +4,9 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <string>
 #include <string_view>
+
+#include "text_out.hpp"
 
 namespace whence {
 
@@ -25,21 +26,14 @@ struct Value {
   bool present() const { return type != ValueType::Absent && type != ValueType::Lost; }
 };
 
-template <class Int>
-void append_int(std::string& out, Int value) {
-  char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-  out.append(digits, end);
-}
-
 // The shortest digits that read back the same, laid out as Python's repr() does.
-inline void append_float(std::string& out, double value) {
+inline void append_float(TextOut& out, double value) {
   if (std::isnan(value)) {
-    out += "nan";
+    out.put("nan");
     return;
   }
   if (std::isinf(value)) {
-    out += value < 0 ? "-inf" : "inf";
+    out.put(value < 0 ? std::string_view("-inf") : std::string_view("inf"));
     return;
   }
   char text[40];
@@ -47,47 +41,48 @@ inline void append_float(std::string& out, double value) {
   const std::string_view all(text, static_cast<std::size_t>(end - text));
   const std::size_t e = all.find('e');
   int exponent = 0;
-  const char* first = text + e + 1 + (text[e + 1] == '+' ? 1 : 0);
-  std::from_chars(first, end, exponent);
+  std::from_chars(text + e + 1 + (text[e + 1] == '+' ? 1 : 0), end, exponent);
   if (exponent < -4 || exponent >= 16) {
-    out += all;  // to_chars writes two exponent digits at least, like Python
+    out.put(all);  // to_chars writes two exponent digits at least, like Python
     return;
   }
   std::string_view mantissa = all.substr(0, e);
   if (mantissa.front() == '-') {
-    out += '-';
+    out.put('-');
     mantissa.remove_prefix(1);
   }
-  std::string digits(1, mantissa.front());
-  if (mantissa.size() > 2) digits += mantissa.substr(2);
-  const auto whole = static_cast<std::size_t>(exponent + 1 > 0 ? exponent + 1 : 0);
-  if (whole == 0) {
-    out += "0.";
-    out.append(static_cast<std::size_t>(-exponent - 1), '0');
-    out += digits;
+  char digits[40];
+  std::size_t count = 0;
+  for (const char c : mantissa)
+    if (c != '.') digits[count++] = c;
+  if (exponent < 0) {
+    out.put("0.");
+    out.put_zeros(static_cast<std::size_t>(-exponent - 1));
+    out.put(std::string_view(digits, count));
     return;
   }
-  if (digits.size() <= whole) {
-    out += digits;
-    out.append(whole - digits.size(), '0');
-    out += ".0";
+  const auto whole = static_cast<std::size_t>(exponent) + 1;
+  if (count <= whole) {
+    out.put(std::string_view(digits, count));
+    out.put_zeros(whole - count);
+    out.put(".0");
     return;
   }
-  out.append(digits, 0, whole);
-  out += '.';
-  out.append(digits, whole);
+  out.put(std::string_view(digits, whole));
+  out.put('.');
+  out.put(std::string_view(digits + whole, count - whole));
 }
 
 // Text of a value: what the compatibility JSON and templates show.
-inline void append_value(std::string& out, const Value& value) {
+inline void append_value(TextOut& out, const Value& value) {
   switch (value.type) {
-    case ValueType::Int: append_int(out, value.integer); return;
-    case ValueType::UInt: append_int(out, value.natural); return;
+    case ValueType::Int: out.put_int(value.integer); return;
+    case ValueType::UInt: out.put_int(value.natural); return;
     case ValueType::Float: append_float(out, value.real); return;
-    case ValueType::Bool: out += value.truth ? "true" : "false"; return;
-    case ValueType::Text: out += value.text; return;
-    case ValueType::Lost: out += "<text lost>"; return;
-    case ValueType::Absent: out += "none"; return;
+    case ValueType::Bool: out.put(value.truth ? std::string_view("true") : std::string_view("false")); return;
+    case ValueType::Text: out.put(value.text); return;
+    case ValueType::Lost: out.put("<text lost>"); return;
+    case ValueType::Absent: out.put("none"); return;
   }
 }
 

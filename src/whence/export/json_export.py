@@ -36,8 +36,7 @@ def write_batches(
     Returns the number of bytes. Raises ExportError; the file is then as it was before. Events
     cost about 0.3 us each; several batches come one after the other.
     """
-    parts = [part for batch in batches if (part := batch.json())]
-    return _write(path, _opening(recording, exported_at_ns), [b",".join(parts)])
+    return _write(path, _opening(recording, exported_at_ns), _batch_chunks(batches))
 
 
 def write_recording(
@@ -82,6 +81,15 @@ def _opening(recording: Recording, exported_at_ns: int, filtered: str = "") -> b
     if filtered:
         head["filtered"] = filtered
     return _dump(head)[:-1] + b',\n"events":['
+
+
+def _batch_chunks(batches: Sequence[Batch]) -> Iterator[bytes]:
+    comma = b""
+    for batch in batches:
+        if chunks := batch.json():
+            yield comma
+            yield from chunks
+            comma = b","
 
 
 def _event_lines(recording: Recording) -> Iterator[bytes]:
