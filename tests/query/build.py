@@ -190,7 +190,7 @@ def session(name: str = SESSION, **fields: Any) -> SessionInfo:
     defaults: dict[str, Any] = {
         "path": f"/dev/shm/whence-test/{name}",
         "uuid": "5d0f0a52-9a9c-4f43-8a3f-000000000001",
-        "key": crc32(name.encode()),
+        "key": crc32(name.encode("utf-8", "surrogatepass")),
         "pid": 4711,
         "service": "demo",
         "run": "run-1",
