@@ -29,13 +29,14 @@ def main() -> None:
     producer = subprocess.Popen(
         [sys.executable, "-c", PRODUCER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    assert producer.stdin is not None
-    assert producer.stdout is not None
+    orders, answers = producer.stdin, producer.stdout
+    assert orders is not None
+    assert answers is not None
 
     def record(first: int, last: int) -> None:
-        producer.stdin.write(f"{first} {last}\n")
-        producer.stdin.flush()
-        producer.stdout.readline()
+        orders.write(f"{first} {last}\n")
+        orders.flush()
+        answers.readline()
 
     record(1, 3)
     stream = SessionStream(find_sessions(str(producer.pid))[0])
