@@ -197,6 +197,9 @@ bool load_file(RingReaderObject& self, int fd, bool live) {
     PyErr_SetFromErrno(PyExc_OSError);
     return false;
   }
+#ifdef MADV_HUGEPAGE
+  if (!live) madvise(at, self.bytes, MADV_HUGEPAGE);  // see WordColumn
+#endif
   self.base = static_cast<const std::byte*>(at);
   self.mapped = true;
   self.guarded = live;

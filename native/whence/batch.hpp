@@ -1,12 +1,16 @@
 // Events drained from rings, as columns of words: one column per slot word, text in one heap.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -17,6 +21,33 @@
 #include "ring_reader.hpp"
 
 namespace whence {
+
+// Words that nobody cleared. Large ones come in huge pages: faulting in a gigabyte of small ones
+// takes longer than filling it.
+class WordColumn {
+ public:
+  std::uint64_t* get() const { return words_.get(); }
+
+  void grow(std::size_t kept, std::size_t wanted) {
+    constexpr std::size_t kHugePage = 2 << 20;
+    const std::size_t bytes = (wanted * 8 + kHugePage - 1) / kHugePage * kHugePage;
+    const bool huge = wanted * 8 >= 2 * kHugePage;
+    auto* bigger = static_cast<std::uint64_t*>(huge ? std::aligned_alloc(kHugePage, bytes)
+                                                    : std::malloc(wanted * 8));
+    if (bigger == nullptr) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+    if (huge) madvise(bigger, bytes, MADV_HUGEPAGE);
+#endif
+    if (kept > 0) std::memcpy(bigger, words_.get(), kept * 8);
+    words_.reset(bigger);
+  }
+
+ private:
+  struct Free {
+    void operator()(std::uint64_t* words) const { std::free(words); }
+  };
+  std::unique_ptr<std::uint64_t, Free> words_;
+};
 
 // Where rows come from: one ring of one session.
 struct RowSource {
@@ -38,8 +69,8 @@ class Batch {
         [](std::size_t wanted, const Drain& drain) { return wanted < drain.first_row; });
     return *(after - 1)->source;
   }
-  std::uint64_t ticket(std::size_t row) const { return columns_[kTicketColumn][row]; }
-  std::uint64_t time_ns(std::size_t row) const { return columns_[kTimeWord][row]; }
+  std::uint64_t ticket(std::size_t row) const { return columns_[kTicketColumn].get()[row]; }
+  std::uint64_t time_ns(std::size_t row) const { return columns_[kTimeWord].get()[row]; }
 
   // Forgets the events and keeps the memory: a collector's next drain then costs no page faults.
   void clear() {
@@ -82,7 +113,7 @@ class Batch {
 
   const DecodedEvent& decode(std::size_t row, EventDecoder& decoder) const {
     std::array<std::uint64_t, kSlotWords> words;
-    for (std::size_t i = 0; i < kSlotWords; ++i) words[i] = columns_[i][row];
+    for (std::size_t i = 0; i < kSlotWords; ++i) words[i] = columns_[i].get()[row];
     const bool has_text = words[kTagWord] & kTagText;
     const std::uint64_t at = has_text ? words[kTextWord] : kTextLost;
     const std::byte* text = at == kTextLost ? nullptr : heap_.data() + at + 8;
@@ -124,13 +155,8 @@ class Batch {
   void reserve(std::size_t rows) {
     if (rows <= capacity_) return;
     const std::size_t wanted = std::max(rows, capacity_ + capacity_ / 2);
-    for (auto& column : columns_) grow(column, wanted);
+    for (WordColumn& column : columns_) column.grow(rows_, wanted);
     capacity_ = wanted;
-  }
-  void grow(std::unique_ptr<std::uint64_t[]>& column, std::size_t wanted) const {
-    auto bigger = std::make_unique_for_overwrite<std::uint64_t[]>(wanted);
-    if (rows_ > 0) std::memcpy(bigger.get(), column.get(), rows_ * 8);
-    column = std::move(bigger);
   }
 
   // Takes at most `most` events, for which there is room.
@@ -172,7 +198,7 @@ class Batch {
 
   std::size_t rows_ = 0;
   std::size_t capacity_ = 0;
-  std::array<std::unique_ptr<std::uint64_t[]>, kSlotWords> columns_;
+  std::array<WordColumn, kSlotWords> columns_;
   std::vector<std::byte> heap_;  // texts: u64 length, bytes
   std::vector<Drain> drains_;
   std::unordered_map<Fingerprint, std::string, FingerprintHash> long_requests_;
