@@ -68,7 +68,7 @@ def python(
     *arguments: object,
     base: Path,
     expect: int | None = 0,
-    environment: dict[str, str] | None = None,
+    settings: dict[str, str] | None = None,
     before: Callable[[], None] | None = None,
     flags: tuple[str, ...] = (),
 ) -> subprocess.CompletedProcess[str]:
@@ -78,7 +78,7 @@ def python(
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,
-        env=environment(base, environment),
+        env=environment(base, settings),
         preexec_fn=before,
         check=False,
     )
@@ -94,7 +94,7 @@ class Host:
         source: str,
         *arguments: object,
         base: Path,
-        environment: dict[str, str] | None = None,
+        settings: dict[str, str] | None = None,
         before: Callable[[], None] | None = None,
     ) -> None:
         self._process = subprocess.Popen(
@@ -102,7 +102,7 @@ class Host:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment(base, environment),
+            env=environment(base, settings),
             preexec_fn=before,
         )
         self.pid = self._process.pid
