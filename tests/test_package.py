@@ -43,6 +43,7 @@ def test_source_distribution_holds_the_whole_package(packed: set[str]) -> None:
         for path in (ROOT / "src" / "whence").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".so"
     }
+    assert "src/whence/py.typed" in needed
     assert needed - packed == set()
     assert [name for name in packed if name.endswith((".so", ".pyc"))] == []
 
