@@ -7,6 +7,8 @@ JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 STRESS_SECONDS ?= 5
 # extra words for pytest, e.g. make test PYTEST="-k chain -x"
 PYTEST  ?=
+# extra words for the benchmarks, e.g. make bench BENCH="--only T1"
+BENCH   ?=
 # interpreters for `make pythons`
 PYTHONS ?=
 
@@ -14,6 +16,7 @@ VENV    := .venv
 py      := $(VENV)/bin/python
 ready   := $(VENV)/.whence-installed
 built   := $(VENV)/.whence-built
+peers   := $(VENV)/.whence-peers
 
 native_sources := $(wildcard native/python/*.[ch]pp native/whence/*.hpp native/vendor/*/*.h)
 programs       := $(wildcard native/tests/*.cpp)
@@ -95,8 +98,12 @@ stress: $(built) ## C++ stress under TSan, Python stress, a minute or more each
 	tools/run_native.sh $$((12 * $(STRESS_SECONDS))) $(filter %_stress,$(programs_tsan) $(programs_plain))
 	set -e; for file in $(wildcard tests/stress/*.py); do $(py) $$file $$((12 * $(STRESS_SECONDS))); done
 
-bench: $(built) ## print every measured figure beside its target
-	$(py) benchmarks/run.py
+bench: $(built) $(peers) ## print every measured figure beside its target
+	$(py) -m benchmarks.run $(BENCH)
+
+$(peers): pyproject.toml $(ready)
+	$(py) -m pip install -q --no-build-isolation --editable ".[bench]"
+	@touch $@
 
 demo: $(built) ## run real models under the recorder, then ask why
 	$(VENV)/bin/whence demo
