@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,15 @@ from whence.model.errors import NotASession
 
 __all__ = ["base_folders", "open_session_file", "ring_files", "session_folders"]
 
+_RING_NAME = re.compile("ring-[0-9]{5,9}")
+
 
 def base_folders() -> list[Path]:
     """The folders that may hold sessions: the one recorded to first, then where else to look."""
     if chosen := os.environ.get("WHENCE_DIR"):
         return [Path(chosen)]
+    if sys.platform == "darwin":
+        return [Path(os.environ.get("TMPDIR", "/tmp")) / f"whence-{os.geteuid()}"]
     folders = [Path(f"/dev/shm/whence-{os.geteuid()}")]
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         folders.append(Path(runtime) / "whence")
@@ -60,8 +65,8 @@ def open_session_file(folder: Path, name: str) -> int:
 
 def ring_files(folder: Path) -> list[str]:
     """The names of a session's ring files, in the order of their numbers."""
-    names = [entry.name for entry in os.scandir(folder) if entry.name.startswith("ring-")]
-    return sorted(name for name in names if name[5:].isdecimal())
+    names = [entry.name for entry in os.scandir(folder) if _RING_NAME.fullmatch(entry.name)]
+    return sorted(names, key=lambda name: int(name[5:]))
 
 
 def _problem_with(status: os.stat_result) -> str:

@@ -54,10 +54,13 @@ def remove_session(session: SessionInfo, why: str) -> None:
         raise ValueError(f"session {session.name} is being recorded by pid {session.pid}")
     folder = Path(session.path)
     _note(folder.parent, session, why)
-    for entry in os.scandir(folder):
-        if not entry.is_dir(follow_symlinks=False):
-            os.unlink(entry.path)
-    folder.rmdir()
+    names = [entry.name for entry in os.scandir(folder) if not entry.is_dir(follow_symlinks=False)]
+    # The session file goes last: what is left by a removal cut short is still a dead session.
+    for name in sorted(names, key=lambda name: name == "session"):
+        with contextlib.suppress(FileNotFoundError):  # another process removes it, too
+            os.unlink(folder / name)
+    with contextlib.suppress(OSError):  # a folder that somebody put there stays
+        folder.rmdir()
 
 
 def _note(base: Path, session: SessionInfo, why: str) -> None:
