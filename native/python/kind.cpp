@@ -18,10 +18,12 @@ PyTypeObject* g_kind_type = nullptr;
 // ---------------------------------------------------------------- the call
 
 PyObject* kind_vectorcall(PyObject* self, PyObject* const* args, std::size_t given, PyObject* keywords) {
+  if (!gate_is_on(*as_kind(self))) Py_RETURN_NONE;
   return record_call(*as_kind(self), args, static_cast<std::size_t>(PyVectorcall_NARGS(given)), keywords);
 }
 
 PyObject* kind_emit(PyObject* self, PyObject* const* args, Py_ssize_t given, PyObject* keywords) {
+  if (!gate_is_on(*as_kind(self))) Py_RETURN_NONE;
   return record_call(*as_kind(self), args, static_cast<std::size_t>(given), keywords);
 }
 
@@ -92,6 +94,7 @@ PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   schema.decision = decision != 0;
   schema.on = on != 0;
   if (!read_fields(fields, schema, self->plans)) return nullptr;
+  self->fields = self->plans.size();
   self->numbers_only = schema.image_bytes <= kInlineFieldBytes;
   for (const FieldPlan& plan : self->plans)
     self->numbers_only &= plan.type < FieldType::Name && !plan.optional;

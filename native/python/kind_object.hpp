@@ -27,6 +27,7 @@ struct KindObject {
   vectorcallfunc vectorcall;
   std::atomic<GateWord*> gate;
   whence::Kind* kind;
+  std::size_t fields;  // plans.size(), at hand
   std::vector<FieldPlan> plans;
   PyObject* emit;
   PyObject* wrapped;  // the stub, or None
@@ -42,7 +43,7 @@ inline bool gate_is_on(const KindObject& self) {
   return self.gate.load(std::memory_order_relaxed)->load(std::memory_order_relaxed) & kGateOn;
 }
 
-// Records one event; the arguments are a vectorcall's.
+// Records one event of a kind that is on; the arguments are a vectorcall's.
 PyObject* record_call(KindObject& self, PyObject* const* args, std::size_t given, PyObject* keywords);
 
 }  // namespace whence::py

@@ -272,7 +272,7 @@ PyObject* record_converted(KindObject& self, PyObject* const* values) {
   SlotImage slot;
   auto* image = reinterpret_cast<std::byte*>(&slot.words[kFieldWord]);
   const FieldPlan* plan = self.plans.data();
-  for (const FieldPlan* end = plan + self.plans.size(); plan != end; ++plan, ++values)
+  for (const FieldPlan* end = plan + self.fields; plan != end; ++plan, ++values)
     if (unbox_scalar(plan->type, *values, image + plan->offset) != Unboxed::Ok) [[unlikely]] {
       PyErr_Clear();  // found again on the long way
       return false;
@@ -286,8 +286,7 @@ PyObject* record_converted(KindObject& self, PyObject* const* values) {
 }  // namespace
 
 PyObject* record_call(KindObject& self, PyObject* const* args, std::size_t given, PyObject* keywords) {
-  if (!gate_is_on(self)) Py_RETURN_NONE;
-  if (keywords != nullptr || given != self.plans.size()) [[unlikely]]
+  if (keywords != nullptr || given != self.fields) [[unlikely]]
     return record_bound(self, args, given, keywords);
   if (self.numbers_only && record_numbers(self, args)) [[likely]] Py_RETURN_NONE;
   return record_values(self, args, nullptr);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -246,31 +247,60 @@ PyObject* reader_of(const Region& ring, PyObject* owner) {
 
 // ---------------------------------------------------------------- what a ring says of itself
 
-PyObject* reader_counts(PyObject* object, PyObject*) {
-  const RingView& view = as_reader(object)->view;
-  Ref rows(PyList_New(0));
-  for (std::uint32_t row = 0; rows && row < kRowCount; ++row) {
-    std::uint64_t counts[kCounts];
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < kCounts; ++i) sum += counts[i] = view.count(row, static_cast<Count>(i));
-    if (sum == 0) continue;
-    Ref item(Py_BuildValue("(i(KKKKKK))", static_cast<int>(view.row_kind(row)), counts[0], counts[1],
-                           counts[2], counts[3], counts[4], counts[5]));
-    if (!item || PyList_Append(rows.get(), item.get()) < 0) return nullptr;
+// Reads words of the ring, which another process may be truncating. False: it did; error set.
+template <class Read>
+bool look(const RingReaderObject& self, Read&& read) {
+  if (!self.guarded) {
+    read();
+    return true;
   }
-  return rows.release();
+  if (guarded(read)) return true;
+  raise_error("CorruptFile", "ring file: truncated while it was read");
+  return false;
+}
+
+PyObject* reader_counts(PyObject* object, PyObject*) {
+  const RingReaderObject& self = *as_reader(object);
+  struct Row {
+    std::uint16_t kind;
+    std::uint64_t counts[kCounts];
+  } rows[kRowCount];
+  const bool read = look(self, [&] {
+    for (std::uint32_t row = 0; row < kRowCount; ++row) {
+      rows[row].kind = self.view.row_kind(row);
+      for (std::size_t i = 0; i < kCounts; ++i)
+        rows[row].counts[i] = self.view.count(row, static_cast<Count>(i));
+    }
+  });
+  if (!read) return nullptr;
+  Ref out(PyList_New(0));
+  for (const Row& row : rows) {
+    const auto& counts = row.counts;
+    if (std::all_of(counts, counts + kCounts, [](std::uint64_t n) { return n == 0; })) continue;
+    Ref item(Py_BuildValue("(i(KKKKKK))", static_cast<int>(row.kind), counts[0], counts[1], counts[2],
+                           counts[3], counts[4], counts[5]));
+    if (!out || !item || PyList_Append(out.get(), item.get()) < 0) return nullptr;
+  }
+  return out.release();
 }
 
 PyObject* reader_owners(PyObject* object, PyObject*) {
-  const RingView& view = as_reader(object)->view;
-  const std::uint64_t all = view.owner_word(kOwnersWord);
-  Ref owners(PyList_New(0));
-  for (std::uint64_t n = all > kOwnerCount ? all - kOwnerCount : 0; owners && n < all; ++n) {
-    const OwnerEntry entry = view.owner(n);
-    Ref item(Py_BuildValue("(IK)", entry.thread_id, static_cast<unsigned long long>(entry.first_ticket)));
-    if (!item || PyList_Append(owners.get(), item.get()) < 0) return nullptr;
+  const RingReaderObject& self = *as_reader(object);
+  OwnerEntry owners[kOwnerCount];
+  std::uint64_t count = 0;
+  const bool read = look(self, [&] {
+    const std::uint64_t all = self.view.owner_word(kOwnersWord);
+    for (std::uint64_t n = all > kOwnerCount ? all - kOwnerCount : 0; n < all; ++n)
+      owners[count++] = self.view.owner(n);
+  });
+  if (!read) return nullptr;
+  Ref out(PyList_New(0));
+  for (std::uint64_t i = 0; i < count; ++i) {
+    Ref item(Py_BuildValue("(IK)", owners[i].thread_id,
+                           static_cast<unsigned long long>(owners[i].first_ticket)));
+    if (!out || !item || PyList_Append(out.get(), item.get()) < 0) return nullptr;
   }
-  return owners.release();
+  return out.release();
 }
 
 PyObject* reader_seek(PyObject* object, PyObject* argument) {
@@ -281,7 +311,10 @@ PyObject* reader_seek(PyObject* object, PyObject* argument) {
 }
 
 PyObject* reader_in_flight(PyObject* object, PyObject*) {
-  return PyBool_FromLong(as_reader(object)->cursor.in_flight());
+  bool busy = false;
+  const RingReaderObject& self = *as_reader(object);
+  if (!look(self, [&] { busy = self.cursor.in_flight(); })) return nullptr;
+  return PyBool_FromLong(busy);
 }
 
 void reader_dealloc(PyObject* object) {
@@ -297,7 +330,10 @@ void reader_dealloc(PyObject* object) {
 
 template <auto Get>
 PyObject* getter(PyObject* object, void*) {
-  return PyLong_FromUnsignedLongLong(Get(*as_reader(object)));
+  std::uint64_t value = 0;
+  RingReaderObject& self = *as_reader(object);
+  if (!look(self, [&] { value = Get(self); })) return nullptr;
+  return PyLong_FromUnsignedLongLong(value);
 }
 
 PyObject* get_uuid(PyObject* object, void*) {

@@ -75,6 +75,11 @@ inline Unboxed unbox_f64(PyObject* object, double& out) {
     store(at, &value, 8);
     return done;
   }
+  if (type == FieldType::F64 && PyFloat_CheckExact(object)) {
+    const double value = PyFloat_AS_DOUBLE(object);
+    store(at, &value, 8);
+    return Unboxed::Ok;
+  }
   switch (type) {
     case FieldType::I64: break;
     case FieldType::F64: {

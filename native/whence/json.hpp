@@ -107,12 +107,14 @@ inline void append_json_string(TextOut& out, std::string_view text) {
   out.put('"');
 }
 
-// JSON has no NaN or infinities: they are null.
+// JSON has no NaN and no infinities: they become texts, as whence.query.plain has them.
 inline void append_json_float(TextOut& out, double value) {
   if (std::isfinite(value))
     append_float(out, value);
+  else if (std::isnan(value))
+    out.put("\"NaN\"");
   else
-    out.put("null");
+    out.put(value > 0 ? std::string_view("\"Infinity\"") : std::string_view("\"-Infinity\""));
 }
 
 class JsonEvents {

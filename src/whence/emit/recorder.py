@@ -34,14 +34,21 @@ class Session:
 
 
 def start(
-    service: str | None = None, *, ring_slots: int = 10_000, text_bytes: int = 256 << 10
+    service: str | None = None,
+    *,
+    ring_slots: int = 10_000,
+    text_bytes: int = 256 << 10,
+    strict: bool | None = None,
 ) -> Session:
     """Starts recording with these settings; without it the first event starts with the defaults.
 
     `service` is how this process is called, else $WHENCE_SERVICE, $OTEL_SERVICE_NAME or the
     script's name. Each thread gets a ring of `ring_slots` events of 64 bytes and `text_bytes` of
-    text. Raises AlreadyStarted when a session exists and these settings come too late, ValueError
-    for sizes out of range. Makes a folder and files: about a millisecond. Any thread.
+    text. With `strict=False` refused events, such as a decision without a rationale or a field of
+    the wrong type, are counted as rejected and do not raise; left out, $WHENCE_STRICT=0 says so.
+
+    Raises AlreadyStarted when a session exists and these settings come too late, ValueError for
+    sizes out of range. Makes a folder and files: about a millisecond. Any thread.
     """
     if not 1 <= ring_slots <= MAX_RING_SLOTS:
         raise ValueError(f"ring_slots must be from 1 to {MAX_RING_SLOTS:,}, not {ring_slots}")
@@ -54,6 +61,8 @@ def start(
     )
     if not configured:
         raise AlreadyStarted("a session exists already; call start() before the first event")
+    if strict is not None:
+        _native.set_strict(strict)
     return _as_session(_native.start())
 
 
@@ -67,6 +76,7 @@ def prepare() -> None:
     """Tells the native core what a session says of itself; runs once, at import."""
     _native.configure(description=_description(None), run=_run_from_environment())
     _native.set_hooks(_on_session, DECISION_TYPES)
+    _native.set_strict(os.environ.get("WHENCE_STRICT", "1") != "0")
 
 
 def _as_session(found: _native.SessionDict) -> Session:
