@@ -95,9 +95,7 @@ PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   schema.on = on != 0;
   if (!read_fields(fields, schema, self->plans)) return nullptr;
   self->fields = self->plans.size();
-  self->numbers_only = schema.image_bytes <= kInlineFieldBytes;
-  for (const FieldPlan& plan : self->plans)
-    self->numbers_only &= plan.type < FieldType::Name && !plan.optional;
+  self->quick = quick_record(self->plans);
   self->kind = Recorder::get().declare(std::move(schema), &self->gate);
   if (self->kind == nullptr) {
     PyErr_Format(PyExc_RuntimeError, "more than %u kinds: declare kinds once, not per event", kMaxKinds - 1);

@@ -34,7 +34,8 @@ struct KindObject {
   PyMethodDef method;
   // Fields of which one must hold text, because the rationale consists of nothing else.
   std::uint64_t must_say;
-  bool numbers_only;  // every field is a number or bool, and all fit the slot
+  // Records kinds of up to three ints and floats, compiled for just these types; or null.
+  bool (*quick)(const KindObject& self, PyObject* const* values);
 };
 
 inline KindObject* as_kind(PyObject* object) { return reinterpret_cast<KindObject*>(object); }
@@ -42,6 +43,11 @@ inline KindObject* as_kind(PyObject* object) { return reinterpret_cast<KindObjec
 inline bool gate_is_on(const KindObject& self) {
   return self.gate.load(std::memory_order_relaxed)->load(std::memory_order_relaxed) & kGateOn;
 }
+
+using QuickRecord = bool (*)(const KindObject& self, PyObject* const* values);
+
+// The quick way for fields of these types, or null where there is none.
+QuickRecord quick_record(const std::vector<FieldPlan>& plans);
 
 // Records one event of a kind that is on; the arguments are a vectorcall's.
 PyObject* record_call(KindObject& self, PyObject* const* args, std::size_t given, PyObject* keywords);

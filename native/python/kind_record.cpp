@@ -260,35 +260,57 @@ PyObject* record_converted(KindObject& self, PyObject* const* values) {
   return record_values(self, bound, nullptr);
 }
 
-// Kinds whose fields are numbers that fit the slot, outside of any request: most of the events of
-// a hot loop. Returns false, with nothing recorded, for whatever needs the long way.
-[[gnu::always_inline]] inline bool record_numbers(const KindObject& self, PyObject* const* values) {
+// ---------------------------------------------------------------- the quick way
+
+template <FieldType Type>
+[[gnu::always_inline]] inline bool unbox_word(PyObject* value, std::uint64_t& word) {
+  return unbox_scalar(Type, value, reinterpret_cast<std::byte*>(&word)) == Unboxed::Ok;
+}
+
+// Most events of a hot loop: a few numbers, outside of any request. False, with nothing recorded,
+// for whatever needs the long way.
+template <FieldType... Types>
+bool record_quick(const KindObject& self, PyObject* const* values) {
   WriterState* state = t_writer;
   if (state == nullptr || !state->writer.attached()) [[unlikely]] return false;
-  if (g_any_context.load(std::memory_order_relaxed)) [[unlikely]] {
-    const Ref context = current_context();
-    if (context) return false;
-  }
+  if (g_any_context.load(std::memory_order_relaxed) && current_context()) [[unlikely]] return false;
   SlotImage slot;
-  auto* image = reinterpret_cast<std::byte*>(&slot.words[kFieldWord]);
-  const FieldPlan* plan = self.plans.data();
-  for (const FieldPlan* end = plan + self.fields; plan != end; ++plan, ++values)
-    if (unbox_scalar(plan->type, *values, image + plan->offset) != Unboxed::Ok) [[unlikely]] {
-      PyErr_Clear();  // found again on the long way
-      return false;
-    }
+  std::size_t at = 0;
+  std::size_t word = kFieldWord;
+  if (!(unbox_word<Types>(values[at++], slot.words[word++]) && ...)) [[unlikely]] {
+    PyErr_Clear();  // found again on the long way
+    return false;
+  }
   slot.words[kTagWord] = self.kind->id;
   slot.words[kTimeWord] = event_time_ns(*state);
   state->writer.write_inline(slot);
   return true;
 }
 
+template <FieldType... Types>
+QuickRecord find_quick(const FieldPlan* next, const FieldPlan* end) {
+  if (next == end) return record_quick<Types...>;
+  if constexpr (sizeof...(Types) < kInlineFieldBytes / 8) {
+    if (next->type == FieldType::I64)
+      return find_quick<Types..., FieldType::I64>(next + 1, end);
+    if (next->type == FieldType::F64)
+      return find_quick<Types..., FieldType::F64>(next + 1, end);
+  }
+  return nullptr;
+}
+
 }  // namespace
+
+QuickRecord quick_record(const std::vector<FieldPlan>& plans) {
+  for (const FieldPlan& plan : plans)
+    if (plan.optional) return nullptr;
+  return find_quick<>(plans.data(), plans.data() + plans.size());
+}
 
 PyObject* record_call(KindObject& self, PyObject* const* args, std::size_t given, PyObject* keywords) {
   if (keywords != nullptr || given != self.fields) [[unlikely]]
     return record_bound(self, args, given, keywords);
-  if (self.numbers_only && record_numbers(self, args)) [[likely]] Py_RETURN_NONE;
+  if (self.quick != nullptr && self.quick(self, args)) [[likely]] Py_RETURN_NONE;
   return record_values(self, args, nullptr);
 }
 

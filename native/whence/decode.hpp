@@ -64,7 +64,8 @@ class EventDecoder {
     read_kind(kind_id, tag);
     ByteReader reader(text, text != nullptr ? text_bytes : 0);
     read_image(catalogue, words, reader, tag);
-    if (text != nullptr) read_entries(catalogue, reader);
+    // Of an unknown kind it is not known where the entries begin, after how long an image.
+    if (text != nullptr && (event_.kind != nullptr || are_entries(reader))) read_entries(catalogue, reader);
     finish_fields();
     return event_;
   }
@@ -193,6 +194,19 @@ class EventDecoder {
     return value;
   }
 
+  // Do the bytes read as entries to their very end?
+  static bool are_entries(ByteReader reader) {
+    while (reader.left() >= kEntryHeaderBytes) {
+      const bool at_end = reader.left() < 8;
+      const auto entry = reader.take<std::uint8_t>();
+      reader.take<std::uint8_t>();
+      if (entry == 0) return at_end;
+      if (entry > static_cast<std::uint8_t>(Entry::Component)) return false;
+      if (reader.take_bytes(reader.take<std::uint32_t>()) == nullptr) return false;
+    }
+    return true;
+  }
+
   void read_entries(const Catalogue& catalogue, ByteReader& reader) {
     while (reader.left() >= kEntryHeaderBytes) {
       const auto entry = static_cast<Entry>(reader.take<std::uint8_t>());
@@ -214,10 +228,13 @@ class EventDecoder {
           event_.fields[index].text = reader.take_text(length);
         }
         return;
-      case Entry::Request:
-        event_.request_id = reader.take_text(length);
+      case Entry::Request: {  // compared: text that was misread must not give it another request
+        const std::string_view id = reader.take_text(length);
+        if (encode_request(id).words != event_.request_words) return;
+        event_.request_id = id;
         event_.request_lost = false;
         return;
+      }
       case Entry::Chain: event_.chain_id = reader.take_text(length); return;
       case Entry::Rationale: event_.rationale = reader.take_text(length); return;
       case Entry::Attribute: read_attribute(static_cast<AttributeType>(index), reader); return;

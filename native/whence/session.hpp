@@ -107,6 +107,12 @@ class Session {
     if (!session_region_) return false;
     fill_session(session_region_.base, identity_, description, source);
     if (!detail::lock_for_life(session_region_.file.fd())) return false;
+    keep_from_children(session_region_);
+#ifdef F_OFD_SETLK
+    // The mapping holds the lock from here on: no child inherits it, however it was made, and no
+    // host loses it by closing descriptors.
+    session_region_.file.close();
+#endif
     control_ = create_file_region(folder, "control", kControlBytes, kFileMode);
     if (!control_) return false;
     fill_control();
@@ -154,7 +160,7 @@ class Session {
   bool on_disk_ = false;
   KeptFile folder_;
   KeptFile gates_log_;
-  Region session_region_;  // its file is kept open for the lock
+  Region session_region_;  // holds the lock that tells readers that this process lives
   Region control_;
   Region names_region_;
   std::unique_ptr<NameTable> names_;

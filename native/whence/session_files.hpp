@@ -124,7 +124,8 @@ inline void read_boot_id(std::uint8_t out[16]) {
   }
 }
 
-// Released when the last copy of the descriptor closes: how readers know that the owner lives.
+// Released with the last descriptor or mapping of this opening of the file: how readers know that
+// the owner lives.
 inline bool lock_for_life(int fd) {
   struct flock lock{};
   lock.l_type = F_WRLCK;
