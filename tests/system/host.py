@@ -64,7 +64,7 @@ def until(condition: Callable[[], object], what: str) -> None:
 
 
 def python(
-    source: str,
+    source: str | Path,
     *arguments: object,
     base: Path,
     expect: int | None = 0,
@@ -74,7 +74,7 @@ def python(
 ) -> subprocess.CompletedProcess[str]:
     """Runs a program to its end; `expect` is its exit status, None for any."""
     done = subprocess.run(
-        [sys.executable, *flags, "-c", textwrap.dedent(source), *map(str, arguments)],
+        [sys.executable, *flags, *_program(source), *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,
@@ -91,14 +91,14 @@ class Host:
 
     def __init__(
         self,
-        source: str,
+        source: str | Path,
         *arguments: object,
         base: Path,
         settings: dict[str, str] | None = None,
         before: Callable[[], None] | None = None,
     ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(source), *map(str, arguments)],
+            [sys.executable, *_program(source), *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -173,3 +173,7 @@ def environment(base: Path, more: dict[str, str] | None = None) -> dict[str, str
     """Our environment for a program that records into `base`, without settings for whence."""
     ours = {key: value for key, value in os.environ.items() if not key.startswith("WHENCE_")}
     return ours | {"WHENCE_DIR": str(base)} | (more or {})
+
+
+def _program(source: str | Path) -> list[str]:
+    return [str(source)] if isinstance(source, Path) else ["-c", textwrap.dedent(source)]
