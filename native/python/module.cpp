@@ -17,11 +17,7 @@ namespace {
 PyObject* g_on_session = nullptr;  // called with no argument after a session appeared on disk
 
 PyObject* now_ns(PyObject*, PyObject*) {
-  // One clock per thread, as for events; a thread that never records has no ring for it.
-  static thread_local CycleClock clock;
-  WriterState* state = t_writer;
-  CycleClock& mine = state != nullptr && state->writer.attached() ? state->clock : clock;
-  return PyLong_FromUnsignedLongLong(mine.now_ns());
+  return PyLong_FromUnsignedLongLong(t_clock.now_ns());
 }
 
 PyObject* empty_call(PyObject*, PyObject* const*, Py_ssize_t) { Py_RETURN_NONE; }

@@ -37,7 +37,6 @@ constexpr std::uint64_t kClosedRingsBytes = 64 << 20;    // rings of ended colle
 // What one writer needs for an event. All zero = nothing yet.
 struct WriterState {
   RingWriter writer;
-  CycleClock clock;
   std::byte* scratch;  // max_text_bytes(), made at the first text
   Session* session;
   std::uint64_t next_anchor_ns;
@@ -53,6 +52,9 @@ struct WriterState {
 // The calling thread's writer; initial-exec, so that reading it is one instruction.
 inline thread_local constinit WriterState* t_writer
     __attribute__((tls_model("initial-exec"))) = nullptr;
+
+// The calling thread's clock, whichever ring it writes to: what it reads never goes back.
+inline thread_local constinit CycleClock t_clock __attribute__((tls_model("initial-exec")));
 
 struct RecorderSettings {
   std::string description = "{}";  // JSON: service, attributes
@@ -422,7 +424,7 @@ inline WriterState* thread_writer() {
 
 // The time of an event; ~1/s it also looks whether the wall clock was set.
 inline std::uint64_t event_time_ns(WriterState& state) {
-  return state.clock.now_ns([&state](std::uint64_t now) {
+  return t_clock.now_ns([&state](std::uint64_t now) {
     if (now < state.next_anchor_ns) return;
     state.next_anchor_ns = now + 1'000'000'000;
     state.session->anchor_wall_clock();

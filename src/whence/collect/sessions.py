@@ -43,14 +43,14 @@ def find_sessions(spec: str | None = None) -> list[Path]:
     of its ring files, or of a folder of sessions. None means the newest run. Raises
     SessionNotFound, whose message names what there is.
     """
-    if spec is not None and ("/" in spec or Path(spec).exists()):
+    if spec and ("/" in spec or Path(spec).exists()):
         return _sessions_at(Path(spec))
     sessions = list_sessions()
     if spec is None:
         chosen = [session for session in sessions if session.run == sessions[0].run]
     else:
         chosen = [session for session in sessions if str(session.pid) == spec]
-        chosen = chosen[:1] or [s for s in sessions if s.name.startswith(spec)]
+        chosen = chosen[:1] or [s for s in sessions if spec and s.name.startswith(spec)]
     if not chosen:
         raise SessionNotFound(_none_found(spec, sessions))
     return [Path(session.path) for session in chosen]
