@@ -163,7 +163,7 @@ void counters_tell_kinds_apart() {
   check::scene("each kind has its own counts; kinds beyond the rows share the last one");
   TestRing ring(4, 64);
   for (std::uint16_t kind = 1; kind <= 200; ++kind)
-    for (std::uint16_t n = 0; n < 1 + kind % 2; ++n) {
+    for (int n = 0; n < 1 + kind % 2; ++n) {
       SlotImage image;
       image.words[kTagWord] = kind;
       ring.writer().write(image);

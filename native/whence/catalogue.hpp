@@ -64,7 +64,7 @@ class Catalogue {
 
   // Null data: this reader does not know the name.
   std::string_view name(std::uint16_t id) const {
-    if (id == kNameEmpty) return std::string_view("", 0);
+    if (id == kNameEmpty) return std::string_view("");
     return id < names_.size() && names_[id] ? std::string_view(*names_[id]) : std::string_view();
   }
 
