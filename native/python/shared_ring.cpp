@@ -327,9 +327,19 @@ int ring_init(PyObject* object, PyObject* args, PyObject* kwargs) {
   return 0;
 }
 
+bool is_ending() {
+#if PY_VERSION_HEX >= 0x030d0000
+  return Py_IsFinalizing();
+#else
+  return _Py_IsFinalizing();
+#endif
+}
+
 void ring_dealloc(PyObject* object) {
   PyTypeObject* type = Py_TYPE(object);
-  if (WriterState* state = as_ring(object)->state) Recorder::get().retire_shared(state);
+  // A program that ends leaves its collectors' rings as they are: nobody needs the room any more.
+  if (WriterState* state = as_ring(object)->state; state != nullptr && !is_ending())
+    Recorder::get().retire_shared(state);
   type->tp_free(object);
   Py_DECREF(type);
 }

@@ -145,7 +145,7 @@ class Recorder {
       const Guard guard(*this);
       if (ensure_session()) created = session_;
       state = take_thread_state(trouble);
-      if (state == nullptr) session_->unrecorded.fetch_add(1, std::memory_order_relaxed);
+      if (state == nullptr) count_unrecorded(trouble);
     }
     if (created != nullptr) tell_created(*created);
     tell(trouble);
@@ -168,7 +168,7 @@ class Recorder {
         state = place;
         shared_.push_back(state);
       } else {
-        session_->unrecorded.fetch_add(1, std::memory_order_relaxed);
+        count_unrecorded(trouble);
       }
     }
     if (created != nullptr) tell_created(*created);
@@ -195,7 +195,7 @@ class Recorder {
     closed_.push_back({state->ring, bytes});
     munmap(state, sizeof(WriterState));
     closed_bytes_ += bytes;
-    while (closed_bytes_ > kClosedRingsBytes && session_ != nullptr) {
+    while (closed_bytes_ > kClosedRingsBytes && closed_.size() > 1) {
       if (session_->on_disk()) remove_ring_file(session_->folder(), closed_.front().ring);
       closed_bytes_ -= closed_.front().bytes;
       closed_.pop_front();
@@ -233,8 +233,9 @@ class Recorder {
   };
 
   Recorder() {
+    static std::atomic<std::uint32_t> unwiped;  // without memory: pthread_atfork() alone must do
     alive_ = static_cast<std::atomic<std::uint32_t>*>(wiped_on_fork(4096));
-    if (alive_ == nullptr) std::abort();
+    if (alive_ == nullptr) alive_ = &unwiped;
     alive_->store(1, std::memory_order_relaxed);
     CycleClock::counter_trusted = clock_source_ == ClockSource::CycleCounter;
     pthread_key_create(&thread_end_, [](void* state) {
@@ -284,7 +285,7 @@ class Recorder {
     new (&closed_) std::deque<ClosedRing>;
     new (&unmap_later_) std::vector<Region>;
     closed_bytes_ = 0;
-    ring_trouble_told_ = false;
+    ring_trouble_told_ = memory_trouble_told_ = false;
     pins_ = 0;
     ++generation_;
     alive_->store(1, std::memory_order_release);
@@ -314,6 +315,12 @@ class Recorder {
       tell("cannot record to " + session.trouble() +
            "; events stay in memory and end with this process");
     if (on_created != nullptr && session.on_disk()) on_created();
+  }
+
+  void count_unrecorded(Trouble& trouble) {
+    session_->unrecorded.fetch_add(1, std::memory_order_relaxed);
+    if (!memory_trouble_told_) trouble = "no memory for a ring; events are counted, not recorded";
+    memory_trouble_told_ = true;
   }
 
   void tell(const Trouble& trouble) const {
@@ -410,6 +417,7 @@ class Recorder {
   std::deque<ClosedRing> closed_;  // files of ended collectors, oldest first
   std::size_t closed_bytes_ = 0;
   bool ring_trouble_told_ = false;
+  bool memory_trouble_told_ = false;
   std::uint32_t generation_ = 1;  // 1 + forks behind this process
   std::size_t pins_ = 0;  // in-process readers of rings that they do not own
   std::vector<Region> unmap_later_;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "gate.hpp"
 #include "names.hpp"
@@ -37,7 +38,7 @@ class Session {
   GateWord* gate(std::uint16_t kind) const {
     return reinterpret_cast<GateWord*>(control_.base + kGatesOffset) + kind;
   }
-  // Events that no ring could be had for, and kinds that the dictionary has no room for.
+  // Events that no memory could be had for, and kinds that the dictionary has no room for.
   std::atomic<std::uint64_t> unrecorded{0};
   std::atomic<std::uint64_t> unnamed_kinds{0};
 
@@ -72,6 +73,8 @@ class Session {
   }
 
  private:
+  static constexpr std::size_t kControlPages = (kControlBytes + 4095) / 4096 * 4096;
+
   Session() = default;
 
   bool create_on_disk(std::string_view description, ClockSource source) {
@@ -140,10 +143,16 @@ class Session {
   }
 
   void create_in_memory(std::string_view description, ClockSource source) {
-    session_region_ = anonymous_region(kSessionBytes);
-    control_ = anonymous_region(kControlBytes);
-    names_region_ = anonymous_region(kNamesBytes);
-    if (!session_region_ || !control_ || !names_region_) std::abort();  // not even 300 KiB of memory
+    // The last resort lies in the program's image: no host shall end for want of 300 KiB.
+    alignas(4096) static std::byte last_resort[kSessionBytes + kControlPages + kNamesBytes];
+    std::byte* reserve = last_resort;
+    for (auto [region, bytes] : {std::pair{&session_region_, kSessionBytes},
+                                 {&control_, kControlPages},
+                                 {&names_region_, kNamesBytes}}) {
+      *region = anonymous_region(bytes);
+      if (!*region) *region = Region{static_cast<std::byte*>(std::memset(reserve, 0, bytes)), bytes, {}};
+      reserve += bytes;
+    }
     fill_session(session_region_.base, identity_, description, source);
     fill_control();
     names_ = std::make_unique<NameTable>(names_region_, identity_.uuid);

@@ -42,6 +42,7 @@ class SessionDict(TypedDict):
     run: int
     on_disk: bool
     trouble: str
+    unrecorded: int
 
 @final
 class Context:

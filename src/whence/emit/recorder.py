@@ -23,7 +23,10 @@ MAX_TEXT_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """This process's session; `path` is None when it is in memory only (`trouble` says why)."""
+    """This process's session; `path` is None when it is in memory only (`trouble` says why).
+
+    `unrecorded` counts the events that not even memory could be had for, up to now.
+    """
 
     name: str
     path: Path | None
@@ -31,6 +34,7 @@ class Session:
     key: int
     run: int
     trouble: str
+    unrecorded: int = 0
 
 
 def start(
@@ -81,7 +85,15 @@ def prepare() -> None:
 
 def _as_session(found: _native.SessionDict) -> Session:
     path = Path(found["path"]) if found["on_disk"] else None
-    return Session(found["name"], path, found["uuid"], found["key"], found["run"], found["trouble"])
+    return Session(
+        found["name"],
+        path,
+        found["uuid"],
+        found["key"],
+        found["run"],
+        found["trouble"],
+        found["unrecorded"],
+    )
 
 
 def _description(service: str | None) -> str:
