@@ -47,7 +47,8 @@ bool is_decision_type(PyObject* event_type, std::string_view name) {
   const Recorder& recorder = Recorder::get();
   for (std::uint32_t id = 1; id <= recorder.kind_count(); ++id) {
     const whence::Kind* kind = recorder.kind(id);
-    if (kind != nullptr && kind->schema.decision && kind->schema.name == name) return true;
+    const bool declared = kind != nullptr && !kind->schema.source.empty();  // by whence.kind()
+    if (declared && kind->schema.decision && kind->schema.name == name) return true;
   }
   return false;
 }

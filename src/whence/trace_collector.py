@@ -11,7 +11,12 @@ from whence import _native
 from whence._native import RingReader
 from whence.collect.events import to_events
 from whence.collect.kinds import kind_infos
-from whence.collect.local import drain_local, local_ledgers, local_session
+from whence.collect.local import (
+    drain_local,
+    local_gate_changes,
+    local_ledgers,
+    local_session,
+)
 from whence.export.json_export import write_batches
 from whence.model.event import TraceEvent
 from whence.model.ids import ModelID
@@ -60,7 +65,7 @@ class EventView:
         return list(reconstruct_chain(Recording(events=tuple(self._events())), name))
 
     def recording(self) -> Recording:
-        """Everything held now, with its kinds, session and ledgers."""
+        """Everything held now, with its kinds, session, ledgers and gate changes."""
         return self._recording(local_session())[1]
 
     def export_json(self, path: str | os.PathLike[str]) -> int:
@@ -90,7 +95,9 @@ class EventView:
             return _native.Batch(), Recording()
         batch, catalogue, ledgers = local_ledgers(self._readers(), session)
         events = tuple(to_events(batch.rows())) if with_events else ()
-        return batch, Recording(events, kind_infos(catalogue), (session,), ledgers)
+        kinds = kind_infos(catalogue)
+        changes = local_gate_changes(session, kinds)
+        return batch, Recording(events, kinds, (session,), ledgers, changes)
 
 
 class TraceCollector(_native.SharedRing, EventView):

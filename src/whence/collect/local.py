@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from whence import _native
 from whence._native import Batch, Catalogue, RingReader
 from whence.collect.kinds import kind_infos
 from whence.collect.ledger import ring_ledger
-from whence.model.recording import RingLedger, SessionInfo
+from whence.model.errors import NotASession
+from whence.model.recording import GateChange, KindInfo, RingLedger, SessionInfo
+from whence.ring.gates import read_gate_changes
 from whence.ring.session_file import parse_session
 
-__all__ = ["drain_local", "local_ledgers", "local_session"]
+__all__ = ["drain_local", "local_gate_changes", "local_ledgers", "local_session"]
 
 
 def local_session() -> SessionInfo | None:
@@ -49,3 +52,15 @@ def local_ledgers(
         times = batch.time_range(first)
         ledgers.append(ring_ledger(session.name, reader, times, kind_infos(catalogue)))
     return batch, catalogue, tuple(ledgers)
+
+
+def local_gate_changes(session: SessionInfo, kinds: Sequence[KindInfo]) -> tuple[GateChange, ...]:
+    """When kinds were switched on and off; they are in a file, so none where there is none."""
+    if not session.path:
+        return ()
+    try:
+        return read_gate_changes(
+            Path(session.path), session.name, {kind.id: kind.name for kind in kinds}
+        )
+    except (OSError, NotASession):
+        return ()
