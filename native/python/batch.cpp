@@ -1,6 +1,7 @@
 // Batch.drain without the GIL; its rows as tuples or as JSON text.
 #include "batch.hpp"
 
+#include <exception>
 #include <new>
 
 #include "reader.hpp"
@@ -80,13 +81,21 @@ PyObject* batch_drain(PyObject* object, PyObject* args, PyObject* kwargs) {
   whence::Batch& batch = as_batch(object)->batch;
   const std::size_t before = batch.size();
   bool survived = true;
+  bool enough_memory = true;
   Py_BEGIN_ALLOW_THREADS
-  const auto drain = [&] { batch.drain(reader->cursor, std::move(source), static_cast<std::size_t>(most)); };
+  const auto drain = [&] {
+    try {
+      batch.drain(reader->cursor, std::move(source), static_cast<std::size_t>(most));
+    } catch (const std::exception&) {  // bad_alloc, length_error
+      enough_memory = false;
+    }
+  };
   if (reader->guarded)
     survived = guarded(drain);
   else
     drain();
   Py_END_ALLOW_THREADS
+  if (!enough_memory) return PyErr_NoMemory();
   if (!survived) {
     raise_error("CorruptFile", "ring file: truncated while it was read");
     return nullptr;

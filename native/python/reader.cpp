@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -30,18 +31,28 @@ namespace {
 CatalogueObject* as_catalogue(PyObject* object) { return reinterpret_cast<CatalogueObject*>(object); }
 RingReaderObject* as_reader(PyObject* object) { return reinterpret_cast<RingReaderObject*>(object); }
 
-// The file's bytes from `at` on; short where the file is. Never a signal, unlike a mapping.
-bool read_bytes(int fd, std::byte* out, std::size_t bytes, std::size_t& got) {
-  got = 0;
-  while (got < bytes) {
-    const ssize_t part = pread(fd, out + got, bytes - got, static_cast<off_t>(got));
+// The file's bytes from `at` to `end`; short where the file is. Never a signal, unlike a mapping.
+bool read_bytes(int fd, std::byte* out, std::size_t at, std::size_t end) {
+  while (at < end) {
+    const ssize_t part = pread(fd, out + at, end - at, static_cast<off_t>(at));
     if (part < 0 && errno == EINTR) continue;
-    if (part < 0) {
-      PyErr_SetFromErrno(PyExc_OSError);
-      return false;
-    }
-    if (part == 0) break;
-    got += static_cast<std::size_t>(part);
+    if (part < 0) PyErr_SetFromErrno(PyExc_OSError);
+    if (part <= 0) return part == 0;
+    at += static_cast<std::size_t>(part);
+  }
+  return true;
+}
+
+// The same without holes, into memory of zeros: a file that is mostly hole costs next to nothing.
+bool read_data(int fd, std::byte* out, std::size_t end) {
+  for (std::size_t at = 0; at < end;) {
+    const off_t data = lseek(fd, static_cast<off_t>(at), SEEK_DATA);
+    if (data < 0 && errno == ENXIO) return true;
+    const off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+    if (hole < 0) return read_bytes(fd, out, at, end);  // a file system that tells of no holes
+    const std::size_t until = std::min(end, static_cast<std::size_t>(hole));
+    if (!read_bytes(fd, out, static_cast<std::size_t>(data), until)) return false;
+    at = until;
   }
   return true;
 }
@@ -151,12 +162,9 @@ PyType_Spec kCatalogueSpec = {"whence._native.Catalogue", sizeof(CatalogueObject
 
 // ---------------------------------------------------------------- opening a ring
 
-bool check_ring(RingReaderObject& self) {
-  switch (RingView::check(self.base, self.bytes, self.header)) {
-    case RingFault::None:
-      self.view = RingView(self.base, self.header);
-      self.cursor = RingCursor(self.view, self.view.owner_word(kWatermarkWord));
-      return true;
+bool check_header(const std::byte* base, std::size_t bytes, RingHeader& header) {
+  switch (RingView::check(base, bytes, header)) {
+    case RingFault::None: return true;
     case RingFault::TooShort: raise_error("CorruptFile", "ring file: cut short"); return false;
     case RingFault::Foreign: raise_error("CorruptFile", "ring file: not one of whence's"); return false;
     case RingFault::Corrupt: raise_error("CorruptFile", "ring file: its header is damaged"); return false;
@@ -171,6 +179,13 @@ bool check_ring(RingReaderObject& self) {
   return false;
 }
 
+bool check_ring(RingReaderObject& self) {
+  if (!check_header(self.base, self.bytes, self.header)) return false;
+  self.view = RingView(self.base, self.header);
+  self.cursor = RingCursor(self.view, self.view.owner_word(kWatermarkWord));
+  return true;
+}
+
 RingReaderObject* allocate_reader() {
   auto* self = as_reader(g_ring_reader_type->tp_alloc(g_ring_reader_type, 0));
   if (self == nullptr) return nullptr;
@@ -179,44 +194,56 @@ RingReaderObject* allocate_reader() {
   return self;
 }
 
-// A live ring is mapped: its slots change under us. A dead one is read into memory of our own.
+bool map_ring(RingReaderObject& self, std::size_t bytes, int how, int protection, int fd) {
+  void* at = mmap(nullptr, bytes, protection, how, fd, 0);
+  if (at == MAP_FAILED) {
+    PyErr_SetFromErrno(PyExc_OSError);
+    return false;
+  }
+  self.base = static_cast<const std::byte*>(at);
+  self.bytes = bytes;
+  self.mapped = true;
+  return true;
+}
+
+// A live ring: its slots change under us.
+bool map_live(RingReaderObject& self, int fd, std::size_t file_bytes) {
+  if (!map_ring(self, file_bytes, MAP_SHARED, PROT_READ, fd)) return false;
+  self.guarded = true;
+  install_fault_guard();
+  bool good = false;
+  RingReaderObject* reader = &self;
+  if (guarded([reader, &good] { good = check_ring(*reader); })) return good;
+  raise_error("CorruptFile", "ring file: truncated while it was opened");
+  return false;
+}
+
+// A dead ring, in memory of our own: as much as its header says, once that was found good.
+bool copy_dead(RingReaderObject& self, int fd, std::size_t file_bytes) {
+  alignas(8) std::byte start[kRingHeaderBytes] = {};
+  if (!read_bytes(fd, start, 0, sizeof start) || !check_header(start, file_bytes, self.header))
+    return false;
+  const std::size_t bytes = ring_file_bytes(self.header.capacity, self.header.text_bytes);
+  const int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  if (!map_ring(self, bytes, how, PROT_READ | PROT_WRITE, -1)) return false;
+  auto* memory = const_cast<std::byte*>(self.base);
+#ifdef MADV_HUGEPAGE
+  madvise(memory, bytes, MADV_HUGEPAGE);  // see WordColumn
+#endif
+  return read_data(fd, memory, bytes) && check_ring(self);
+}
+
 bool load_file(RingReaderObject& self, int fd, bool live) {
   struct stat status;
   if (fstat(fd, &status) != 0) {
     PyErr_SetFromErrno(PyExc_OSError);
     return false;
   }
-  self.bytes = static_cast<std::size_t>(status.st_size);
-  if (self.bytes < kRingHeaderBytes) {
-    raise_error("CorruptFile", "ring file: cut short");
-    return false;
-  }
-  const int how = live ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
-  const int protection = live ? PROT_READ : PROT_READ | PROT_WRITE;
-  void* at = mmap(nullptr, self.bytes, protection, how, live ? fd : -1, 0);
-  if (at == MAP_FAILED) {
-    PyErr_SetFromErrno(PyExc_OSError);
-    return false;
-  }
-#ifdef MADV_HUGEPAGE
-  if (!live) madvise(at, self.bytes, MADV_HUGEPAGE);  // see WordColumn
-#endif
-  self.base = static_cast<const std::byte*>(at);
-  self.mapped = true;
-  self.guarded = live;
-  if (live) {
-    install_fault_guard();
-    bool good = false;
-    RingReaderObject* reader = &self;
-    if (!guarded([reader, &good] { good = check_ring(*reader); })) {
-      raise_error("CorruptFile", "ring file: truncated while it was opened");
-      return false;
-    }
-    return good;
-  }
-  std::size_t got = 0;
-  if (!read_bytes(fd, static_cast<std::byte*>(at), self.bytes, got)) return false;
-  return check_ring(self);
+  const auto file_bytes = static_cast<std::size_t>(status.st_size);
+  if (file_bytes >= kRingHeaderBytes)
+    return live ? map_live(self, fd, file_bytes) : copy_dead(self, fd, file_bytes);
+  raise_error("CorruptFile", "ring file: cut short");
+  return false;
 }
 
 PyObject* reader_open(PyObject*, PyObject* args, PyObject* kwargs) {

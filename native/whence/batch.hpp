@@ -83,8 +83,10 @@ class Batch {
   // Drains `cursor`; returns the number of events taken.
   std::size_t drain(RingCursor& cursor, std::shared_ptr<const RowSource> source, std::size_t most) {
     drains_.push_back({rows_, std::move(source)});
+    // Whoever writes as fast as we read is left for the next drain; what lies in the ring is not.
+    most = std::min<std::uint64_t>(most, 2 * cursor.capacity() + 64);
     std::size_t taken = 0;
-    reserve(rows_ + std::min<std::size_t>(most, cursor.waiting()));
+    reserve(rows_ + std::min<std::size_t>({most, cursor.waiting(), kMostReserved}));
     while (taken < most) {
       if (rows_ == capacity_) reserve(rows_ + std::min(most - taken, kStep));
       const std::size_t part = std::min(most - taken, capacity_ - rows_);
@@ -135,6 +137,7 @@ class Batch {
 
  private:
   static constexpr std::size_t kStep = 4096;
+  static constexpr std::size_t kMostReserved = 1 << 24;  // on the word of the ring alone
   // In the column of kTextWord, where the ring had a text position.
   static constexpr std::uint64_t kTextLost = ~0ull;
 

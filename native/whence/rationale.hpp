@@ -69,6 +69,7 @@ class Rationale {
   // `fields` has one value per field of the kind.
   void render(const std::vector<Value>& fields, TextOut& out) const {
     for (const Part& part : parts_) {
+      if (out.size() > kMostBytes) return;
       out.put(std::string_view(part.literal));
       if (part.field == kNoField) continue;
       append_formatted(out, part, part.field < fields.size() ? fields[part.field] : Value());
@@ -76,6 +77,7 @@ class Rationale {
   }
 
  private:
+  static constexpr std::size_t kMostBytes = 128 * 1024;  // a hostile template may repeat a long text
   enum class Format : std::uint8_t { Plain, Nanoseconds, Bytes, Decimals, Percent };
   static constexpr std::size_t kNoField = ~std::size_t{0};
   struct Part {

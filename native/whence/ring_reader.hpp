@@ -99,6 +99,7 @@ class RingCursor {
   RingCursor() = default;
   explicit RingCursor(RingView view, std::uint64_t from = 0) : view_(view) { seek(from); }
 
+  std::uint64_t capacity() const { return view_.capacity(); }
   std::uint64_t next() const { return next_; }
   std::uint64_t delivered() const { return delivered_; }
   std::uint64_t lost() const { return next_ - start_ - delivered_; }
@@ -108,7 +109,7 @@ class RingCursor {
   void seek(std::uint64_t ticket) {
     start_ = next_ = ticket;
     index_ = ticket % view_.capacity();
-    delivered_ = text_lost_ = corrupt_ = 0;
+    delivered_ = text_lost_ = corrupt_ = text_end_ = 0;
   }
 
   // About how many events are waiting: exact when nobody is writing.
@@ -219,7 +220,7 @@ class RingCursor {
   [[gnu::noinline]] std::uint64_t read_text(RawEvent& event, ConstWord* slot) {
     copy_text(event);
     const std::uint64_t again = slot[kStampWord].load(std::memory_order_relaxed);
-    if (event.text_state == TextState::Whole) check_text(event);
+    if (again == event.words[kStampWord] && event.text_state == TextState::Whole) check_text(event);
     return again;
   }
 
@@ -245,10 +246,17 @@ class RingCursor {
   }
 
   // Whoever overwrote a word we copied had raised the intent before; the acquire loads showed it.
+  // Blocks lie one behind the other: overlapping ones, which no writer of ours makes, would let a
+  // small file fill our memory.
   void check_text(RawEvent& event) {
     const std::uint64_t intent = view_.text_intent().load(std::memory_order_relaxed);
     const std::uint64_t position = event.words[kTextWord];
-    if (intent <= position + view_.text_words() * 8) return;
+    const std::uint64_t bytes = event.text_bytes + kTextHeaderBytes;
+    if (position >= text_end_ && intent >= position && intent - position >= bytes &&
+        intent - position <= view_.text_words() * 8) {
+      text_end_ = position + bytes;
+      return;
+    }
     event.text_state = TextState::Lost;
     event.text = nullptr;
     event.text_bytes = 0;
@@ -261,6 +269,7 @@ class RingCursor {
   std::uint64_t delivered_ = 0;
   std::uint64_t text_lost_ = 0;
   std::uint64_t corrupt_ = 0;
+  std::uint64_t text_end_ = 0;  // of the newest block handed out
   std::vector<std::uint64_t> text_;
 };
 

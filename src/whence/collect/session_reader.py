@@ -63,16 +63,24 @@ class SessionReader:
         self._update_catalogue()
         for name, reader in list(self._rings.items()):
             first = len(batch)
-            if self._drain_ring(name, batch):
-                self._update_catalogue()  # a name is published before the slot that uses it
-                times = batch.time_range(first)
+            if not self._drain_ring(name, batch):
+                continue
+            self._update_catalogue()  # a name is published before the slot that uses it
+            times = batch.time_range(first)
+            try:
                 ledgers.append(ring_ledger(self.info.name, reader, times, self.kinds))
+            except CorruptFile as error:
+                self._leave_out(name, error)
         return batch, tuple(ledgers)
 
     def gate_changes(self) -> tuple[GateChange, ...]:
         """When kinds were switched on and off, oldest first."""
         names = {kind.id: kind.name for kind in self.kinds}
-        return read_gate_changes(self.folder, self.info.name, names)
+        try:
+            return read_gate_changes(self.folder, self.info.name, names)
+        except (NotASession, OSError) as error:
+            self.damaged["gates"] = str(error)
+            return ()
 
     def refresh(self) -> SessionInfo:
         """Looks again whether the process lives."""
@@ -89,16 +97,18 @@ class SessionReader:
             handle = open_session_file(self.folder, name)
         except FileNotFoundError:
             return  # an ended collector's ring made room meanwhile
-        except NotASession as error:
+        except (NotASession, OSError) as error:
             self.damaged[name] = str(error)
             return
         try:
             reader = RingReader.open(handle, live=self.info.live)
             if reader.session_uuid != self.info.uuid:
                 self.damaged[name] = f"belongs to session {reader.session_uuid}"
+            elif int(name[5:]) != reader.ring:
+                self.damaged[name] = f"is ring {reader.ring} under another name"
             else:
                 self._rings[name] = reader
-        except (CorruptFile, UnsupportedFormat) as error:
+        except (CorruptFile, UnsupportedFormat, OSError) as error:
             self.damaged[name] = str(error)
         finally:
             os.close(handle)
@@ -107,10 +117,13 @@ class SessionReader:
         try:
             batch.drain(self._rings[name], self._catalogue, self.info.name, self.info.key)
         except CorruptFile as error:
-            self.damaged[name] = str(error)
-            del self._rings[name]
+            self._leave_out(name, error)
             return False
         return True
+
+    def _leave_out(self, name: str, error: CorruptFile) -> None:
+        self.damaged[name] = str(error)
+        del self._rings[name]
 
     def _update_catalogue(self) -> None:
         try:
@@ -119,7 +132,7 @@ class SessionReader:
                 self._catalogue.update(os.pread(handle, MOST_NAMES_BYTES, 0))
             finally:
                 os.close(handle)
-        except (FileNotFoundError, NotASession, CorruptFile, UnsupportedFormat) as error:
+        except (NotASession, CorruptFile, UnsupportedFormat, OSError) as error:
             self.damaged["names"] = str(error)
         else:
             if self._catalogue.damaged:

@@ -74,7 +74,7 @@ def parse_session(data: bytes, folder: Path | None, live: bool) -> SessionInfo:
 def _described(text: bytes) -> dict[str, object]:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
