@@ -21,13 +21,11 @@ fi
 
 include=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 
-# each header is also read alone, through a file that does nothing but include it
+# headers that no source file includes yet are read as well, through a file that includes all
 alone=$(mktemp -d)
 trap 'rm -rf "$alone"' EXIT
 cp .clang-tidy "$alone"
-for header in native/whence/*.hpp native/python/*.hpp; do
-    [ -e "$header" ] && echo "#include \"$PWD/$header\"" >"$alone/$(basename "$header" .hpp).cpp"
-done
+printf '#include "%s"\n' "$PWD"/native/whence/*.hpp >"$alone/headers.cpp"
 
 find native/python native/tests "$alone" -name '*.cpp' | sort |
     xargs -r -P "$jobs" -I{} "$tidy" --quiet {} -- -std=c++20 -Wall -Wextra \
