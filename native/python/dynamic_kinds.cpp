@@ -19,7 +19,7 @@ struct CacheEntry {
   bool decision = false;
 };
 
-std::mutex g_lock;  // only contended where there is no GIL
+[[maybe_unused]] std::mutex g_lock;  // taken only where there is no GIL
 CacheEntry g_cache[kCacheSize];
 PyObject* g_kinds = nullptr;  // {(event type, component, said to be a decision): kind id}
 PyObject* g_decision_types = nullptr;

@@ -90,6 +90,7 @@ void a_kill_at_any_instruction_loses_at_most_one_event(std::uint64_t capacity) {
   CHECK(here.instructions > 40 * static_cast<long>(here.finished));
   CHECK(here.in_flight > 8 * static_cast<long>(here.finished) / kStride);
   CHECK(here.text_lost > 0 || capacity < 3);
+  scene = nullptr;
 }
 
 // ---------------------------------------------------------------- an emit inside an emit

@@ -161,8 +161,9 @@ void a_forged_block_header_does_not_save_overtaken_text() {
 
 void counters_tell_kinds_apart() {
   check::scene("each kind has its own counts; kinds beyond the rows share the last one");
+  constexpr std::uint16_t kinds = 200;
   TestRing ring(4, 64);
-  for (std::uint16_t kind = 1; kind <= 200; ++kind)
+  for (std::uint16_t kind = 1; kind <= kinds; ++kind)
     for (int n = 0; n < 1 + kind % 2; ++n) {
       SlotImage image;
       image.words[kTagWord] = kind;
@@ -171,7 +172,7 @@ void counters_tell_kinds_apart() {
     }
   const RingView view = ring.view();
   std::uint64_t rest = 0;
-  for (std::uint16_t kind = 1; kind <= 200; ++kind) {
+  for (std::uint16_t kind = 1; kind <= kinds; ++kind) {
     const std::uint64_t calls = 1 + kind % 2;
     if (kind < kRowCount) {
       CHECK_EQ(counted(view, kind, kRecorded), calls);
