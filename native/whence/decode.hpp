@@ -75,7 +75,7 @@ class EventDecoder {
     const std::uint64_t tag = words[kTagWord];
     event_.event_id.clear();
     event_.rationale = event_.model = event_.chain_id = event_.caused_by = {};
-    event_.time_ns = words[kTimeWord];
+    event_.time_ns = words[kTimeWord] & INT64_MAX;  // only damage sets the highest bit
     event_.duration_ns = 0;
     event_.lineage_id = 0;
     event_.text_lost = text_lost;
@@ -280,7 +280,7 @@ class EventDecoder {
         value.text = reader.take_text(reader.left());
         break;
     }
-    if (reader.ok()) event_.attributes.emplace_back(key, value);
+    if (reader.ok() && value.present()) event_.attributes.emplace_back(key, value);  // else: no type of ours
   }
 
   void read_option(bool chosen, ByteReader& reader) {
