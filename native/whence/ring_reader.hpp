@@ -107,8 +107,8 @@ class RingCursor {
   std::uint64_t corrupt() const { return corrupt_; }
 
   void seek(std::uint64_t ticket) {
-    start_ = next_ = ticket;
-    index_ = ticket % view_.capacity();
+    start_ = next_ = ticket % kTicketLimit;
+    index_ = next_ % view_.capacity();
     delivered_ = text_lost_ = corrupt_ = text_end_ = 0;
   }
 
@@ -177,6 +177,9 @@ class RingCursor {
   }
 
  private:
+  // No writer gets so far (centuries at 1 ns an event); beyond it stamps would begin anew.
+  static constexpr std::uint64_t kTicketLimit = 1ull << 62;
+
   void step() {
     ++next_;
     if (++index_ == view_.capacity()) index_ = 0;
@@ -186,7 +189,7 @@ class RingCursor {
   // [..lost..|newest-cap+1 ......... newest]  the oldest still valid is newest - cap + 1.
   void skip_to_oldest(std::uint64_t stamp) {
     const std::uint64_t ticket = (stamp >> 1) - 1;
-    if (stamp < 2 || ticket < next_ || ticket % view_.capacity() != index_) {
+    if (stamp < 2 || ticket < next_ || ticket >= kTicketLimit || ticket % view_.capacity() != index_) {
       ++corrupt_;  // no writer of ours stores such a stamp
       step();
       return;

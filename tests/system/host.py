@@ -32,6 +32,7 @@ __all__ = [
 
 DEADLINE_S = 60.0  # a test that waits longer has failed; nothing waits for time to pass
 MEMORY = Path("/dev/shm")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
@@ -121,17 +122,21 @@ class Host:
 
     def line(self) -> str:
         """The next line it prints."""
-        assert self._process.stdout is not None
-        handle = self._process.stdout.fileno()
-        with selectors.DefaultSelector() as selector:
-            selector.register(handle, selectors.EVENT_READ)
-            while b"\n" not in self._unread:
-                assert selector.select(DEADLINE_S), "the program said nothing"
-                part = os.read(handle, 65536)
-                assert part, f"the program ended: {self.errors()}"
-                self._unread += part
+        while b"\n" not in self._unread:
+            assert self.has_spoken(DEADLINE_S), "the program said nothing"
+            assert self._process.stdout is not None
+            part = os.read(self._process.stdout.fileno(), 65536)
+            assert part, f"the program ended: {self.errors()}"
+            self._unread += part
         line, _, self._unread = self._unread.partition(b"\n")
         return line.decode()
+
+    def has_spoken(self, timeout_s: float = 0) -> bool:
+        """Whether it has printed something that was not read yet, or has ended."""
+        assert self._process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            return bool(self._unread or selector.select(timeout_s))
 
     def say(self, text: str) -> None:
         """Gives it a line to read."""
@@ -172,7 +177,7 @@ class Host:
 def environment(base: Path, more: dict[str, str] | None = None) -> dict[str, str]:
     """Our environment for a program that records into `base`, without settings for whence."""
     ours = {key: value for key, value in os.environ.items() if not key.startswith("WHENCE_")}
-    return ours | {"WHENCE_DIR": str(base)} | (more or {})
+    return ours | {"WHENCE_DIR": str(base), "PYTHONPATH": str(ROOT)} | (more or {})
 
 
 def _program(source: str | Path) -> list[str]:

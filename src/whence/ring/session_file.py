@@ -48,7 +48,7 @@ def parse_session(data: bytes, folder: Path | None, live: bool) -> SessionInfo:
         raise UnsupportedFormat(
             f"{where}: format {major}; this whence reads format {layout.FORMAT_MAJOR}"
         )
-    if not ready or text_length > layout.SESSION_TEXT_BYTES:
+    if ready != 1 or text_length > layout.SESSION_TEXT_BYTES:
         raise CorruptFile(f"{where}: the session file was never completed")
     start = layout.SESSION_TEXT_OFFSET
     text = data[start : start + text_length]
