@@ -136,7 +136,9 @@ PyObject* attribute_value(PyObject* value) {
   if (PyFloat_Check(value) || is_called(value, "float")) return PyNumber_Float(value);
   if (PyIndex_Check(value)) {
     Ref whole(PyNumber_Index(value));
-    return whole ? attribute_int(whole.get()) : nullptr;
+    if (whole) return attribute_int(whole.get());
+    if (!PyErr_ExceptionMatches(PyExc_TypeError)) return nullptr;
+    PyErr_Clear();  // an array of several numbers has __index__, too
   }
   if (PyUnicode_Check(value)) return PyUnicode_FromObject(value);
   return PyObject_Str(value);

@@ -127,6 +127,10 @@ def test_attributes_may_be_any_mapping(collector: whence.TraceCollector) -> None
     class Text(str):
         __slots__ = ()
 
+    class array(list[int]):
+        def __index__(self) -> int:
+            raise TypeError("only arrays of one number")
+
     collector.record_now(
         "t",
         "C",
@@ -138,6 +142,7 @@ def test_attributes_may_be_any_mapping(collector: whence.TraceCollector) -> None
                 "list": [1],
                 "half": fractions.Fraction(1, 2),
                 "numpy": float32(),
+                "array": array([1, 2]),
             }
         ),  # type: ignore[arg-type]
     )
@@ -148,6 +153,7 @@ def test_attributes_may_be_any_mapping(collector: whence.TraceCollector) -> None
         "list": "[1]",
         "half": "1/2",
         "numpy": 0.25,
+        "array": "[1, 2]",
     }
 
 

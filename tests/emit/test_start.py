@@ -76,6 +76,41 @@ def test_a_service_is_named_by_the_first_who_knows(
     assert run.recording().sessions[0].service == name
 
 
+@pytest.mark.parametrize(
+    ("strict", "env", "raises"),
+    [
+        ("", {}, True),
+        ("", {"WHENCE_STRICT": "1"}, True),
+        ("", {"WHENCE_STRICT": "0"}, False),
+        ("strict=False", {}, False),
+        ("strict=True", {"WHENCE_STRICT": "0"}, True),
+        ("strict=None", {"WHENCE_STRICT": "0"}, False),
+    ],
+)
+def test_refused_events_raise_unless_told_otherwise(
+    strict: str, env: dict[str, str], raises: bool, run_app: RunApp
+) -> None:
+    """start(strict=...) goes before WHENCE_STRICT; the ledger counts them either way. R0.29 P3"""
+    run = run_app(
+        f"""
+        import whence
+        whence.start({strict})
+        tick = whence.kind("tick", component="Start", n=int)
+        decide = whence.kind("decide", component="Start", decision=True, rationale="{{w}}", w=str)
+        for call, value in ((tick, "x"), (tick.emit, None), (decide, " ")):
+            try:
+                call(value)
+            except (TypeError, ValueError):
+                print("raised")
+        """,
+        env=env,
+    )
+    assert run.stdout.split() == ["raised"] * 3 * raises
+    (ring,) = run.recording().rings
+    assert {row.kind: row.rejected for row in ring.per_kind} == {"tick": 2, "decide": 1}
+    assert ring.recorded == 0
+
+
 def test_resource_attributes_are_in_the_session_file(run_app: RunApp) -> None:
     """OTEL_RESOURCE_ATTRIBUTES goes into the header; too long, it is left out whole. R0.24"""
     short = run_app(
