@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 import statistics
 import subprocess
@@ -43,9 +45,8 @@ def _p99_ns() -> int:
     readers = [reader for reader in _native.local_rings() if not reader.shared]
     batch, _ = drain_local(readers, session)
     stamps = [row[3] for row in batch.rows()]
-    return statistics.quantiles((b - a for a, b in zip(stamps, stamps[1:], strict=False)), n=100)[
-        98
-    ].__ceil__()
+    distances = [b - a for a, b in itertools.pairwise(stamps)]
+    return math.ceil(statistics.quantiles(distances, n=100)[98])
 
 
 def _export_ms() -> float:

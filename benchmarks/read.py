@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
+
 import whence
 from benchmarks.emit import REQUEST, bench_numbers
 from benchmarks.figure import Measure
