@@ -10,7 +10,7 @@ from tests.system.producer import KINDS, kind_of, label_of, mix, request_of, tex
 from whence.model.event import TraceEvent
 from whence.model.recording import Recording, RingLedger
 
-__all__ = ["Proof", "new_log", "prove"]
+__all__ = ["Proof", "is_right", "new_log", "prove"]
 
 
 class Proof(NamedTuple):
@@ -127,7 +127,7 @@ def _event_faults(events: list[TraceEvent], thread: int, chunk: int) -> list[str
             text_kept |= not event.text_lost
             if text_kept and event.text_lost:
                 faults.append(f"event {event.ticket} lost its text before an older one")
-        if not _is_right(event, thread, chunk):
+        if not is_right(event, thread, chunk):
             faults.append(f"event {event.ticket} is not what was recorded: {str(event)[:400]}")
     times = [event.timestamp.value_ns for event in events]
     if times != sorted(times):
@@ -135,7 +135,8 @@ def _event_faults(events: list[TraceEvent], thread: int, chunk: int) -> list[str
     return faults[:5]
 
 
-def _is_right(event: TraceEvent, thread: int, chunk: int) -> bool:
+def is_right(event: TraceEvent, thread: int, chunk: int) -> bool:
+    """Does it hold what that thread's event of this ticket must hold, less text that was lost?"""
     n = event.ticket
     said: dict[str, object] = {"thread": thread, "n": n}
     if event.event_type == "note":

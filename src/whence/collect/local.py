@@ -45,7 +45,7 @@ def local_ledgers(
     batch, catalogue = Batch(), Catalogue()
     catalogue.update_local()
     ledgers = []
-    for reader in readers:
+    for reader in sorted(readers, key=lambda reader: reader.ring):  # as from the files
         first = len(batch)
         batch.drain(reader, catalogue, session.name, session.key)
         catalogue.update_local()
