@@ -140,6 +140,15 @@ Unboxed encode_field(Draft& draft, FieldPlan& plan, std::size_t index, WriterSta
   return unbox_scalar(plan.type, value, draft.image + plan.offset);
 }
 
+// What the texts of these fields take, and all that comes after them.
+std::size_t bytes_after(const Draft& draft, std::uint64_t fields) {
+  std::size_t bytes = options_bytes(draft.options);
+  if (!draft.caused_by.empty()) bytes += kEntryHeaderBytes + draft.caused_by.size();
+  for (; fields != 0; fields &= fields - 1)
+    bytes += kEntryHeaderBytes + draft.texts[std::countr_zero(fields)].bytes;
+  return bytes;
+}
+
 // Writes the drafted event. From here on nothing can fail and no Python code runs.
 void write_draft(const KindObject& self, WriterState& state, Draft& draft, const ContextObject* context) {
   const whence::Kind& kind = *self.kind;
@@ -173,10 +182,11 @@ void write_draft(const KindObject& self, WriterState& state, Draft& draft, const
   if (inherited != nullptr) put_context(block, *inherited);
   for (std::uint64_t left = draft.text_fields; left != 0; left &= left - 1) {
     const auto index = static_cast<std::uint8_t>(std::countr_zero(left));
-    block.text(Entry::FieldText, index, {draft.texts[index].data, draft.texts[index].bytes});
+    block.text_before([&, left] { return bytes_after(draft, left & (left - 1)); }, Entry::FieldText, index,
+                      {draft.texts[index].data, draft.texts[index].bytes});
   }
   if (!draft.caused_by.empty()) block.text(Entry::CausedBy, 0, draft.caused_by);
-  if (draft.options != nullptr) put_options(block, draft.options);
+  put_options(block, draft.options);
   const std::size_t bytes = block.finish();
   if (block.truncated()) {
     tag |= kTagTruncated;

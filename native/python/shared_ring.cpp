@@ -129,8 +129,7 @@ void write_event(WriterState& state, const Given& given, Plain& plain) {
   slot.words[kRequestWord + 1] = request.words[1];
   slot.words[kTimeWord] = plain.timestamp_ns >= 0 ? static_cast<std::uint64_t>(plain.timestamp_ns)
                                                   : event_time_ns(state);
-  const std::size_t limit = std::max<std::size_t>(state.writer.max_text_bytes(), 64);
-  TextBlock block(state.scratch_bytes(), limit);
+  TextBlock block(state.scratch_bytes(), std::max<std::size_t>(state.writer.max_text_bytes(), 64));
   // Small and whole first, so that a long rationale cannot push them out.
   std::uint8_t uuid[16];
   if (parse_uuid(plain.event_id, uuid))
@@ -156,12 +155,12 @@ void write_event(WriterState& state, const Given& given, Plain& plain) {
   if (!plain.chain_id.empty() && plain.chain_id != plain.request_id)
     block.text(Entry::Chain, 0, plain.chain_id);
   if (!plain.caused_by.empty()) block.text(Entry::CausedBy, 0, plain.caused_by);
-  // However long the rationale, half of the room is left to what follows it.
-  const bool alone = given.options == nullptr && given.attributes == nullptr;
   if (!plain.rationale.empty())
-    block.text(Entry::Rationale, 0, plain.rationale, alone ? kMaxEventTextBytes : limit / 2);
-  if (given.options != nullptr) put_options(block, given.options);
-  if (given.attributes != nullptr) put_attributes(block, given.attributes);
+    block.text_before(
+        [&] { return options_bytes(given.options) + attributes_bytes(given.attributes); },
+        Entry::Rationale, 0, plain.rationale);
+  put_options(block, given.options);
+  put_attributes(block, given.attributes);
   const std::size_t bytes = block.finish();
   if (block.truncated()) {
     tag |= kTagTruncated;

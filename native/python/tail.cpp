@@ -43,10 +43,18 @@ void put_option(TextBlock& block, PyObject* option) {
   block.whole(Entry::Option, chosen ? 1 : 0, payload.data(), payload.size());
 }
 
-void put_attribute(TextBlock& block, PyObject* key, PyObject* value) {
+std::size_t utf8_bytes(PyObject* text) {
+  Ref owner;
+  return view(text, owner).size();
+}
+
+// `rest()` tells how many bytes the attributes after it take.
+template <class Rest>
+void put_attribute(TextBlock& block, PyObject* key, PyObject* value, Rest&& rest) {
   std::string payload;
   Ref owner;
   append_short(payload, view(key, owner));
+  const std::size_t key_bytes = payload.size();
   auto type = AttributeType::Text;
   if (PyBool_Check(value)) {
     type = AttributeType::Bool;
@@ -62,8 +70,8 @@ void put_attribute(TextBlock& block, PyObject* key, PyObject* value) {
   } else {
     payload.append(view(value, owner));
   }
-  if (type == AttributeType::Text)
-    block.text(Entry::Attribute, static_cast<std::uint8_t>(type), payload);
+  if (type == AttributeType::Text && key_bytes < block.share(rest, payload.size()))
+    block.text_before(rest, Entry::Attribute, static_cast<std::uint8_t>(type), payload);
   else
     block.whole(Entry::Attribute, static_cast<std::uint8_t>(type), payload.data(), payload.size());
 }
@@ -71,15 +79,41 @@ void put_attribute(TextBlock& block, PyObject* key, PyObject* value) {
 }  // namespace
 
 void put_options(TextBlock& block, PyObject* options) {
+  if (options == nullptr) return;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(options); ++i)
     put_option(block, PyTuple_GET_ITEM(options, i));
 }
 
-void put_attributes(TextBlock& block, PyObject* attributes) {
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(attributes); ++i) {
-    PyObject* pair = PyTuple_GET_ITEM(attributes, i);
-    put_attribute(block, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
+std::size_t options_bytes(PyObject* options) {
+  std::size_t bytes = 0;
+  for (Py_ssize_t i = 0; options != nullptr && i < PyTuple_GET_SIZE(options); ++i) {
+    PyObject* option = PyTuple_GET_ITEM(options, i);
+    bytes += kEntryHeaderBytes + 5 + utf8_bytes(PyTuple_GET_ITEM(option, 0)) +
+             utf8_bytes(PyTuple_GET_ITEM(option, 3));
+    PyObject* key = nullptr;
+    Py_ssize_t at = 0;
+    while (PyDict_Next(PyTuple_GET_ITEM(option, 1), &at, &key, nullptr)) bytes += 10 + utf8_bytes(key);
   }
+  return bytes;
+}
+
+void put_attributes(TextBlock& block, PyObject* attributes) {
+  for (Py_ssize_t i = 0; attributes != nullptr && i < PyTuple_GET_SIZE(attributes); ++i) {
+    PyObject* pair = PyTuple_GET_ITEM(attributes, i);
+    put_attribute(block, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1),
+                  [=] { return attributes_bytes(attributes, i + 1); });
+  }
+}
+
+std::size_t attributes_bytes(PyObject* attributes, Py_ssize_t first) {
+  std::size_t bytes = 0;
+  for (Py_ssize_t i = first; attributes != nullptr && i < PyTuple_GET_SIZE(attributes); ++i) {
+    PyObject* pair = PyTuple_GET_ITEM(attributes, i);
+    PyObject* value = PyTuple_GET_ITEM(pair, 1);
+    bytes += kEntryHeaderBytes + 2 + utf8_bytes(PyTuple_GET_ITEM(pair, 0)) +
+             (PyUnicode_Check(value) ? utf8_bytes(value) : 8);
+  }
+  return bytes;
 }
 
 }  // namespace whence::py

@@ -1,6 +1,7 @@
 // Encodes an event's variable parts (options, attributes, ids) from exact Python values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -28,10 +29,12 @@ inline bool context_needs_text(const ContextObject* context) {
                                 !context->chain_id.empty() || context->lineage_id != 0);
 }
 
-// `options` as convert_options() made them.
+// `options` as convert_options() made them, or null. And the bytes that they take.
 void put_options(TextBlock& block, PyObject* options);
+std::size_t options_bytes(PyObject* options);
 
-// `attributes` as convert_attributes() made them.
+// `attributes` as convert_attributes() made them, or null. And the bytes of those from `first` on.
 void put_attributes(TextBlock& block, PyObject* attributes);
+std::size_t attributes_bytes(PyObject* attributes, Py_ssize_t first = 0);
 
 }  // namespace whence::py

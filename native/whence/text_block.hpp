@@ -38,12 +38,25 @@ class TextBlock {
     used_ += rest;
   }
 
-  // Text that may be cut, to `most` bytes or what there is room for. What was left out is noted
-  // with its whole length.
-  void text(Entry entry, std::uint8_t index, std::string_view text, std::size_t most = kMaxEventTextBytes) {
-    const std::size_t kept = cut_at_code_point(text, std::min(most, room_for_payload()));
-    if (kept > 0) put(entry, index, text.data(), kept);
-    if (kept < text.size()) note_truncated(entry, text.size());
+  // Text that may be cut. What was left out is noted with its whole length.
+  void text(Entry entry, std::uint8_t index, std::string_view text) {
+    text_up_to(room_for_payload(), entry, index, text);
+  }
+
+  // The same for text that `rest()` more bytes follow: it leaves them their room, if need be half.
+  template <class Rest>
+  void text_before(Rest&& rest, Entry entry, std::uint8_t index, std::string_view text) {
+    text_up_to(share(rest, text.size()), entry, index, text);
+  }
+
+  // How much of `wanted` bytes to take when `rest()` more follow.
+  template <class Rest>
+  std::size_t share(Rest&& rest, std::size_t wanted) const {
+    const std::size_t room = room_for_payload();
+    if (wanted <= room / 2) return wanted;
+    const std::size_t after = rest();
+    if (wanted + after <= room) return wanted;
+    return after == 0 ? room : std::max(room / 2, room - std::min(room, after + kNoteBytes));
   }
 
   // Bytes that make sense only whole.
@@ -62,12 +75,19 @@ class TextBlock {
   }
 
  private:
-  // Two notes of truncation (20 bytes each) must always find room.
-  static constexpr std::size_t kKeptForNotes = 2 * (kEntryHeaderBytes + 8) + 8;
+  // Two notes of truncation must always find room.
+  static constexpr std::size_t kNoteBytes = kEntryHeaderBytes + 8;
+  static constexpr std::size_t kKeptForNotes = 2 * kNoteBytes + 8;
 
   std::size_t room_for_payload() const {
     const std::size_t taken = used_ + kEntryHeaderBytes + kKeptForNotes;
     return taken < limit_ ? limit_ - taken : 0;
+  }
+
+  void text_up_to(std::size_t most, Entry entry, std::uint8_t index, std::string_view text) {
+    const std::size_t kept = cut_at_code_point(text, most);
+    if (kept > 0) put(entry, index, text.data(), kept);
+    if (kept < text.size()) note_truncated(entry, text.size());
   }
 
   void put(Entry entry, std::uint8_t index, const void* data, std::size_t bytes) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import whence
+from tests.apps import AppRun
 from whence.model.builder import TraceEventBuilder
 
 
@@ -198,3 +200,19 @@ def test_a_collector_may_be_used_as_a_base_class() -> None:
     for n in range(3):
         collector.record_now("t", "C", str(n))
     assert [event.rationale for event in collector] == ["1", "2"]
+
+
+def test_collectors_that_have_ended_take_bounded_room(run_app: Callable[..., AppRun]) -> None:
+    """The newest of their rings stay readable, 64 MiB of them; older ones make room. R0.37 P9"""
+    run = run_app("""
+        import whence
+        for n in range(20):
+            collector = whence.TraceCollector()
+            collector.record_now("t", "C", str(n))
+            del collector
+    """)
+    kept = [int(event.rationale) for event in run.recording().events]
+    assert kept == list(range(20 - len(kept), 20))
+    sizes = [path.stat().st_size for path in run.session_dir.glob("ring-*")]
+    assert len(sizes) == len(kept) > 10
+    assert 56 << 20 < sum(sizes) <= 64 << 20

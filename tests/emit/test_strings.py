@@ -178,3 +178,57 @@ def test_a_name_stays_readable_when_the_text_is_gone(recorded: OwnEvents) -> Non
 
 def _truncated() -> int:
     return sum(ring.truncated for ring in whence.collector().recording().rings)
+
+
+def test_two_huge_strings_share_the_room(recorded: OwnEvents) -> None:
+    """A prompt leaves an answer its place: neither takes more than half if both are long. R0.31"""
+    say_two("p" * 1_000_000, 5, "a" * 1_000_000)
+    say_two("p" * 1_000_000, 6, "short answer " * 10)
+    both, first = (event.attributes for event in recorded())
+    for name, letter in (("first", "p"), ("second", "a")):
+        kept = str(both[name])
+        assert kept == letter * len(kept)
+        assert MOST_TEXT_BYTES // 3 < len(kept) < MOST_TEXT_BYTES * 2 // 3
+    assert first["second"] == "short answer " * 10
+    assert len(str(first["first"])) > MOST_TEXT_BYTES - 300
+    assert all(event.truncated for event in recorded())
+
+
+def test_what_does_not_fit_is_not_cut_as_long_as_it_could() -> None:
+    """A text of more than half of the room is whole when the rest has its room, too. R0.31"""
+    collector = whence.TraceCollector(1000)
+    attributes = {"before": 1, "prompt": "p" * 50_000, "n": 5, "after": "a" * 9_000, "f": 0.5}
+    collector.record_now("t", "C", "r" * 5_000, attributes=attributes)
+    event = collector.query()[0]
+    assert dict(event.attributes) == attributes
+    assert event.rationale == "r" * 5_000
+    assert not event.truncated
+
+
+@pytest.mark.parametrize("huge", [70_000, 10_000_000])
+def test_a_huge_attribute_leaves_room_for_those_after_it(huge: int) -> None:
+    """Numbers and short texts are kept in order; a key that fits nowhere is left out. R0.31"""
+    collector = whence.TraceCollector(1000)
+    rest = {"n": 5, "text": "t" * 1000, "b": True}
+    collector.record_now("t", "C", "why", attributes={"prompt": "p" * huge} | rest)
+    collector.record_now("t", "C", "why", attributes={"k" * huge: "v"} | rest)
+    collector.record_now("t", "C", "why", attributes={"k" * huge: 1} | rest)
+    collector.record_now("t", "C", "why", attributes=rest | {"prompt": "p" * huge})
+    first, *keys, last = collector.query()
+    assert list(first.attributes) == ["prompt", *rest]
+    assert {name: first.attributes[name] for name in rest} == rest
+    assert len(str(first.attributes["prompt"])) > MOST_TEXT_BYTES - 1200
+    assert [dict(event.attributes) for event in keys] == [rest] * 2
+    assert len(str(last.attributes["prompt"])) > MOST_TEXT_BYTES - 1200
+    assert all(event.truncated and event.rationale == "why" for event in collector)
+
+
+def test_more_options_than_fit_are_told(recorded: OwnEvents) -> None:
+    """Options are kept whole, the first ones first, and what is missing is flagged. R0.31"""
+    many = whence.kind("many_options", component="Strings", options=list[Option], n=int)
+    options = [Option(f"{i} " + "x" * 1000, {"s": float(i)}) for i in range(100)]
+    many([Option("n" * 70_000), *options], 5)
+    event = recorded.one()
+    assert 50 < len(event.options) < 65
+    assert list(event.options) == options[: len(event.options)]
+    assert (event.attributes["n"], event.truncated) == (5, True)
