@@ -368,7 +368,7 @@ PyObject* get_buffer_size(PyObject* object, void*) {
 PyMethodDef kMethods[] = {
     {"record_now", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(record_now)),
      METH_FASTCALL | METH_KEYWORDS,
-     "record_now($self, event_type, component, rationale='', /, *, request_id='', model_id='',\n"
+     "record_now($self, event_type, component, rationale='', *, request_id='', model_id='',\n"
      "           severity=Severity.Info, duration=Duration(0), attributes=None)\n--\n\n"
      "Records an event stamped now.\n\n"
      "Without a request_id the ambient request's is taken. Raises TypeError or ValueError for an\n"

@@ -34,7 +34,11 @@ inline std::uint64_t random_u64() {
 // Where sessions are made: $WHENCE_DIR, else /dev/shm/whence-$UID (docs/file-format.md).
 inline std::string base_folder() {
   const char* chosen = std::getenv("WHENCE_DIR");
-  if (chosen != nullptr && *chosen != 0) return chosen;
+  if (chosen != nullptr && *chosen == '/') return chosen;
+  if (chosen != nullptr && *chosen != 0) {  // the process may go elsewhere later
+    char here[4096];
+    return getcwd(here, sizeof here) != nullptr ? std::string(here) + "/" + chosen : chosen;
+  }
 #if defined(__APPLE__)
   const char* temporary = std::getenv("TMPDIR");
   return std::string(temporary ? temporary : "/tmp") + "/whence-" + std::to_string(geteuid());

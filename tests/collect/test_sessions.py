@@ -89,7 +89,7 @@ def test_a_recycled_pid_means_the_newest_session(whence_dir: Path) -> None:
     assert find_sessions("5") == [newer]
 
 
-@pytest.mark.parametrize("spec", ["999", "nobody", "", "./nowhere", "/dev/null"])
+@pytest.mark.parametrize("spec", ["999", "nobody", "", "./nowhere", "/dev/null", "x" * 5000])
 def test_what_names_no_session_is_told_with_what_there_is(three: list[Path], spec: str) -> None:
     """A wrong pid, name or path is SessionNotFound. P15"""
     with pytest.raises(SessionNotFound) as caught:

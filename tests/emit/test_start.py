@@ -217,6 +217,25 @@ def test_a_run_joins_processes_started_together(run_app: RunApp) -> None:
     assert numbers[2] not in (0, 0x1F)
 
 
+def test_a_relative_folder_means_where_the_session_began(run_app: RunApp) -> None:
+    """A program that goes elsewhere later still records to, and reads, the same place. P15"""
+    run = run_app(
+        """
+        import os, sys, whence
+        os.chdir(os.path.dirname(sys.argv[0]))
+        tick = whence.kind("tick", component="Start", n=int)
+        tick(1)
+        os.chdir("/")
+        tick.disable()
+        assert whence.session().path.is_dir()
+        assert whence.collector().recording().gate_changes
+        whence.TraceCollector(3).record_now("t", "C")
+        """,
+        env={"WHENCE_DIR": "whence"},
+    )
+    assert len(run.recording().events) == 2
+
+
 def test_this_process_may_not_start_twice() -> None:
     """The test process itself records already. R0.35"""
     whence.kind("here", component="Start", n=int)(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def find_sessions(spec: str | None = None) -> list[Path]:
     of its ring files, or of a folder of sessions. None means the newest run. Raises
     SessionNotFound, whose message names what there is.
     """
-    if spec and ("/" in spec or Path(spec).exists()):
+    if spec and ("/" in spec or os.path.exists(spec)):
         return _sessions_at(Path(spec))
     sessions = list_sessions()
     if spec is None:
