@@ -4,6 +4,8 @@
 #include <exception>
 #include <new>
 
+#include "catalogue.hpp"
+#include "errors.hpp"
 #include "reader.hpp"
 #include "whence/batch.hpp"
 #include "whence/fault_guard.hpp"

@@ -1,5 +1,6 @@
 // whence._native: the module, and the process-wide functions that need no object.
 #include "batch.hpp"
+#include "catalogue.hpp"
 #include "context.hpp"
 #include "dynamic_kinds.hpp"
 #include "kind.hpp"
@@ -141,7 +142,7 @@ PyMethodDef kFunctions[] = {
 
 int execute(PyObject* module) {
   const bool added = PyModule_AddFunctions(module, kFunctions) == 0 && add_context(module) &&
-                     add_kind(module) && add_shared_ring(module) && add_reader(module) && add_batch(module);
+                     add_kind(module) && add_shared_ring(module) && add_catalogue(module) && add_reader(module) && add_batch(module);
   return added ? 0 : -1;
 }
 

@@ -1,17 +1,10 @@
-// Python's way into rings and dictionaries: RingReader and Catalogue.
+// Python's way into a ring: RingReader.
 #pragma once
 
-#include <memory>
-
 #include "py.hpp"
-#include "whence/batch.hpp"
+#include "whence/ring_reader.hpp"
 
 namespace whence::py {
-
-struct CatalogueObject {
-  PyObject_HEAD
-  std::shared_ptr<Catalogue> catalogue;
-};
 
 struct RingReaderObject {
   PyObject_HEAD
@@ -27,11 +20,7 @@ struct RingReaderObject {
   PyObject* owner;   // keeps in-process memory alive, or null
 };
 
-extern PyTypeObject* g_catalogue_type;
 extern PyTypeObject* g_ring_reader_type;
-
-// Raises the class of that name from whence.model.errors.
-void raise_error(const char* class_name, const char* message);
 
 bool add_reader(PyObject* module);
 
