@@ -127,6 +127,7 @@ int kind_clear(PyObject* object) {
 void kind_dealloc(PyObject* object) {
   PyTypeObject* type = Py_TYPE(object);
   PyObject_GC_UnTrack(object);
+  if (as_kind(object)->kind != nullptr) as_kind(object)->kind->follower = nullptr;  // the kind lives on
   kind_clear(object);
   for (FieldPlan& plan : as_kind(object)->plans) {
     Py_XDECREF(plan.name);
