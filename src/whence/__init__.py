@@ -21,15 +21,16 @@ from whence.emit.fields import F32, U8, U32, U64
 from whence.emit.kind import Kind, kind
 from whence.emit.recorder import Session, prepare, session, start
 from whence.emit.request import current, request
-from whence.model.event import Option, TraceEvent
+from whence.model.option import Option
 from whence.model.severity import Severity
-from whence.model.time import Duration, Timestamp
 
 if TYPE_CHECKING:
     from whence.model.builder import TraceEventBuilder
+    from whence.model.event import TraceEvent
     from whence.model.ids import ModelID, RequestIDGenerator
     from whence.model.query import TraceQuery
     from whence.model.result import Error, ErrorCode, Result
+    from whence.model.time import Duration, Timestamp
     from whence.trace_collector import EventView, TraceCollector, collector
 
 __version__ = "0.1.0"
@@ -64,6 +65,7 @@ __all__ = [
 ]
 
 _LATER = {
+    "Duration": "whence.model.time",
     "Error": "whence.model.result",
     "ErrorCode": "whence.model.result",
     "EventView": "whence.trace_collector",
@@ -71,6 +73,8 @@ _LATER = {
     "RequestIDGenerator": "whence.model.ids",
     "Result": "whence.model.result",
     "TraceCollector": "whence.trace_collector",
+    "Timestamp": "whence.model.time",
+    "TraceEvent": "whence.model.event",
     "TraceEventBuilder": "whence.model.builder",
     "TraceQuery": "whence.model.query",
     "collector": "whence.trace_collector",

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Annotated, Any, NamedTuple
 
-from whence.model.event import Option
 from whence.model.ids import ModelID
+from whence.model.option import Option
 from whence.model.severity import Severity
 
 __all__ = ["F32", "U8", "U32", "U64", "FieldRole", "FieldType", "ParameterSpec", "parameter_spec"]

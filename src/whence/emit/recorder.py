@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from whence import _native
 from whence.model.errors import AlreadyStarted
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["DECISION_TYPES", "Session", "prepare", "session", "start"]
 
@@ -21,8 +23,7 @@ MIN_TEXT_BYTES = 4096  # an event may take a quarter: enough for the largest fie
 MAX_TEXT_BYTES = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """This process's session; `path` is None when it is in memory only (`trouble` says why).
 
     `unrecorded` counts the events that not even memory could be had for, up to now.
@@ -84,6 +85,8 @@ def prepare() -> None:
 
 
 def _as_session(found: _native.SessionDict) -> Session:
+    from pathlib import Path  # 4 ms that `import whence` does without
+
     path = Path(found["path"]) if found["on_disk"] else None
     return Session(
         found["name"],

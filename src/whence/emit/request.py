@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 from collections.abc import Callable
 from types import TracebackType
@@ -84,6 +83,8 @@ class request:
         # keeps its own request.
 
     def __call__(self, function: F) -> F:
+        import inspect  # 5 ms that `import whence` does without
+
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError("a generator runs in its consumer's context: use `with` inside it")
         if inspect.iscoroutinefunction(function):

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import NamedTuple
 
 from whence.model.errors import IncompleteEvent
 from whence.model.ids import ModelID
+from whence.model.option import Option
 from whence.model.read_only import ReadOnlyDict
 from whence.model.severity import Severity
 from whence.model.time import Duration, Timestamp
@@ -20,19 +20,6 @@ AttributeValue = int | float | bool | str
 
 _INSTANT = Duration(0)
 _NO_ATTRIBUTES: ReadOnlyDict[AttributeValue] = ReadOnlyDict()
-_NO_SCORES: ReadOnlyDict[float] = ReadOnlyDict()
-
-
-class Option(NamedTuple):
-    """One of the things a decision chose among.
-
-    `scores` maps a criterion to its number, `reason` says why the option was taken or left.
-    """
-
-    name: str
-    scores: Mapping[str, float] = _NO_SCORES
-    chosen: bool = False
-    reason: str = ""
 
 
 class _ModelName:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NoReturn
 
 __all__ = ["ModelID", "RequestIDGenerator", "event_id", "parse_event_id"]
 
@@ -14,26 +15,49 @@ RING_BITS = 18
 TICKET_BITS = 56  # 48 + 18 + 56 are the 122 bits that a UUIDv8 leaves to its maker
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@functools.total_ordering
 class ModelID:
     """A model's name as a type of its own: made explicitly, never equal to a str.
 
     `value` is a non-empty str (TypeError, ValueError). Immutable, hashable, ordered by value.
+    Written out, because `import whence` needs it and importing dataclasses takes 7 ms.
     """
 
+    __slots__ = ("value",)
     value: str
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.value, str):
-            raise TypeError(f"a ModelID holds a str, not {type(self.value).__name__}")
-        if not self.value:
+    def __init__(self, value: str) -> None:
+        if not isinstance(value, str):
+            raise TypeError(f"a ModelID holds a str, not {type(value).__name__}")
+        if not value:
             raise ValueError("a ModelID names a model; it cannot be empty")
+        object.__setattr__(self, "value", value)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a ModelID cannot be changed: {name}")
+
+    __delattr__ = __setattr__  # type: ignore[assignment]
 
     def to_string(self) -> str:
         """The name."""
         return self.value
 
     __str__ = to_string
+
+    def __repr__(self) -> str:
+        return f"ModelID({self.value!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return self.value == other.value if isinstance(other, ModelID) else NotImplemented
+
+    def __lt__(self, other: object) -> bool:
+        return self.value < other.value if isinstance(other, ModelID) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((ModelID, self.value))
+
+    def __reduce__(self) -> tuple[type[ModelID], tuple[str]]:
+        return ModelID, (self.value,)
 
 
 class RequestIDGenerator:
