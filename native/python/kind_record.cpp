@@ -186,7 +186,7 @@ void write_draft(const KindObject& self, WriterState& state, Draft& draft, const
                       {draft.texts[index].data, draft.texts[index].bytes});
   }
   if (!draft.caused_by.empty()) block.text(Entry::CausedBy, 0, draft.caused_by);
-  put_options(block, draft.options);
+  if (draft.options != nullptr) put_options(block, draft.options);
   const std::size_t bytes = block.finish();
   if (block.truncated()) {
     tag |= kTagTruncated;

@@ -159,8 +159,8 @@ void write_event(WriterState& state, const Given& given, Plain& plain) {
     block.text_before(
         [&] { return options_bytes(given.options) + attributes_bytes(given.attributes); },
         Entry::Rationale, 0, plain.rationale);
-  put_options(block, given.options);
-  put_attributes(block, given.attributes);
+  if (given.options != nullptr) put_options(block, given.options);
+  if (given.attributes != nullptr) put_attributes(block, given.attributes);
   const std::size_t bytes = block.finish();
   if (block.truncated()) {
     tag |= kTagTruncated;

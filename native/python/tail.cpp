@@ -79,7 +79,6 @@ void put_attribute(TextBlock& block, PyObject* key, PyObject* value, Rest&& rest
 }  // namespace
 
 void put_options(TextBlock& block, PyObject* options) {
-  if (options == nullptr) return;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(options); ++i)
     put_option(block, PyTuple_GET_ITEM(options, i));
 }
@@ -98,7 +97,7 @@ std::size_t options_bytes(PyObject* options) {
 }
 
 void put_attributes(TextBlock& block, PyObject* attributes) {
-  for (Py_ssize_t i = 0; attributes != nullptr && i < PyTuple_GET_SIZE(attributes); ++i) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(attributes); ++i) {
     PyObject* pair = PyTuple_GET_ITEM(attributes, i);
     put_attribute(block, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1),
                   [=] { return attributes_bytes(attributes, i + 1); });

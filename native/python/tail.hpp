@@ -29,11 +29,12 @@ inline bool context_needs_text(const ContextObject* context) {
                                 !context->chain_id.empty() || context->lineage_id != 0);
 }
 
-// `options` as convert_options() made them, or null. And the bytes that they take.
+// `options` as convert_options() made them; and the bytes that they, or null, take.
 void put_options(TextBlock& block, PyObject* options);
 std::size_t options_bytes(PyObject* options);
 
-// `attributes` as convert_attributes() made them, or null. And the bytes of those from `first` on.
+// `attributes` as convert_attributes() made them; and the bytes that they, or null, take from
+// `first` on.
 void put_attributes(TextBlock& block, PyObject* attributes);
 std::size_t attributes_bytes(PyObject* attributes, Py_ssize_t first = 0);
 
