@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,7 +30,7 @@ PROGRAM = """
     import whence.ring.reap, whence.trace_collector  # nothing is imported later
 
     name, number = sys.argv[1].encode(), int(sys.argv[2])
-    shim = ctypes.CDLL(sys.argv[3])
+    shim = ctypes.CDLL(None)
     collector = whence.TraceCollector(40)
     tick = whence.kind("tick", component="faults", n=int, text=str)
 
@@ -71,25 +71,17 @@ PROGRAM = """
 """
 
 
-@pytest.fixture(scope="module")
-def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library to preload whose arm() makes system calls fail."""
-    built = tmp_path_factory.mktemp("shim") / "fail_calls.so"
-    source = Path(__file__).with_name("fail_calls.c")
-    command = ["cc", "-shared", "-fPIC", "-O1", "-o", str(built), str(source), "-ldl"]
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip("no C compiler to build the failing calls with")
-    return built
+@pytest.fixture
+def settings(preloaded: Callable[[str], dict[str, str]]) -> dict[str, str]:
+    """The environment of a program whose calls can be made to fail."""
+    return preloaded("fail_calls")
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_program_goes_on_whichever_call_fails(shim: Path, name: str) -> None:
+def test_program_goes_on_whichever_call_fails(settings: dict[str, str], name: str) -> None:
     """The k-th call fails, for each k, once or for ever: events are held or counted. P11 P1 R0.2"""
     with memory_folder() as base:
-        preload = {"LD_PRELOAD": str(shim)}
-        done = python(PROGRAM, name, FAILURES[name], shim, base=base, settings=preload)
+        done = python(PROGRAM, name, FAILURES[name], base=base, settings=settings)
         lines = [line.split("|") for line in done.stdout.splitlines()]
         assert len(lines) >= 2
         for k, always, status, answer, said in lines:
@@ -112,17 +104,10 @@ def test_program_goes_on_whichever_call_fails(shim: Path, name: str) -> None:
 
 @pytest.mark.parametrize("reason", [errno.EOPNOTSUPP, errno.EINTR])
 def test_memory_that_cannot_be_reserved_at_a_stroke_is_reserved_by_writing(
-    shim: Path, base: Path, reason: int
+    settings: dict[str, str], base: Path, reason: int
 ) -> None:
     """A file system that knows no fallocate(), or signals that interrupt it: all is as ever. P11"""
-    done = python(
-        PROGRAM,
-        "fallocate",
-        reason,
-        shim,
-        base=base,
-        settings={"LD_PRELOAD": str(shim)},
-    )
+    done = python(PROGRAM, "fallocate", reason, base=base, settings=settings)
     for line in done.stdout.splitlines():
         _, _, status, answer, said = line.split("|")
         assert (status, answer.split()[1:], said) == ("0", ["9", "0", "3", "True"], "''")
