@@ -60,12 +60,11 @@ def test_one_ring_of_a_session_may_be_read(session: Path) -> None:
     assert reader.folder == session
 
 
-def test_reading_goes_on_where_it_ended(run_app: RunApp, tmp_path: Path) -> None:
+def test_reading_goes_on_where_it_ended(run_app: RunApp) -> None:
     """Each drain gives what is new: events, rings, kinds and names. P3 P6 P18"""
     run = run_app(
         """
-        import os, sys, threading, whence
-        sys.path.insert(0, os.environ["TREE"])
+        import threading, whence
         from whence.collect.events import to_events
         from whence.collect.session_reader import SessionReader
         from pathlib import Path
@@ -92,7 +91,6 @@ def test_reading_goes_on_where_it_ended(run_app: RunApp, tmp_path: Path) -> None
         assert {kind.name for kind in reader.kinds} == {"first", "second", "third"}
         assert reader.damaged == {}
     """,
-        env={"TREE": str(Path(__file__).parents[2])},
     )
     assert run.recording().sessions[0].state == "dead"
 
