@@ -13,5 +13,5 @@ class Figures:
 
     def line(self, name: str, target: str, result: str, passed: bool) -> None:
         """Prints one figure."""
-        print(f"{name:58} {target:>24} {result:>44}  {'PASS' if passed else 'FAIL'}", flush=True)
+        print(f"{name:70} {target:>12} {result:>48}  {'PASS' if passed else 'FAIL'}", flush=True)
         self.status |= not passed

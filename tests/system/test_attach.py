@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import random
 import signal
-import struct
 from pathlib import Path
 
 import pytest
 
 from tests.system import producer
+from tests.system.follower import RingFollower, done_by
 from tests.system.host import Host, read, sessions, until
-from tests.system.proof import is_right, new_log, prove
-from whence._native import Batch, Catalogue, RingReader
+from tests.system.proof import new_log, prove
 from whence.collect.events import to_events
 from whence.collect.session_reader import SessionReader
 from whence.collect.sessions import SessionStream, list_sessions, read_recording
@@ -22,39 +21,6 @@ from whence.ring.folders import ring_files
 
 ENOUGH = 500_000 if os.environ.get("WHENCE_STRESS") else 20_000
 PRODUCER = Path(producer.__file__)
-
-
-def done_by(log: Path) -> list[int]:
-    """How many events each thread of a producer has completed, by its own log."""
-    return [done for _, done in struct.iter_unpack("<QQ", log.read_bytes())]
-
-
-class RingFollower:
-    """Follows one live ring and checks all that it is given."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        handle = os.open(folder / name, os.O_RDONLY)
-        self.reader = RingReader.open(handle, live=True)
-        os.close(handle)
-        self.thread: int | None = None
-        self._names = folder / "names"
-        self._catalogue = Catalogue()
-        self._next = 0
-
-    def follow(self) -> None:
-        """Takes what is new; fails for anything that was not recorded just so."""
-        batch = Batch()
-        batch.drain(self.reader, self._catalogue, "session", 1)
-        self._catalogue.update(self._names.read_bytes())
-        assert self.reader.delivered + self.reader.lost == self.reader.next_ticket
-        assert self.reader.corrupt == 0
-        events = sorted(to_events(batch.rows()), key=lambda event: event.ticket)
-        for event in events:
-            assert self._next <= event.ticket < self.reader.next_ticket
-            self._next = event.ticket + 1
-            if self.thread is None:
-                self.thread = int(event.attributes["thread"])
-            assert is_right(event, self.thread, 64), event
 
 
 @pytest.mark.parametrize(("ring_slots", "text_bytes"), [(1, 4096), (100, 8192), (5000, 262_144)])
@@ -67,7 +33,7 @@ def test_reader_at_full_speed_gets_whole_events_and_counts_the_rest(
         assert host.line() == "ready"
         until(lambda: min(done_by(log)) > ring_slots, "both threads record")
         (folder,) = sessions(base)
-        followers = [RingFollower(folder, name) for name in ring_files(folder)]
+        followers = [RingFollower(folder, name, 64) for name in ring_files(folder)]
         enough = min(ENOUGH, 200 * ring_slots)
         while min(follower.reader.delivered for follower in followers) < enough:
             for follower in followers:
