@@ -50,7 +50,7 @@ class ModelID:
     def __eq__(self, other: object) -> bool:
         return self.value == other.value if isinstance(other, ModelID) else NotImplemented
 
-    def __lt__(self, other: object) -> bool:
+    def __lt__(self, other: ModelID) -> bool:
         return self.value < other.value if isinstance(other, ModelID) else NotImplemented
 
     def __hash__(self) -> int:
