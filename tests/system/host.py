@@ -97,9 +97,10 @@ class Host:
         base: Path,
         settings: dict[str, str] | None = None,
         before: Callable[[], None] | None = None,
+        through: tuple[str, ...] = (),
     ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, *_program(source), *map(str, arguments)],
+            [*through, sys.executable, *_program(source), *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -337,6 +338,40 @@ def test_collector_larger_than_what_is_kept_of_ended_ones_outlives_its_program(b
         base=base,
     )
     assert [event.rationale for event in read(base).events] == ["first", "second", "third"]
+
+
+def test_relative_folder_is_where_the_program_was_at_its_first_event(base: Path) -> None:
+    """A program that goes elsewhere still finds its session, and so do others. P15"""
+    elsewhere = f"os.chdir({str(base)!r}); os.environ['WHENCE_DIR'] = 'here/sessions'"
+    done = python(
+        PROGRAM.replace("    tick =", f"    {elsewhere}\n    tick =")
+        + """
+    record()
+    os.chdir("/")
+    for first in (10, 20):
+        thread = threading.Thread(target=record, args=(first,))
+        thread.start(); thread.join()
+    for n in range(10): collector.record_now("said", "faults", "something")
+    check()
+    assert whence.session().path.is_dir()
+    """,
+        base=base,
+    )
+    assert told(done.stderr) == []
+    assert len(read(base / "here" / "sessions").events) == 40
+
+
+def test_session_that_was_never_completed_is_cleared_away_in_time(base: Path) -> None:
+    """What a kill left half-made goes with a later program's first event, not one in the making."""
+    for age_s, name in ((0, ".new-young"), (120, ".new-old")):
+        folder = base / name
+        folder.mkdir()
+        (folder / "session").write_bytes(bytes(8192))
+        os.utime(folder, (time.time() - age_s,) * 2)
+    (base / ".new-link").symlink_to(base)
+    python("import whence; whence.kind('x', component='y')()", base=base)
+    assert {path.name for path in base.glob(".new*")} == {".new-young", ".new-link"}
+    assert len(sessions(base)) == 1
 
 
 def test_programs_that_start_together_agree_on_what_the_full_folder_loses(base: Path) -> None:

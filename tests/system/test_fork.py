@@ -5,13 +5,15 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import shutil
 import signal
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.system.host import Host, python, read, sessions
+from tests.system.host import Host, python, read, sessions, until
 from whence.model.event import TraceEvent
 from whence.model.recording import Recording
 from whence.ring.session_file import read_session_file
@@ -327,3 +329,39 @@ def test_child_forked_while_another_thread_reads_can_read_and_end_collectors(bas
     """,
         base=base,
     )
+
+
+def test_hooks_around_a_fork_may_record(base: Path) -> None:
+    """What Python runs before and after a fork records on its own side of it. P8 P16"""
+    python(
+        PRELUDE
+        + """
+    for when in ("before", "after_in_parent", "after_in_child"):
+        os.register_at_fork(**{when: lambda when=when: tick(os.getpid(), 0, when)})
+    record(2)
+    child = os.fork()
+    if child == 0: os._exit(0)
+    wait_for([child])
+    """,
+        base=base,
+    )
+    by_process = check_each_process_wrote_its_own_session(read(base))
+    texts = {tuple(e.attributes["text"] for e in events)[-2:] for events in by_process.values()}
+    assert texts == {("before", "after_in_parent"), ("after_in_child",)}
+
+
+def test_session_of_another_pid_namespace_lives_as_long_as_its_process(base: Path) -> None:
+    """A container's pid means another process here; the lock tells the truth all the same. P10"""
+    unshare = shutil.which("unshare")
+    tried = unshare and subprocess.run([unshare, "-pf", "true"], capture_output=True, check=False)
+    if not tried or tried.returncode != 0:
+        pytest.skip("no pid namespace can be made here")
+    program = PRELUDE + "\n    record(3); print(os.getpid(), flush=True); sys.stdin.read()\n"
+    with Host(program, base=base, through=(str(unshare), "-pf", "--kill-child")) as host:
+        assert int(host.line()) == 1  # our own pid 1 is alive, and somebody else
+        (folder,) = sessions(base)
+        assert read_session_file(folder).live
+        assert len(read(base).events) == 3
+        host.kill()
+        until(lambda: not read_session_file(folder).live, "the container's process is gone")
+    assert len(read(base).events) == 3

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.system import damage
 from tests.system.damage import Sample, put, record_sample, refused, ring_file, with_header
-from tests.system.host import Host, memory_folder, python
+from tests.system.host import Host, memory_folder, python, read
 from whence.collect.sessions import read_recording
 from whence.ring import layout
 
@@ -335,6 +335,45 @@ def test_a_template_that_repeats_a_long_text_is_cut(sample: Sample) -> None:
 
 def _uuid_of(sample: Sample) -> str:
     return str(uuid.UUID(bytes=sample.files["session"][16:32]))
+
+
+def test_any_words_in_the_control_page_change_only_what_is_recorded(base: Path) -> None:
+    """Gates are rewritten at random under a program that records: it goes on, and counts. P17"""
+    program = """
+    import sys, threading, whence
+    kinds = [whence.kind(f"kind-{n}", component="gates", n=int, text=str) for n in range(20)]
+    over = threading.Event()
+    def record():
+        while not over.is_set():
+            for kind in kinds: kind(1, "some text " * 9); kind.on; bool(kind)
+    threads = [threading.Thread(target=record) for _ in range(3)]
+    kinds[0](0, "")
+    print("ready", flush=True)
+    for thread in threads: thread.start()
+    sys.stdin.readline()
+    for kind in kinds: kind.enable()
+    over.set()
+    for thread in threads: thread.join()
+    assert all(kind.on for kind in kinds)
+    print(len(whence.collector()), flush=True)
+    """
+    draw = random.Random(9)
+    with Host(program, base=base) as host:
+        assert host.line() == "ready"
+        (control,) = base.glob("*/control")
+        handle = os.open(control, os.O_RDWR)
+        for _ in range(3000 * MORE):
+            os.pwrite(handle, draw.randbytes(8 * 40), draw.randrange(0, 40 * 8))
+        os.close(handle)
+        host.say("enough")
+        assert int(host.line()) > 0
+        assert host.finish() == ""
+    recording = read(base)
+    for ledger in recording.rings:
+        assert ledger.closes
+        assert ledger.in_flight == 0
+        assert all(counts.called == counts.recorded for counts in ledger.per_kind)
+    assert {event.attributes.get("n") for event in recording.events} <= {0, 1}
 
 
 words = st.one_of(

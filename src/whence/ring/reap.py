@@ -17,6 +17,8 @@ __all__ = ["enforce_byte_cap", "remove_session"]
 
 DEFAULT_CAP_BYTES = 1 << 30
 TOMBSTONES = "tombstones.ndjson"
+UNFINISHED = ".new-"
+UNFINISHED_AGE_S = 60.0  # a session is made within milliseconds
 
 
 def enforce_byte_cap(base: Path | None = None, cap_bytes: int | None = None) -> list[str]:
@@ -27,6 +29,7 @@ def enforce_byte_cap(base: Path | None = None, cap_bytes: int | None = None) -> 
     Returns the names removed; never raises for what other processes do to the folder meanwhile.
     """
     where = base or base_folders()[0]
+    _remove_unfinished(where)
     cap = cap_bytes if cap_bytes is not None else _default_cap(where)
     folders = list(session_folders(where))  # newest first
     sizes = {folder: _size_bytes(folder) for folder in folders}
@@ -46,6 +49,19 @@ def enforce_byte_cap(base: Path | None = None, cap_bytes: int | None = None) -> 
             removed.append(session.name)
             total -= sizes[folder]
     return removed
+
+
+def _remove_unfinished(base: Path) -> None:
+    """Removes folders whose making was cut short by a kill: nobody will complete them."""
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(base)):
+            if not entry.name.startswith(UNFINISHED) or not entry.is_dir(follow_symlinks=False):
+                continue
+            with contextlib.suppress(OSError):
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime > UNFINISHED_AGE_S:
+                    for name in os.listdir(entry.path):
+                        os.unlink(os.path.join(entry.path, name))
+                    os.rmdir(entry.path)
 
 
 def remove_session(session: SessionInfo, why: str) -> None:
