@@ -82,7 +82,7 @@ class BasicClock {
 
   // The same; `on_anchor(now)` runs whenever a new anchor was taken, about once a second.
   template <class OnAnchor>
-  std::uint64_t now_ns(OnAnchor&& on_anchor) {
+  [[gnu::always_inline]] inline std::uint64_t now_ns(OnAnchor&& on_anchor) {
     const std::uint64_t passed = Clocks::cycles() - base_cycles_;
     const std::uint64_t now = base_ns_ + scaled(passed);
     if (passed < interval_cycles_ && now >= last_ns_) [[likely]]

@@ -431,7 +431,7 @@ inline WriterState* thread_writer() {
 }
 
 // The time of an event; ~1/s it also looks whether the wall clock was set.
-inline std::uint64_t event_time_ns(WriterState& state) {
+[[gnu::always_inline]] inline std::uint64_t event_time_ns(WriterState& state) {
   return t_clock.now_ns([&state](std::uint64_t now) {
     if (now < state.next_anchor_ns) return;
     state.next_anchor_ns = now + 1'000'000'000;
