@@ -368,12 +368,22 @@ PyObject* get_buffer_size(PyObject* object, void*) {
 PyMethodDef kMethods[] = {
     {"record_now", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(record_now)),
      METH_FASTCALL | METH_KEYWORDS,
-     "record_now($self, event_type, component, rationale='', *, request_id='', model_id='',\n"
-     "           severity=Severity.Info, duration=Duration(0), attributes=None)\n--\n\n"
+     "record_now($self, event_type, component, rationale='', *, request_id='', model_id='', severity=1,\n"
+     "           duration=0, attributes=None)\n--\n\n"
      "Records an event stamped now.\n\n"
-     "Without a request_id the ambient request's is taken. Raises TypeError or ValueError for an\n"
-     "empty type or component, wrong field types, or a decision without a rationale; such calls\n"
-     "are counted as rejected. Never blocks; any thread. A full ring drops its oldest event."},
+     "    event_type   str, what happened; not empty\n"
+     "    component    str, who did it; not empty\n"
+     "    rationale    str, why; decisions need one\n"
+     "    request_id   str; left out, the ambient request's is taken\n"
+     "    model_id     str or ModelID\n"
+     "    severity     Severity; Severity.Info (1) if left out\n"
+     "    duration     Duration, or int nanoseconds\n"
+     "    attributes   mapping of str to int, float, bool or str. An int beyond 64 bits is kept as\n"
+     "                 its digits, any other value as its str()\n\n"
+     "Raises TypeError for a wrong type, ValueError for an empty event_type or component, a decision\n"
+     "without a rationale or a request_id that UTF-8 cannot hold, OverflowError for a severity or\n"
+     "duration out of range. Such calls are counted as rejected and record nothing. Never blocks; any thread. A\n"
+     "full ring drops its oldest event."},
     {"_record_built", record_built, METH_VARARGS, "Records the fields of a TraceEvent."},
     {"size", ring_size, METH_NOARGS,
      "size($self)\n--\n\nHow many events are held now: exact, at most buffer_size. Any thread."},

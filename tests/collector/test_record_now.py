@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fractions
+import inspect
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
@@ -283,3 +284,40 @@ def test_types_made_up_at_run_time_do_not_run_out(run_app: Callable[..., AppRun]
     assert not any(event.decision for event in events)
     assert (declared.event_type, declared.attributes["n"]) == ("declared late", 5)
     assert all(ring.closes for ring in run.recording().rings)
+
+
+def test_help_shows_every_parameter() -> None:
+    """The signature parses, and the text says what each one is. R0.40"""
+    parameters = inspect.signature(whence.TraceCollector.record_now).parameters
+    assert list(parameters) == [
+        "self",
+        "event_type",
+        "component",
+        "rationale",
+        "request_id",
+        "model_id",
+        "severity",
+        "duration",
+        "attributes",
+    ]
+    assert parameters["severity"].default == Severity.Info
+    explained = inspect.getdoc(whence.TraceCollector.record_now) or ""
+    assert all(f"    {name} " in explained for name in list(parameters)[1:])
+
+
+def test_default_values_in_the_signature_are_accepted(collector: whence.TraceCollector) -> None:
+    """Giving each default by hand records what leaving it out does. R0.40"""
+    signature = inspect.signature(whence.TraceCollector.record_now)
+    given = {
+        name: parameter.default
+        for name, parameter in signature.parameters.items()
+        if parameter.default is not inspect.Parameter.empty
+    }
+    collector.record_now("t", "C", **given)
+    event = only(collector)
+    assert (event.rationale, event.request_id, event.model_id) == ("", "", "")
+    assert (event.severity, event.duration, dict(event.attributes)) == (
+        Severity.Info,
+        Duration(0),
+        {},
+    )

@@ -110,6 +110,13 @@ def test_a_well_known_parameter_of_another_type_is_refused(name: str, annotation
         parameter_spec(name, annotation)
 
 
+@pytest.mark.parametrize("annotation", [list, tuple, Option, list[str], str, int | None])
+def test_a_refusal_of_options_says_what_to_write(annotation: Any) -> None:
+    """A bare list tells nothing of its members; the message gives what does. R0.31"""
+    with pytest.raises(TypeError, match=r"write list\[Option\], tuple\[Option, \.\.\.\] or Seq"):
+        parameter_spec("options", annotation)
+
+
 @pytest.mark.parametrize(
     "annotation",
     [

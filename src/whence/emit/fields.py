@@ -100,6 +100,8 @@ def parameter_spec(name: str, annotation: Any, default: object = ...) -> Paramet
         return ParameterSpec(name, stored, FieldRole.Plain, optional, default)
     role, stored_well_known, accepted = _WELL_KNOWN[name]
     if stored not in accepted:
+        if name == "options":
+            raise TypeError(_no_options(annotation))
         raise TypeError(f"parameter {name!r} is well known and cannot be {annotation!r}")
     return ParameterSpec(name, stored_well_known, role, optional, default)
 
@@ -129,7 +131,14 @@ def _stored_as(name: str, annotation: Any) -> FieldType:
     origin = typing.get_origin(annotation)
     if origin in (list, tuple, Sequence) and Option in typing.get_args(annotation):
         return FieldType.Elsewhere
+    if name == "options":
+        raise TypeError(_no_options(annotation))
     raise TypeError(
         f"parameter {name!r}: {annotation!r} cannot be recorded; use int, float, bool, str, "
-        "Severity, whence.U8, U32, U64, F32, or `| None` of one of them"
+        "Severity, ModelID, whence.U8, U32, U64, F32, or `| None` of one of them"
     )
+
+
+def _no_options(annotation: Any) -> str:
+    wanted = "list[Option], tuple[Option, ...] or Sequence[Option]"
+    return f"parameter 'options': write {wanted}, not {annotation!r}"

@@ -60,9 +60,11 @@ def kind(
     """Declares a kind of event, once; calling the result records one event.
 
     As a decorator of a typed stub, `@whence.kind(component="Scheduler")`, the parameters are the
-    fields. Dynamically, `whence.kind("tick", component="x", n=int)`, the keywords are. Well-known
-    parameters have columns of their own: model or model_id, request_id, rationale, severity,
-    duration_ns, options, caused_by, lineage_id.
+    fields. Dynamically, `whence.kind("tick", component="x", n=int)`, the keywords are. A parameter
+    is int (64 bits, signed), float, bool, str, Severity, ModelID, whence.U8, U32, U64 or F32, or
+    one of these `| None`. Well-known parameters have columns of their own: model or model_id,
+    request_id, rationale, severity, duration_ns, caused_by, lineage_id, and options, which is
+    `list[Option]`, `tuple[Option, ...]` or `Sequence[Option]`.
 
     `rationale` is a template such as "Selected {model}: {slack_ns:ns} left": only its arguments
     are recorded and readers render it. Formats: `{f}`, `{f:ns}`, `{f:bytes}`, `{f:.3f}`, `{f:%}`.
