@@ -60,6 +60,7 @@ class Room:
             kinds=tuple(kind for one in found for kind in one.kinds),
             sessions=tuple(info for one in found for info in one.sessions),
             rings=tuple(ring for one in found for ring in one.rings),
+            damage=tuple(damage for one in found for damage in one.damage),
             gate_changes=tuple(change for one in found for change in one.gate_changes),
         )
 

@@ -242,8 +242,11 @@ def test_recover_tells_of_damaged_files_and_keeps_them(whence_dir: Path, tmp_pat
     (folder / "ring-00000").write_bytes(b"\xff" * 4096)
     found = whence("recover", folder, "-o", tmp_path / "out.json", "--reap")
     assert found.returncode == 3
-    assert f"Cannot be read: {folder / 'ring-00000'}" in found.stdout
+    assert f"Cannot be read: {folder.name}/ring-00000" in found.stdout
     assert folder.is_dir()
+    stats = whence("stats", "--json")
+    (damage,) = json.loads(stats.stdout)["damage"]
+    assert (stats.returncode, damage["file"]) == (3, "ring-00000")
 
 
 def test_two_runs_do_not_mix_their_requests(whence_dir: Path) -> None:

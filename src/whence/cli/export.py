@@ -9,10 +9,11 @@ from dataclasses import replace
 import click
 
 from whence.cli.filters import Picked, filter_options
+from whence.cli.render.ledger import damage_lines
 from whence.cli.render.page import line, print_json, print_lines
 from whence.cli.render.safe import safe
 from whence.cli.sources import Choice, source_options
-from whence.cli.verb import Verb, json_option
+from whence.cli.verb import INCOMPLETE, Verb, json_option
 from whence.export.json_export import write_recording, write_recording_to
 from whence.query.words import count_text, events_text
 
@@ -38,13 +39,22 @@ __all__ = ["export"]
     help="Where to; - is standard output, the default.",
 )
 @json_option
-def export(choice: Choice, picked: Picked, form: str, output: str, as_json: bool) -> None:
+@click.pass_context
+def export(
+    context: click.Context,
+    choice: Choice,
+    picked: Picked,
+    form: str,
+    output: str,
+    as_json: bool,
+) -> None:
     """Write a recording as one JSON file.
 
     `whence why --from FILE` and the other commands read it again. The file holds the events in
     order of time, the kinds, the processes with their clocks, and the ledger. It appears whole
     or not at all. A file with filters says so inside: what it lacks is then never taken for not
-    recorded. With --json, what was written is reported as JSON.
+    recorded. With --json, what was written is reported as JSON. Exits with 3 if a file of a
+    session cannot be read: it is named on standard error and in the export, the rest is written.
     """
     recording = choice.recording()
     events = picked.of(recording)
@@ -53,10 +63,12 @@ def export(choice: Choice, picked: Picked, form: str, output: str, as_json: bool
     written = replace(recording, events=events)
     if output == "-":
         write_recording_to(sys.stdout.buffer, written, time.time_ns(), filtered=filtered)
-        return
-    write_recording(output, written, time.time_ns(), filtered=filtered)
-    if as_json:
-        print_json({"path": output, "events": len(events), "left_out": left_out})
-        return
-    more = f", {count_text(left_out)} left out ({filtered})" if left_out else ""
-    print_lines([line(safe(f"{output}: {events_text(len(events))}{more}"))])
+    else:
+        write_recording(output, written, time.time_ns(), filtered=filtered)
+        if as_json:
+            print_json({"path": output, "events": len(events), "left_out": left_out})
+        else:
+            more = f", {count_text(left_out)} left out ({filtered})" if left_out else ""
+            print_lines([line(safe(f"{output}: {events_text(len(events))}{more}"))])
+    print_lines(damage_lines(recording.damage), err=True)
+    context.exit(INCOMPLETE if recording.damage else 0)

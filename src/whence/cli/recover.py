@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import click
 from rich.text import Text
 
-from whence.cli.render.ledger import ring_lines, sum_line
+from whence.cli.render.ledger import damage_lines, ring_lines, sum_line
 from whence.cli.render.page import clock_text, line, print_json, print_lines
 from whence.cli.render.safe import safe
 from whence.cli.sources import read_sessions, sessions_room
@@ -48,11 +48,11 @@ def recover(
     """
     paths = [Path(path)] if Path(path).is_file() else sessions_room().find_sessions(path)
     recording = read_sessions(paths)
-    damaged = {str(folder): _damaged(folder) for folder in paths if folder.is_dir()}
-    said = [problem for problems in damaged.values() for problem in problems]
     target = output or f"recovered-{Path(path).resolve().name}.json"
     write_recording(target, recording, time.time_ns())
-    sound = [info for info in recording.sessions if damaged.get(info.path) == []]
+    whole = {str(found) for found in paths if found.is_dir()}
+    damaged = {damage.session for damage in recording.damage}
+    sound = [i for i in recording.sessions if i.path in whole and i.name not in damaged]
     removed = [info.name for info in sound if reap and _reaped(info, target)]
     if as_json:
         print_json(
@@ -61,20 +61,13 @@ def recover(
                 "events": len(recording.events),
                 "sessions": recording.sessions,
                 "rings": recording.rings,
-                "damaged": said,
+                "damaged": recording.damage,
                 "removed": removed,
             }
         )
     else:
-        print_lines(_report(recording, target, said, removed if reap else None))
-    context.exit(INCOMPLETE if said else 0)
-
-
-def _damaged(session: Path) -> list[str]:
-    """The files of a session that could not be read, each with what is wrong."""
-    reader = importlib.import_module("whence.collect.session_reader").SessionReader(session)
-    reader.drain()
-    return [f"{session / name}: {problem}" for name, problem in sorted(reader.damaged.items())]
+        print_lines(_report(recording, target, removed if reap else None))
+    context.exit(INCOMPLETE if recording.damage else 0)
 
 
 def _reaped(info: SessionInfo, target: str) -> bool:
@@ -86,18 +79,15 @@ def _reaped(info: SessionInfo, target: str) -> bool:
     return True
 
 
-def _report(
-    recording: Recording, target: str, damaged: Sequence[str], removed: Sequence[str] | None
-) -> Iterator[Text]:
+def _report(recording: Recording, target: str, removed: Collection[str] | None) -> Iterator[Text]:
     for info in recording.sessions:
         started = clock_text(info.started_wall_ns)
         told = f"{info.service}, pid {info.pid}, started {started}, {info.state}"
         yield line((safe(told), "bold"))
         yield from ring_lines([r for r in recording.rings if r.session == info.name])
         yield line()
-    yield sum_line(recording.rings)
-    for said in damaged:
-        yield line((safe(f"Cannot be read: {said}"), "red"))
+    yield sum_line(recording.rings, recording.damage)
+    yield from damage_lines(recording.damage)
     yield line(safe(f"Wrote {target}: {events_text(len(recording.events))}"))
     if removed is None:
         return

@@ -195,6 +195,7 @@ def read_sessions(paths: Sequence[Path]) -> Recording:
         whole,
         events=tuple(event for event in whole.events if event.ring == int(number)),
         rings=tuple(ring for ring in whole.rings if ring.ring == int(number)),
+        damage=tuple(d for d in whole.damage if d.file in (path.name, "names", "gates")),
     )
 
 

@@ -24,7 +24,7 @@ def stats(context: click.Context, choice: Choice, as_json: bool) -> None:
     every ring. Lost events were overwritten by newer ones; in flight is what was being written
     at this moment, or when the process ended. An event type was called as often as it was
     recorded, sampled out, throttled, below its minimum, rejected or nested. Exits with 3 if a
-    sum does not close.
+    sum does not close or a file of a session cannot be read.
     """
     recording = choice.recording()
     closes = all(ring.closes for ring in recording.rings)
@@ -36,11 +36,12 @@ def stats(context: click.Context, choice: Choice, as_json: bool) -> None:
                 "kinds": kind_totals(recording.rings),
                 "gate_changes": recording.gate_changes,
                 "closes": closes,
+                "damage": recording.damage,
             }
         )
-    elif recording.rings:
+    elif recording.rings or recording.damage:
         print_lines(ledger_lines(recording))
     else:
         count = events_text(len(recording.events))
         print_lines([line(f"{count}, from a source that keeps no ledger")])
-    context.exit(0 if closes else INCOMPLETE)
+    context.exit(0 if closes and not recording.damage else INCOMPLETE)

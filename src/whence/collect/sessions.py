@@ -10,7 +10,7 @@ from whence.collect.events import to_events
 from whence.collect.session_reader import SessionReader
 from whence.model.errors import SessionNotFound, WhenceError
 from whence.model.event import TraceEvent
-from whence.model.recording import Recording, RingLedger, SessionInfo
+from whence.model.recording import Damage, GateChange, Recording, RingLedger, SessionInfo
 from whence.ring import reap
 from whence.ring.folders import base_folders, session_folders
 from whence.ring.session_file import read_session_file
@@ -82,21 +82,28 @@ def read_recording(paths: Sequence[Path]) -> Recording:
     """All that the sessions in these folders hold now, as one recording.
 
     A session that cannot be read raises NotASession, UnsupportedFormat, CorruptFile or OSError;
-    damaged rings within one are left out. About 8 us an event.
+    damaged rings within one are left out and told of in `damage`. About 8 us an event.
     """
     readers = [SessionReader(path) for path in paths]
     events: list[TraceEvent] = []
     rings: list[RingLedger] = []
+    changes: list[GateChange] = []
     for reader in readers:
         batch, ledgers = reader.drain_with_ledgers()
         events += to_events(batch.rows())
         rings += ledgers
+        changes += reader.gate_changes()
     return Recording(
         events=tuple(events),
         kinds=tuple(kind for reader in readers for kind in reader.kinds),
         sessions=tuple(reader.info for reader in readers),
         rings=tuple(rings),
-        gate_changes=tuple(change for reader in readers for change in reader.gate_changes()),
+        gate_changes=tuple(changes),
+        damage=tuple(
+            Damage(reader.info.name, file, problem)
+            for reader in readers
+            for file, problem in sorted(reader.damaged.items())
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from whence.model.errors import ExportError
-from whence.model.recording import GateChange, KindInfo, Recording, RingLedger, SessionInfo
+from whence.model.recording import Damage, GateChange, KindInfo, Recording, RingLedger, SessionInfo
 from whence.query.plain import plain_event
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def _opening(recording: Recording, exported_at_ns: int, filtered: str = "") -> b
         "rings": [_ring(ring) for ring in recording.rings],
         "gates": [_gate(change) for change in recording.gate_changes],
     }
+    if recording.damage:
+        head["damage"] = [_damage(damage) for damage in recording.damage]
     if filtered:
         head["filtered"] = filtered
     return _dump(head)[:-1] + b',\n"events":['
@@ -193,3 +195,7 @@ def _gate(change: GateChange) -> dict[str, Any]:
         "event_type": change.kind,
         "on": change.on,
     }
+
+
+def _damage(damage: Damage) -> dict[str, Any]:
+    return {"session": damage.session, "file": damage.file, "problem": damage.problem}

@@ -11,6 +11,7 @@ from whence.model.severity import Severity
 
 __all__ = [
     "Anchor",
+    "Damage",
     "FieldInfo",
     "GateChange",
     "KindCounts",
@@ -139,6 +140,15 @@ class GateChange:
     on: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A file of a session that could not be read, wholly or in part, and what is wrong with it."""
+
+    session: str
+    file: str
+    problem: str
+
+
 @dataclass(frozen=True)
 class Recording:
     """Everything a source contains at one moment; events are kept in order of their order_key.
@@ -151,6 +161,7 @@ class Recording:
     sessions: tuple[SessionInfo, ...] = ()
     rings: tuple[RingLedger, ...] = ()
     gate_changes: tuple[GateChange, ...] = ()
+    damage: tuple[Damage, ...] = ()
 
     def __post_init__(self) -> None:
         keys = [event.order_key for event in self.events]

@@ -14,6 +14,7 @@ from whence.query.words import count_text, duration_text, events_text, listed
 
 __all__ = [
     "CRASHED",
+    "DAMAGED",
     "FILTERED",
     "LOST",
     "NOT_RECORDED",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 LOST = "possibly lost"
+DAMAGED = "damaged"
 OFF = "off"
 SAMPLED = "possibly sampled out"
 REFUSED = "possibly refused"
@@ -38,7 +40,11 @@ CRASHED = "crashed"
 NOT_RECORDED = "not recorded"
 
 # What is absent for one of these may well have happened.
-UNSURE = frozenset({LOST, OFF, SAMPLED, REFUSED, FILTERED, TEXT_LOST, OPEN})
+UNSURE = frozenset({LOST, DAMAGED, OFF, SAMPLED, REFUSED, FILTERED, TEXT_LOST, OPEN})
+
+
+# Files whose loss takes no event and no word of an event.
+_WITHOUT_EVENTS = frozenset({"gates", "control"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +93,7 @@ class Causes:
         start_ns = self._index.time_ns(chain[0])
         found = [
             *self._filtered(),
+            *self.of_damage(chain),
             *self._off(types, earliest_ns, latest_ns, start_ns),
             *self._lost(types, earliest_ns, start_ns),
             *self._left_out(types),
@@ -95,10 +102,21 @@ class Causes:
             found.extend(self._unfinished(chain))
         return tuple(found) or (Cause(kind=NOT_RECORDED),)
 
-    def of_losses_since(self, first: TraceEvent) -> tuple[Cause, ...]:
-        """The losses that may have taken events later than this one, of whatever type."""
-        begun_ns = self._index.time_ns(first)
-        return (*self._filtered(), *self._lost(None, begun_ns, begun_ns))
+    def of_losses_since(self, chain: Sequence[TraceEvent]) -> tuple[Cause, ...]:
+        """What may have taken events of the chain later than its first, of whatever type."""
+        begun_ns = self._index.time_ns(chain[0])
+        lost = self._lost(None, begun_ns, begun_ns)
+        return (*self._filtered(), *self.of_damage(chain), *lost)
+
+    def of_damage(self, chain: Sequence[TraceEvent]) -> Iterator[Cause]:
+        """The files that could not be read of the sessions in which the chain was recorded."""
+        if not self._index.recording.damage:
+            return
+        sessions = {event.session for event in chain}
+        for damage in self._index.recording.damage:
+            if damage.session in sessions and damage.file not in _WITHOUT_EVENTS:
+                sentence = f"{damage.file} cannot be read: {damage.problem}"
+                yield Cause(kind=DAMAGED, sentence=sentence, session=damage.session)
 
     def _filtered(self) -> Iterator[Cause]:
         for session in self._index.recording.sessions:

@@ -7,7 +7,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from whence.model.event import TraceEvent
-from whence.query.causes import FILTERED, NOT_RECORDED, OPEN, TEXT_LOST, UNSURE, Cause, Causes
+from whence.query.causes import (
+    DAMAGED,
+    FILTERED,
+    NOT_RECORDED,
+    OPEN,
+    TEXT_LOST,
+    UNSURE,
+    Cause,
+    Causes,
+)
 from whence.query.condition import field_value, parse_condition
 from whence.query.contract import Contract, Requirement, parse_count
 from whence.query.index import Index
@@ -16,7 +25,7 @@ from whence.query.words import count_text, duration_text, listed
 __all__ = ["COMPLETE", "INCOMPLETE", "UNKNOWN", "ChainCheck", "ChainReport", "Finding"]
 
 # Causes for which the absence of an optional member is worth telling.
-_TELLING = UNSURE - {OPEN, FILTERED}
+_TELLING = UNSURE - {OPEN, FILTERED, DAMAGED}
 
 # What readers put into a rationale for an argument that was overwritten.
 _LOST_ARGUMENT = "<text lost>"
@@ -116,6 +125,7 @@ class ChainCheck:
         self._check_end()
         self._check_bound()
         self._check_rationales()
+        self._check_damage()
         self._note_texts()
         first = self._events[0]
         return ChainReport(
@@ -259,6 +269,13 @@ class ChainCheck:
             allowed = duration_text(self._contract.within.nanos)
             sentence = f"{verb} {duration_text(length_ns)} of {allowed} allowed"
             self._add("time bound", self._contract.opens, sentence, place=self._end)
+
+    def _check_damage(self) -> None:
+        """What cannot be read may hold events of the chain, even one that looks complete."""
+        flaws = [flaw for flaw in self._findings if not flaw.optional]
+        told = any(cause.kind == DAMAGED for flaw in flaws for cause in flaw.causes)
+        if not told and (causes := tuple(self._causes.of_damage(self._events))):
+            self._add("missing", "", "events of this chain may be missing", causes)
 
     # --- texts ----------------------------------------------------------------------------------
 

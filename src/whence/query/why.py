@@ -164,7 +164,7 @@ def _parts(index: Index, chain: Chain) -> Iterator[tuple[TraceEvent, ...]]:
 
 
 def _gaps_without_contract(index: Index, chain: Chain) -> Iterator[Finding]:
-    causes = Causes(index).of_losses_since(chain.events[0])
+    causes = Causes(index).of_losses_since(chain.events)
     if causes:
         sentence = "events of this chain may be missing"
         yield Finding(kind="missing", member="", sentence=sentence, causes=causes)

@@ -12,6 +12,7 @@ __all__ = [
     "duration_text",
     "events_text",
     "field_sentence",
+    "files_text",
     "label_text",
     "listed",
     "offset_text",
@@ -83,6 +84,11 @@ def count_text(count: int) -> str:
 def events_text(count: int) -> str:
     """A count of events: 1 event, 41 events."""
     return f"{count_text(count)} event{'' if count == 1 else 's'}"
+
+
+def files_text(count: int) -> str:
+    """A count of files: 1 file, 2 files."""
+    return f"{count_text(count)} file{'' if count == 1 else 's'}"
 
 
 def share_text(part: int, whole: int) -> str:

@@ -12,6 +12,7 @@ from whence.model.errors import CorruptFile, UnsupportedFormat
 from whence.model.event import AttributeValue, Option, TraceEvent
 from whence.model.recording import (
     Anchor,
+    Damage,
     FieldInfo,
     GateChange,
     KindCounts,
@@ -74,6 +75,7 @@ def _read_own(fields: Fields) -> Recording:
         kinds=fields.each("kinds", _kind),
         rings=fields.each("rings", _ring),
         gate_changes=fields.each("gates", _gate, []),
+        damage=fields.each("damage", _damage, []),
         events=fields.each("events", _event),
     )
     fields.done()
@@ -149,6 +151,10 @@ def _gate(fields: Fields) -> GateChange:
         kind=fields.text("event_type"),
         on=fields.flag("on"),
     )
+
+
+def _damage(fields: Fields) -> Damage:
+    return Damage(fields.text("session"), fields.text("file"), fields.text("problem"))
 
 
 def _event(fields: Fields) -> TraceEvent:

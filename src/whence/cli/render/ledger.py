@@ -9,11 +9,18 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from whence.cli.render.page import WIDTH, clock_text, line, table
-from whence.cli.render.safe import clip
-from whence.model.recording import KindCounts, Recording, RingLedger, SessionInfo
-from whence.query.words import count_text
+from whence.cli.render.safe import clip, safe
+from whence.model.recording import Damage, KindCounts, Recording, RingLedger, SessionInfo
+from whence.query.words import count_text, files_text
 
-__all__ = ["KindTotals", "kind_totals", "ledger_lines", "ring_lines", "sum_line"]
+__all__ = [
+    "KindTotals",
+    "damage_lines",
+    "kind_totals",
+    "ledger_lines",
+    "ring_lines",
+    "sum_line",
+]
 
 _OUTCOMES = ("recorded", "sampled_out", "throttled", "below_minimum", "rejected", "nested")
 
@@ -60,7 +67,8 @@ def ledger_lines(recording: Recording) -> Iterator[Text]:
         yield line((_process(name, recording.session(name)), "bold"))
         yield from ring_lines(rings)
         yield line()
-    yield sum_line(recording.rings)
+    yield sum_line(recording.rings, recording.damage)
+    yield from damage_lines(recording.damage)
     kinds = kind_totals(recording.rings)
     if kinds:
         yield line()
@@ -94,7 +102,7 @@ def _ring_counts(rings: Sequence[RingLedger]) -> dict[str, str]:
     return first | cleared | {"in flight": "in_flight"}
 
 
-def sum_line(rings: Sequence[RingLedger]) -> Text:
+def sum_line(rings: Sequence[RingLedger], damage: Sequence[Damage] = ()) -> Text:
     """recorded = readable + lost + in flight, and whether that is so in every ring."""
     (first, recorded), *parts = (
         (column, sum(getattr(ring, name) for ring in rings))
@@ -103,9 +111,18 @@ def sum_line(rings: Sequence[RingLedger]) -> Text:
     off_by = recorded - sum(count for _, count in parts)
     summed = " + ".join(f"{count_text(count)} {column}" for column, count in parts)
     text = f"{count_text(recorded)} {first} = {summed}"
+    if damage:
+        return line(text, (f"  without {files_text(len(damage))} that cannot be read", "bold red"))
     if all(ring.closes for ring in rings):
         return line(text, ("  closes", "green"))
     return line(text, (f"  does not close: {count_text(off_by)} unaccounted for", "bold red"))
+
+
+def damage_lines(damage: Sequence[Damage]) -> Iterator[Text]:
+    """One line for each file that cannot be read."""
+    for found in damage:
+        text = f"Cannot be read: {found.session}/{found.file}: {found.problem}"
+        yield line((safe(text), "red"))
 
 
 def _process(name: str, session: SessionInfo | None) -> str:
