@@ -205,6 +205,38 @@ PyObject* reject(const KindObject& self) {
   return refuse();
 }
 
+// What an argument that is kept outside of the field image must be.
+const char* wanted_type(const FieldPlan& plan) {
+  return plan.role == FieldRole::Severity ? "whence.Severity" : "str";
+}
+
+// Puts the kind and the argument before what the exception says. One with other members than a
+// message, such as UnicodeEncodeError, or from the caller's own code keeps its words and gets a note.
+void name_argument(const KindObject& self, std::size_t index) {
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  const char* kind = self.kind->schema.name.c_str();
+  PyObject* argument = self.plans[index].name;
+  const bool plain = type == PyExc_TypeError || type == PyExc_ValueError || type == PyExc_OverflowError;
+  Ref done;
+  if (plain && trace == nullptr) {
+    Ref said(PyUnicode_FromFormat("%s(): argument '%U': %S", kind, argument, value));
+    Ref arguments(said ? PyTuple_Pack(1, said.get()) : nullptr);
+    if (arguments && PyObject_SetAttrString(value, "args", arguments.get()) == 0) done = Ref::to(value);
+  } else {
+    done = Ref(PyObject_CallMethod(value, "add_note", "N",
+                                   PyUnicode_FromFormat("%s(): argument '%U'", kind, argument)));
+  }
+  if (!done) PyErr_Clear();  // the exception itself matters more
+  PyErr_Restore(type, value, trace);
+}
+
+PyObject* reject_argument(const KindObject& self, std::size_t index) {
+  if (is_strict()) name_argument(self, index);
+  return reject(self);
+}
+
 PyObject* record_values(KindObject& self, PyObject* const* values, PyObject* options);
 
 // Converts whatever is not exact, which may run Python code, then records.
@@ -217,7 +249,7 @@ PyObject* record_converted(KindObject& self, PyObject* const* values) {
     const FieldPlan& plan = self.plans[i];
     if (plan.role == FieldRole::Options && !(values[i] == Py_None && plan.optional)) {
       options = Ref(convert_options(values[i]));
-      if (!options) return reject(self);
+      if (!options) return reject_argument(self, i);
       kept[i] = Ref(PyTuple_New(0));
     } else if ((values[i] == Py_None && plan.optional) || plan.type == FieldType::None) {
       kept[i] = Ref::to(values[i]);
@@ -229,7 +261,7 @@ PyObject* record_converted(KindObject& self, PyObject* const* values) {
       PyErr_Clear();  // a value out of range is found again below
       kept[i] = fits ? Ref::to(values[i]) : Ref(convert_scalar(plan.type, plan.role, values[i]));
     }
-    if (!kept[i]) return reject(self);
+    if (!kept[i]) return reject_argument(self, i);
     exact[i] = kept[i].get();
   }
   return record_values(self, exact.data(), options ? options.get() : Py_None);
@@ -248,10 +280,10 @@ PyObject* record_converted(KindObject& self, PyObject* const* values) {
     if (done == Unboxed::Ok) [[likely]] continue;
     if (done == Unboxed::NeedsConversion) {
       if (options == nullptr) return record_converted(self, values);
-      PyErr_Format(PyExc_TypeError, "argument '%U' cannot be a %s", self.plans[i].name,
+      PyErr_Format(PyExc_TypeError, "expected %s, got %s", wanted_type(self.plans[i]),
                    Py_TYPE(values[i])->tp_name);
     }
-    return reject(self);
+    return reject_argument(self, i);
   }
   if (self.must_say != 0 && (draft.blank & self.must_say) == self.must_say) {
     PyErr_Format(PyExc_ValueError, "%s is a decision: it needs a rationale that is not empty",

@@ -10,7 +10,7 @@ import pytest
 
 import whence
 from tests.own_events import OwnEvents
-from whence import _native
+from whence import Option, Severity, _native
 
 
 @whence.kind(component="Calls")
@@ -177,3 +177,69 @@ def test_a_string_that_records_when_it_dies_is_no_trouble(recorded: OwnEvents) -
 def _copy(text: str) -> str:
     """An equal string that is another object."""
     return (text + "!")[:-1]
+
+
+@whence.kind(component="Calls")
+def told(
+    slack_ns: int = 0,
+    size: whence.U8 = 0,
+    load: float = 0.0,
+    good: bool = False,
+    word: str = "",
+    severity: Severity = Severity.Info,
+    caused_by: str = "",
+    options: tuple[Option, ...] = (),
+    request_id: str = "",
+) -> None:
+    """Has a parameter of every way to be refused."""
+
+
+@pytest.mark.parametrize("call", [told, told.emit], ids=["kind", "emit"])
+@pytest.mark.parametrize(
+    ("argument", "value", "raised", "said"),
+    [
+        ("slack_ns", "8", TypeError, "expected int, got str"),
+        ("slack_ns", 2**63, OverflowError, "int does not fit a signed 64-bit field"),
+        ("size", 256, OverflowError, "int does not fit an unsigned field (0 to 255)"),
+        ("load", "1.5", TypeError, "expected float, got str"),
+        ("good", 1, TypeError, "expected bool, got int"),
+        ("word", None, TypeError, "expected str, got NoneType"),
+        ("severity", "Info", TypeError, "expected whence.Severity, got str"),
+        ("caused_by", 5, TypeError, "expected str, got int"),
+        ("options", "ab", TypeError, "options must be a sequence of whence.Option, not str"),
+        ("request_id", 5, TypeError, "expected str, got int"),
+    ],
+)
+def test_a_refusal_names_the_kind_and_the_argument(
+    call: Callable[..., None],
+    argument: str,
+    value: object,
+    raised: type[Exception],
+    said: str,
+    recorded: OwnEvents,
+) -> None:
+    """Whoever reads the message knows which value of which call to mend. P3"""
+    with pytest.raises(raised) as refusal:
+        call(**{argument: value})
+    assert type(refusal.value) is raised
+    assert str(refusal.value) == f"told(): argument '{argument}': {said}"
+    assert recorded.count("rejected") == 1
+
+
+def test_an_exception_that_is_not_ours_keeps_its_words_and_gets_a_note(
+    recorded: OwnEvents,
+) -> None:
+    """UTF-8's refusals, and what the caller's own __index__ raises, pass on whole. P3"""
+
+    class Odd:
+        def __index__(self) -> int:
+            raise ValueError("mine")
+
+    with pytest.raises(UnicodeEncodeError) as refusal:
+        told(request_id="half \ud800")
+    assert refusal.value.__notes__ == ["told(): argument 'request_id'"]
+    with pytest.raises(ValueError, match="mine") as own:
+        told(Odd())  # type: ignore[arg-type]
+    assert str(own.value) == "mine"
+    assert own.value.__notes__ == ["told(): argument 'slack_ns'"]
+    assert recorded.count("rejected") == 2
