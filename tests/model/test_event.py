@@ -132,11 +132,22 @@ def test_a_value_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
         event(**wrong)
 
 
-def test_options_must_be_options() -> None:
-    """R5.8 A bare name among the options is refused."""
-    wrong: Any = ("ocr",)
-    with pytest.raises(TypeError, match="Option"):
-        event(options=wrong)
+def test_options_may_be_given_as_names_or_tuples() -> None:
+    """R5.8 What a kind takes as an option, an event takes too."""
+    given: Any = ("ocr", ("det", {"slack_ns": 4.5}, True, "least"), Option("cls"))
+    assert event(options=given).options == (
+        Option("ocr"),
+        Option("det", {"slack_ns": 4.5}, True, "least"),
+        Option("cls"),
+    )
+    assert all(type(option) is Option for option in event(options=given).options)
+
+
+@pytest.mark.parametrize("wrong", [5, None, ("ocr",), ["ocr", {}, False, ""], b"ocr"])
+def test_options_must_be_options(wrong: Any) -> None:
+    """R5.8 A number or a shorter tuple among the options is refused."""
+    with pytest.raises(TypeError, match=r"whence\.Option"):
+        event(options=(wrong,))
 
 
 def test_events_of_one_moment_are_ordered_by_their_place() -> None:

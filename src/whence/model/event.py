@@ -40,7 +40,8 @@ class TraceEvent:
 
     Arguments are keywords; construction raises IncompleteEvent for an empty `event_type` or
     `component`, TypeError for a field of the wrong type and ValueError for one out of range.
-    `model_id` also takes a ModelID and keeps its text. `decision_chain_id` is the request's id
+    `model_id` also takes a ModelID and keeps its text. An option may be given as its name alone or
+    as a plain tuple of Option's four members, as to a kind. `decision_chain_id` is the request's id
     unless another one is given. `attributes` keep their types and are read-only, as are scores.
     `duration` of 0 means instantaneous. `weight` is how many events this one stands for when
     others of its kind were sampled out. `text_lost` says that long text was overwritten before
@@ -155,7 +156,10 @@ def _checked_attributes(
     return ReadOnlyDict(attributes)
 
 
-def _checked_option(option: Option) -> Option:
-    if not isinstance(option, Option):
-        raise TypeError(f"options holds Option values, not {type(option).__name__}")
-    return option._replace(scores=ReadOnlyDict(option.scores))
+def _checked_option(option: object) -> Option:
+    if isinstance(option, str):
+        return Option(option)
+    if not isinstance(option, tuple) or len(option) != 4:
+        raise TypeError(f"options holds whence.Option values, not {type(option).__name__}")
+    name, scores, chosen, reason = option
+    return Option(name, ReadOnlyDict(scores), chosen, reason)
