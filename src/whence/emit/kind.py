@@ -73,8 +73,9 @@ def kind(
 
     Raises TypeError for a parameter that cannot be recorded, ValueError for an empty name or
     component or a template that does not fit the parameters. Declaring creates no files. The same
-    declaration again returns the same Kind. Threads may call kinds freely: tens of nanoseconds,
-    no lock, no system call after a thread's first event.
+    declaration on the same line of the same file, run again, returns the same Kind; on another
+    line it makes another one. Threads may call kinds freely: tens of nanoseconds, no lock, no
+    system call after a thread's first event.
     """
     given_name = fields.pop("name", None) if name is None else name
     if not isinstance(component, str) or not isinstance(decision, bool):
