@@ -39,9 +39,17 @@ class EventView:
         return _native.local_rings()
 
     def query(self, q: TraceQuery | None = None, **filters: Any) -> list[TraceEvent]:
-        """The events that match, in order of time. `filters` are TraceQuery's, if `q` is None."""
+        """The events that match, in order of time. `filters` are TraceQuery's, if `q` is None.
+
+        Raises TypeError for a filter that TraceQuery does not have or that is of another type.
+        """
         if q is not None and filters:
             raise TypeError("give a TraceQuery or filters, not both")
+        if q is not None and not isinstance(q, TraceQuery):
+            raise TypeError(
+                "query() takes a TraceQuery or filters such as request_id=..., "
+                f"not {type(q).__name__}"
+            )
         wanted = q if q is not None else TraceQuery(**filters)
         return [event for event in self._events() if wanted.matches(event)]
 

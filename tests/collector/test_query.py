@@ -90,11 +90,15 @@ def test_there_are_words_for_the_common_questions(collector: whence.TraceCollect
 
 
 def test_a_question_that_cannot_be_meant_is_refused(collector: whence.TraceCollector) -> None:
-    """Unknown filters, and a query together with filters. R0.44"""
+    """Unknown filters, other types, and a query together with filters. R0.44"""
     with pytest.raises(TypeError, match="not both"):
         collector.query(TraceQuery(), component="Pool")
     with pytest.raises(TypeError, match="unknown"):
         collector.query(unknown=1)
+    with pytest.raises(TypeError, match=r"filters such as request_id=.*not str"):
+        collector.query("req-1")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"whence\.Severity, not str"):
+        collector.query_by_severity("Warning")  # type: ignore[arg-type]
 
 
 def test_an_answer_is_a_copy(collector: whence.TraceCollector) -> None:

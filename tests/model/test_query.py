@@ -80,3 +80,23 @@ def test_both_ends_belong_to_the_interval(moment: int, inside: bool) -> None:
 def test_a_query_may_name_a_model_by_its_id() -> None:
     """R0.44 R3.1 A ModelID asks for the same events as its text."""
     assert TraceQuery(model_id=ModelID("ocr")) == TraceQuery(model_id="ocr")
+
+
+@pytest.mark.parametrize(
+    ("given_filters", "said"),
+    [
+        ({"start": 5}, "start must be a whence.Timestamp, not int"),
+        ({"end": 0.5}, "end must be a whence.Timestamp, not float"),
+        ({"event_type": b"t"}, "event_type must be str, not bytes"),
+        ({"model_id": 5}, "model_id must be str, not int"),
+        ({"component": 3}, "component must be str, not int"),
+        ({"min_severity": "Warning"}, "min_severity must be a whence.Severity, not str"),
+        ({"min_severity": 2}, "min_severity must be a whence.Severity, not int"),
+        ({"request_id": 17}, "request_id must be str, not int"),
+    ],
+)
+def test_a_filter_of_another_type_is_refused(given_filters: dict[str, Any], said: str) -> None:
+    """R0.44 A filter that could match nothing is a mistake, and says what it wants."""
+    with pytest.raises(TypeError) as refusal:
+        TraceQuery(**given_filters)
+    assert str(refusal.value) == said

@@ -18,7 +18,8 @@ class TraceQuery:
 
     `start` and `end` both belong to the interval. `min_severity` is the least severity wanted.
     Texts are compared exactly: `model_id=""` asks for events that concern no model.
-    `model_id` also takes a ModelID. Immutable and hashable.
+    `model_id` also takes a ModelID. Raises TypeError for a filter of another type. Immutable and
+    hashable.
     """
 
     start: Timestamp | None = None
@@ -32,6 +33,10 @@ class TraceQuery:
     def __post_init__(self) -> None:
         if isinstance(self.model_id, ModelID):
             object.__setattr__(self, "model_id", self.model_id.value)
+        for name, wanted in _WANTED.items():
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, wanted):
+                raise TypeError(f"{name} must be {_in_words(wanted)}, not {type(value).__name__}")
 
     def matches(self, event: TraceEvent) -> bool:
         """Whether the event passes every filter."""
@@ -44,3 +49,18 @@ class TraceQuery:
             and (self.min_severity is None or self.min_severity <= event.severity)
             and (self.request_id is None or self.request_id == event.request_id)
         )
+
+
+_WANTED: dict[str, type] = {
+    "start": Timestamp,
+    "end": Timestamp,
+    "event_type": str,
+    "model_id": str,
+    "component": str,
+    "min_severity": Severity,
+    "request_id": str,
+}
+
+
+def _in_words(wanted: type) -> str:
+    return "str" if wanted is str else f"a whence.{wanted.__name__}"
