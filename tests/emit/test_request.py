@@ -283,3 +283,11 @@ def test_an_id_that_cannot_be_kept_whole_is_refused(
     with pytest.raises(error):
         whence.request(**arguments)
     assert whence.current().request_id == ""
+
+
+def test_the_decorator_is_written_with_parentheses() -> None:
+    """`@whence.request` alone would take the function for an id; the message says what to write."""
+    with pytest.raises(TypeError, match=r"write @whence\.request\(\)"):
+
+        @whence.request  # type: ignore[arg-type]
+        def work() -> None: ...

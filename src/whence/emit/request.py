@@ -47,6 +47,8 @@ class request:
     ) -> None:
         if request_id == "":
             raise ValueError("a request id cannot be empty; leave it out to get a new one")
+        if callable(request_id):
+            raise TypeError("write @whence.request(), with parentheses, to decorate a function")
         for name, value in (("request_id", request_id), ("decision_chain_id", decision_chain_id)):
             if value is not None and not isinstance(value, str):
                 raise TypeError(f"{name} must be str, not {type(value).__name__}")
