@@ -92,7 +92,7 @@ def test_an_unknown_id_exits_with_4_and_the_nearest(run: Run, export: Export) ->
     assert found.exit_code == 4
     assert found.stdout == ""
     assert "nothing here is called 'req-000419'" in found.stderr
-    assert "    req-000412\n" in found.stderr
+    assert "\nNearest:\n    req-000412\n" in found.stderr
 
 
 def test_an_ambiguous_id_exits_with_2_and_the_candidates(run: Run, export: Export) -> None:

@@ -22,7 +22,7 @@ from tests.query.build import (
 from whence.model.errors import AmbiguousId, IdNotFound
 from whence.model.event import TraceEvent
 from whence.model.ids import event_id
-from whence.model.recording import Anchor, Recording
+from whence.model.recording import Anchor, Damage, Recording
 from whence.query.chain import chain_of, chains, find_chain, nearest_ids, reconstruct_chain
 from whence.query.index import Index
 
@@ -188,6 +188,20 @@ def test_the_id_of_an_overwritten_event_is_explained() -> None:
         find_chain(source, event_id(key, 0, 7))
     with pytest.raises(IdNotFound, match="is not in this recording"):
         find_chain(source, event_id(key, 0, 105))
+
+
+def test_an_id_that_may_have_been_overwritten_is_not_called_unknown() -> None:
+    """R5.11 R5.16 Where rings lost events or files are torn, absence proves nothing."""
+    events = inference_chain(first_ticket=100)
+    leaking = recording(events, rings=[ledger(events, 0, {"alloc": 937})])
+    lost = "937 events were overwritten in 1 ring; it may have been among them"
+    with pytest.raises(IdNotFound, match=lost):
+        find_chain(leaking, "nobody")
+    torn = replace(leaking, damage=(Damage(SESSION, "ring-00001", "cut short"),))
+    with pytest.raises(IdNotFound, match="in 1 ring, 1 file cannot be read; it may have been"):
+        find_chain(torn, "nobody")
+    with pytest.raises(IdNotFound, match=r"nothing here is called 'nobody'$"):
+        find_chain(recording(events), "nobody")
 
 
 def test_processes_of_two_boots_are_ordered_by_wall_time() -> None:

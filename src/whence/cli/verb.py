@@ -62,6 +62,8 @@ class Verb(click.Command):
                 print_json(found | ({what: list(hints)} if hints else {}))
             else:
                 print_lines([line(safe(f"whence: {error}"))], err=True)
+                if hints and what == "nearest":
+                    print_lines([line("Nearest:")], err=True)
                 print_lines((line(f"    {clip(hint, WIDTH - 4)}") for hint in hints), err=True)
             context.exit(code)
 

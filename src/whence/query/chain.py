@@ -12,6 +12,7 @@ from whence.model.event import TraceEvent
 from whence.model.ids import parse_event_id
 from whence.model.recording import Recording
 from whence.query.index import ChainKey, Index, as_index
+from whence.query.words import count_text, events_text, files_text
 
 __all__ = ["Chain", "chain_of", "chains", "find_chain", "nearest_ids", "reconstruct_chain"]
 
@@ -145,8 +146,25 @@ def _not_found_sentence(index: Index, text: str) -> str:
         for session in index.recording.sessions:
             if session.key == key:
                 sentence += f": event {ticket} of ring {number} in session {session.name}"
-                sentence += _fate(index, session.name, number, ticket)
-    return sentence
+                return sentence + _fate(index, session.name, number, ticket)
+    return sentence + _missed(index)
+
+
+def _missed(index: Index) -> str:
+    """What the recording lacks, among which anything may have been; empty if nothing."""
+    leaking = [ring for ring in index.recording.rings if ring.lost]
+    said = []
+    if leaking:
+        lost = sum(ring.lost for ring in leaking)
+        were = "was" if lost == 1 else "were"
+        rings = f"{count_text(len(leaking))} ring{'' if len(leaking) == 1 else 's'}"
+        said.append(f"{events_text(lost)} {were} overwritten in {rings}")
+    if damage := index.recording.damage:
+        said.append(f"{files_text(len(damage))} cannot be read")
+    if any(session.state == "filtered" for session in index.recording.sessions):
+        said.append("this file was exported with a filter")
+    among = "them" if len(said) == 1 and leaking else "what is not here"
+    return f"; {', '.join(said)}; it may have been among {among}" if said else ""
 
 
 def _fate(index: Index, session: str, number: int, ticket: int) -> str:
