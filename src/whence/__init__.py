@@ -21,6 +21,7 @@ from whence.emit.fields import F32, U8, U32, U64
 from whence.emit.kind import Kind, kind
 from whence.emit.recorder import Session, prepare, session, start
 from whence.emit.request import current, request
+from whence.model.errors import WhenceError
 from whence.model.option import Option
 from whence.model.severity import Severity
 
@@ -56,6 +57,7 @@ __all__ = [
     "TraceEvent",
     "TraceEventBuilder",
     "TraceQuery",
+    "WhenceError",
     "collector",
     "current",
     "kind",
