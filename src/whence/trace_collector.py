@@ -103,7 +103,7 @@ class EventView:
             return _native.Batch(), Recording()
         batch, catalogue, ledgers = local_ledgers(self._readers(), session)
         events = tuple(to_events(batch.rows())) if with_events else ()
-        kinds = kind_infos(catalogue)
+        kinds = kind_infos(catalogue, session.name)
         changes = local_gate_changes(session, kinds)
         return batch, Recording(events, kinds, (session,), ledgers, changes)
 

@@ -373,6 +373,20 @@ def test_a_contract_speaks_only_where_its_opening_is_known() -> None:
     assert list(check_recording(undeclared, INFERENCE)) == []
 
 
+def test_another_session_changes_nothing_about_a_chain() -> None:
+    """R5.12 Whether a contract covers a chain depends on the kinds of the chain's own sessions."""
+    own = [replace(e, session="own") for e in without(inference_chain(), "admission_decision")]
+    told = [replace(kind, session="own") for kind in kinds(["scheduling_decision"])]
+    other = [replace(kind, session="other") for kind in kinds()]
+    there = [replace(e, session="other") for e in inference_chain("req-2", 50)]
+    alone = Recording(tuple(own), tuple(told), (session("own"),))
+    together = Recording((*own, *there), (*told, *other), (session("own"), session("other")))
+    for source in (alone, together):
+        assert contract_for(own, [INFERENCE], source) is None
+        assert "req-1" not in [c.name for c, _ in check_recording(source, INFERENCE)]
+    assert contract_for(there, [INFERENCE], together) is INFERENCE
+
+
 def test_a_chain_is_held_to_the_contract_that_its_opening_names() -> None:
     """R5.12 Of several contracts the one counts whose opening event is there."""
     other = Contract("other", "plan_generated", (End("execution_completed"),))

@@ -107,6 +107,7 @@ any_kind = st.builds(
     fields=st.lists(st.builds(FieldInfo, texts, texts), max_size=2).map(tuple),
     otel_name=texts,
     source=texts,
+    session=texts,
 )
 any_session = st.builds(
     lambda **fields: session(path="", state="exported", **fields),

@@ -12,8 +12,8 @@ _TYPE_NAMES = ("", "bool", "u8", "u32", "f32", "int", "u64", "float", "str", "")
 _ROLE_NAMES = {2: "str", 4: "Severity", 6: "options", 7: "str"}  # of what is stored elsewhere
 
 
-def kind_infos(catalogue: Catalogue) -> tuple[KindInfo, ...]:
-    """Every kind the catalogue knows, in the order of declaration."""
+def kind_infos(catalogue: Catalogue, session: str = "") -> tuple[KindInfo, ...]:
+    """Every kind the session's catalogue knows, in the order of declaration."""
     return tuple(
         KindInfo(
             id=number,
@@ -25,6 +25,7 @@ def kind_infos(catalogue: Catalogue) -> tuple[KindInfo, ...]:
             fields=tuple(_field_info(*field) for field in fields),
             otel_name=otel_name,
             source=source,
+            session=session,
         )
         for (
             number,

@@ -50,7 +50,9 @@ def local_ledgers(
         batch.drain(reader, catalogue, session.name, session.key)
         catalogue.update_local()
         times = batch.time_range(first)
-        ledgers.append(ring_ledger(session.name, reader, times, kind_infos(catalogue)))
+        ledgers.append(
+            ring_ledger(session.name, reader, times, kind_infos(catalogue, session.name))
+        )
     return batch, catalogue, tuple(ledgers)
 
 

@@ -44,7 +44,7 @@ class SessionReader:
     @property
     def kinds(self) -> tuple[KindInfo, ...]:
         """The kinds declared by the time of the last drain."""
-        return kind_infos(self._catalogue)
+        return kind_infos(self._catalogue, self.info.name)
 
     def drain(self) -> Batch:
         """What every ring has gained since the last drain, rings that are new among them."""

@@ -160,7 +160,7 @@ def _kind(kind: KindInfo) -> dict[str, Any]:
         "fields": [[field.name, field.type] for field in kind.fields],
         "otel_name": kind.otel_name,
         "source": kind.source,
-    }
+    } | ({"session": kind.session} if kind.session else {})
 
 
 def _ring(ring: RingLedger) -> dict[str, Any]:

@@ -32,7 +32,10 @@ class FieldInfo:
 
 @dataclass(frozen=True, slots=True)
 class KindInfo:
-    """One declared kind: its id within the session, its template, where it was declared."""
+    """One declared kind: its id within the session, its template, where it was declared.
+
+    `session` is the one that declared it, "" where the source does not say.
+    """
 
     id: int
     name: str
@@ -43,6 +46,7 @@ class KindInfo:
     fields: tuple[FieldInfo, ...] = ()
     otel_name: str = ""
     source: str = ""  # "file:line"
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)

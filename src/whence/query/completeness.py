@@ -82,26 +82,31 @@ def check_recording(
 ) -> Iterator[tuple[Chain, ChainReport]]:
     """Every chain of the recording that the contract covers, with its report, oldest first."""
     index = as_index(source)
-    causes, members = Causes(index), contract.members
-    if not index.knows(contract.opens):
-        return
+    causes = Causes(index)
     for chain in chains(index):
-        if any(event.event_type in members for event in chain.events):
+        if _covers(contract, chain.events, index):
             yield chain, ChainCheck(chain.events, contract, index, causes).report(strict)
 
 
 def contract_for(
     events: Iterable[TraceEvent], contracts: Iterable[Contract], source: Recording | Index
 ) -> Contract | None:
-    """The contract that a chain is held to: one whose opening event it has, else one it touches."""
-    types, index = {event.event_type for event in events}, as_index(source)
-    covering = [
-        contract
-        for contract in contracts
-        if index.knows(contract.opens) and not contract.members.isdisjoint(types)
-    ]
+    """The contract that a chain is held to: one whose opening event it has, else one it touches.
+
+    Whether a contract's opening type is known depends on the chain's own sessions alone: what
+    else stands in the recording changes no verdict.
+    """
+    events, index = tuple(events), as_index(source)
+    types = {event.event_type for event in events}
+    covering = [contract for contract in contracts if _covers(contract, events, index)]
     opened = (contract for contract in covering if contract.opens in types)
     return next(opened, covering[0] if covering else None)
+
+
+def _covers(contract: Contract, events: Sequence[TraceEvent], index: Index) -> bool:
+    if not any(event.event_type in contract.members for event in events):
+        return False
+    return index.knows(contract.opens, {event.session for event in events})
 
 
 def completeness_share(source: Recording | Index, contract: Contract) -> Share:

@@ -75,8 +75,9 @@ class Contract:
     """What the chains that one event type opens must contain.
 
     A chain is held to a contract if it has one of the contract's necessary members, and if the
-    recording knows the opening type at all. `within` bounds the time from the opening event to
-    the end. With no `ends`, a chain needs none. Raises ContractError for what makes no sense.
+    sessions that recorded it know the opening type at all. `within` bounds the time from the
+    opening event to the end. With no `ends`, a chain needs none. Raises ContractError for what
+    makes no sense.
     """
 
     name: str

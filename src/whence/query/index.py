@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 
 from whence.model.event import TraceEvent
@@ -64,9 +64,13 @@ class Index:
             return True
         return not self.recording.kinds and event.event_type in _DECISION_TYPES
 
-    def knows(self, event_type: str) -> bool:
-        """Whether that type is declared in the recording or occurs in it."""
-        return event_type in self._declared or event_type in self._columns["event_type"]
+    def knows(self, event_type: str, sessions: Iterable[str]) -> bool:
+        """Whether that type is declared in one of these sessions or occurs in it.
+
+        A kind of which the source does not say who declared it counts for every session.
+        """
+        known = self._known.get(event_type, frozenset())
+        return "" in known or not known.isdisjoint(sessions)
 
     def seen(self, session: str, ring: int, event_type: str) -> int:
         """How many events of that type the recording holds of that ring."""
@@ -185,8 +189,14 @@ class Index:
         return _LazyColumns(self.events)
 
     @cached_property
-    def _declared(self) -> frozenset[str]:
-        return frozenset(kind.name for kind in self.recording.kinds)
+    def _known(self) -> Mapping[str, Set[str]]:
+        """By type: the sessions that declared or recorded it."""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for kind in self.recording.kinds:
+            found[kind.name].add(kind.session)
+        for event in self.events:
+            found[event.event_type].add(event.session)
+        return found
 
     @cached_property
     def _declared_decisions(self) -> frozenset[str]:

@@ -109,6 +109,7 @@ def _kind(fields: Fields) -> KindInfo:
         fields=tuple(FieldInfo(*pair) for pair in fields.pairs("fields", str, str)),
         otel_name=fields.text("otel_name", ""),
         source=fields.text("source", ""),
+        session=fields.text("session", ""),
     )
 
 
