@@ -113,8 +113,8 @@ class TraceCollector(_native.SharedRing, EventView):
 
     A full ring drops its oldest event and never blocks; what was dropped is counted as lost. The
     events also lie in the session's folder, so they survive the process (`whence recover`), and
-    `len(collector)` is `size()`. Text takes at most 448 bytes an event on average; when newer
-    text needs the room, an older event keeps its fields and says `text_lost`.
+    `len(collector)` is `size()`. There is room for 448 bytes of text an event on average, and for
+    64 KiB at least; when newer text needs it, an older event keeps its fields and says `text_lost`.
 
     Raises ValueError for a `buffer_size` below 1 and TypeError for one that is no int.
     """
