@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from tests.cli.room import Room
 from tests.query.build import at_ms, event, inference_chain, late_chain, ledger, recording, session
 from whence.cli.render.answer import answer_lines
 from whence.model.event import Option
@@ -134,6 +136,32 @@ def test_a_contract_of_the_users_is_checked(run: Run, export: Export, tmp_path: 
     refused = run("why", "--from", source, "--contracts", path)
     assert refused.exit_code == 2
     assert "'name' is missing" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--all"], ["--session", "demo-4711"], ["--pid", "4711"], ["--from", "demo-4711"], []],
+)
+def test_what_to_type_next_repeats_what_was_given(
+    run: Run, room: Callable[..., Room], tmp_path: Path, options: list[str]
+) -> None:
+    """R5.11 The commands offered ask the same source, under the same contracts."""
+    room(recording(inference_chain()[:2]))
+    path = tmp_path / "contracts.toml"
+    path.write_text("")
+    checks = ["--contracts", str(path), "--strict"]
+    (answer,) = [json.loads(run("why", *options, *checks, "--json").stdout)]
+    stats, again = answer["next_commands"]
+    assert shlex.split(stats) == ["whence", "stats", *options]
+    assert shlex.split(again) == ["whence", "why", "req-1", *options, *checks, "--json"]
+    assert run(*shlex.split(again)[1:]).exit_code == 3
+
+
+def test_nothing_is_offered_next_that_cannot_be_typed_again(run: Run, export: Export) -> None:
+    """R5.11 Standard input is gone once it was read."""
+    found = run("why", "--from", "-", input=export(late_recording()).read_bytes())
+    assert found.output.startswith("req-000412")
+    assert "Next" not in found.output
 
 
 def test_strict_fails_what_is_unknown(run: Run, export: Export) -> None:

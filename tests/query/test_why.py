@@ -163,7 +163,7 @@ def test_next_commands_lead_to_what_the_chain_names() -> None:
     """R5.11 The blocking request and the cause can be asked about next, in the same source."""
     other = inference_chain("req-000409", -50, first_ticket=50)
     source = recording([*late_chain(), *other])
-    answer = why(source, "req-000412", source_name="my run.json")
+    answer = why(source, "req-000412", source_words=("--from", "my run.json"))
     assert answer.next_commands == (
         "whence why req-000409 --from 'my run.json'",
         "whence why req-000412 --from 'my run.json' --json",

@@ -85,6 +85,19 @@ class Choice:
         """The pid, name or path that was given."""
         return str(self.pid) if self.pid is not None else self.session or self.source
 
+    @property
+    def words(self) -> tuple[str, ...] | None:
+        """The options as they were given; None for standard input, which is read only once."""
+        if self.source == "-":
+            return None
+        if self.pid is not None:
+            return "--pid", str(self.pid)
+        if self.session is not None:
+            return "--session", self.session
+        if self.source is not None:
+            return "--from", self.source
+        return ("--all",) if self.all_sessions else ()
+
     def recording(self) -> Recording:
         """The recording to read; by default what the sessions of the newest run hold.
 

@@ -55,8 +55,14 @@ def why(
     things are.
     """
     declared = load_contracts(contracts) if contracts else ()
+    checks = [*(["--contracts", contracts] if contracts else []), *(["--strict"] if strict else [])]
     answer = explain(
-        choice.recording(), id, (*declared, *BUILT_IN), strict=strict, source_name=choice.spec
+        choice.recording(),
+        id,
+        (*declared, *BUILT_IN),
+        strict=strict,
+        source_words=choice.words,
+        check_words=checks,
     )
     if as_json:
         print_json(answer)

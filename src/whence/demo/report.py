@@ -123,7 +123,7 @@ def _explained(index: Index, summary: Summary, export: Path) -> Iterator[Text]:
             )
             continue
         yield line((f"$ whence why {name} --from {safe(str(export))}", "bold"))
-        yield from answer_lines(why(index, name, source_name=str(export)))
+        yield from answer_lines(why(index, name, source_words=("--from", str(export))))
 
 
 def _next(summary: Summary, export: Path, session: str) -> Iterator[Text]:

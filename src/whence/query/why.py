@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from whence.model.errors import IdNotFound
@@ -89,13 +89,16 @@ def why(
     contracts: Sequence[Contract] = BUILT_IN,
     *,
     strict: bool = False,
-    source_name: str | None = None,
+    source_words: Sequence[str] | None = (),
+    check_words: Sequence[str] = (),
 ) -> Answer:
     """Explain the chain that the text names, by default the newest that went wrong.
 
     What the text may be, and the errors it raises, are those of `find_chain`; IdNotFound also for
     a recording without events. Without a text and without trouble, the newest decision is
-    explained. `source_name` goes into the next commands, as their --from.
+    explained. `source_words` are repeated in every next command: the options that name the source.
+    None stands for one that cannot be read again, and then there are no commands. `check_words`
+    are repeated in those that check a chain.
     """
     index = as_index(source)
     chain = find_chain(index, text) if text is not None else _default_chain(index)
@@ -107,6 +110,9 @@ def why(
     first = chain.events[0]
     session = index.recording.session(first.session)
     complete = all(gap.optional for gap in gaps)
+    commands: Iterable[str] = ()
+    if source_words is not None:
+        commands = _next_commands(index, chain, complete, source_words, check_words)
     return Answer(
         name=chain.name,
         request_id=chain.request_id,
@@ -122,7 +128,7 @@ def why(
         story=story(index, chain),
         reports=reports,
         gaps=tuple(gaps),
-        next_commands=tuple(_next_commands(index, chain, complete, source_name)),
+        next_commands=tuple(commands),
         complete=complete,
     )
 
@@ -228,10 +234,15 @@ def story(index: Index, chain: Chain) -> tuple[StoryRow, ...]:
 
 
 def _next_commands(
-    index: Index, chain: Chain, complete: bool, source_name: str | None
+    index: Index,
+    chain: Chain,
+    complete: bool,
+    source_words: Sequence[str],
+    check_words: Sequence[str],
 ) -> Iterator[str]:
     """Chains that this one names as its cause or its blocker, then the ways to see more."""
-    source = "" if source_name is None else f" --from {shlex.quote(source_name)}"
+    source = "".join(f" {shlex.quote(word)}" for word in source_words)
+    checked = source + "".join(f" {shlex.quote(word)}" for word in check_words)
     named: dict[str, None] = {}
     for event in chain.events:
         texts = [value for value in event.attributes.values() if isinstance(value, str)]
@@ -241,10 +252,10 @@ def _next_commands(
             if typed and not own and (text in index.requests or text in index.chain_keys):
                 named[text] = None
     for text in list(named)[:_MOST_NEXT]:
-        yield f"whence why {shlex.quote(text)}{source}"
+        yield f"whence why {shlex.quote(text)}{checked}"
     if not complete:
         yield f"whence stats{source}"
     name = chain.name
     if not name.isprintable() or len(name) > _LONGEST_TYPED:  # nobody could type it
         name = chain.events[0].event_id or name
-    yield f"whence why {shlex.quote(name)}{source} --json"
+    yield f"whence why {shlex.quote(name)}{checked} --json"

@@ -41,7 +41,10 @@ def answer_lines(answer: Answer, most_rows: int = 200) -> Iterator[Text]:
     yield from _gaps(answer.gaps)
     commands = [safe(command) for command in answer.next_commands]
     joined = " · ".join(commands)
-    yield from _labelled("Next", *([joined] if cell_len(joined) <= WIDTH - _LABEL else commands))
+    if commands:
+        yield from _labelled(
+            "Next", *([joined] if cell_len(joined) <= WIDTH - _LABEL else commands)
+        )
 
 
 def story_lines(story: Sequence[StoryRow], most_rows: int = 200) -> Iterator[Text]:

@@ -80,7 +80,7 @@ def ledger_lines(recording: Recording) -> Iterator[Text]:
 
 def ring_lines(rings: Sequence[RingLedger]) -> list[Text]:
     """One row per ring."""
-    header = ("ring", "thread", "capacity", *_ring_counts(rings), "text lost", "text cut")
+    header = ("ring", "thread", "capacity", *_ring_counts(rings), "text lost", "truncated")
     rows = [
         (
             str(ring.ring),
