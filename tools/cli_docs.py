@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +12,7 @@ from pathlib import Path
 import click
 
 from whence.cli.main import cli
+from whence.demo.run import main as demo
 
 __all__ = ["main", "page"]
 
@@ -19,8 +23,8 @@ COLUMNS = 100
 INTRODUCTION = """\
 # Command line
 
-Written by `tools/cli_docs.py` (`make docs`) from the commands themselves: what `--help` prints.
-Install it with `pip install 'whence[cli]'`.
+Written by `tools/cli_docs.py` (`make docs`) from the commands themselves: what `--help` prints,
+here always 100 columns wide. Install it with `pip install 'whence[cli]'`.
 """
 
 
@@ -52,13 +56,22 @@ def _sections(
     context = click.Context(
         command, info_name=name, parent=parent, terminal_width=COLUMNS, max_content_width=COLUMNS
     )
-    text = "\n".join(line.rstrip() for line in command.get_help(context).strip().splitlines())
+    said = _demo_help() if context.command_path == "whence demo" else command.get_help(context)
+    text = "\n".join(line.rstrip() for line in said.strip().splitlines())
     yield context.command_path, command.get_short_help_str(COLUMNS), text
     if isinstance(command, click.Group):
         for member in command.list_commands(context):
             found = command.get_command(context, member)
             if found is not None and not found.hidden:
                 yield from _sections(found, member, context)
+
+
+def _demo_help() -> str:
+    """What `whence demo --help` prints: the demo reads its options itself."""
+    os.environ["COLUMNS"] = str(COLUMNS)
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+        demo(["--help"])
+    return printed.getvalue()
 
 
 if __name__ == "__main__":
