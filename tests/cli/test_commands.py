@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -142,7 +143,9 @@ def test_stream_asks_which_of_several_live_processes(run: Run, room: Furnish) ->
     assert "--pid 8  demo" in found.stderr
     assert json.loads(run("stream", "--once", "--json").stdout)["error"] == "ambiguous"
     assert run("stream", "--once", "--pid", 8).output.count("req-beta") == 4
-    assert run("stream", "--once", "--all").output.count("req-") == 8
+    everything = run("stream", "--once", "--all").output
+    assert everything.count("req-") == 8
+    assert set(re.findall(r"\.\d{3}  (\d+)  ", everything)) == {"7", "8"}
 
 
 def test_stream_filters(run: Run, room: Furnish) -> None:

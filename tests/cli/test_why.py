@@ -195,6 +195,20 @@ def test_several_processes_and_chains_are_told(run: Run, export: Export) -> None
     assert "demo, pid 4711 and 1 more" in found.output
 
 
+def test_rows_of_several_processes_name_their_pid(run: Run, export: Export) -> None:
+    """R5.9 R5.13 Who recorded an event is told where it could be one of several."""
+    events = inference_chain()
+    moved = [*events[:2], *(replace(e, session="other") for e in events[2:])]
+    sessions = [session(), session("other", pid=12)]
+    path = export(recording(moved, sessions=sessions, rings=[]))
+    for command in ("why", "chain"):
+        rows = [line.split() for line in run(command, "req-1", "--from", path).output.splitlines()]
+        pids = [row[2] for row in rows if row and row[0].startswith(("+", "!"))]
+        assert pids == ["4711", "4711", "12", "12"]
+    alone = run("why", "req-1", "--from", export(recording(events))).output
+    assert alone.count("4711") == 1
+
+
 HOSTILE = [
     "\x1b[2J\x1b]0;owned\x07",
     "line\r\nbreak\rover\x0bup\x0c",

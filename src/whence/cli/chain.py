@@ -24,6 +24,10 @@ def chain(id: str, choice: Choice, as_json: bool) -> None:
 
     ID is a request's id, a decision chain's or an event's, or the beginning or end of one. With
     --json the events are printed whole, as exports hold them.
+
+    Processes of one run, and of runs that overlapped in time, share their ids: one id is one chain.
+    Of runs one after the other that use an id again, the newest is meant.
+    Where several processes worked on it, each row names the pid of its own.
     """
     index = Index(choice.recording())
     found = find_chain(index, id)

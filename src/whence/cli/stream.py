@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 
@@ -43,9 +44,12 @@ def stream(choice: Choice, picked: Picked, form: str, as_json: bool, once: bool)
     ends or you press Ctrl-C. Nothing in that process waits for this one; events overwritten
     before they could be read are counted on standard error as lost.
     """
-    show = _show_json if as_json or form == "json" else _show_text
+    streams = choice.streams()
+    show = _show_json
+    if form == "text" and not as_json:
+        show = functools.partial(_show_text, with_pid=len(streams) > 1)
     try:
-        follow(choice.streams(), picked, show, once=once)
+        follow(streams, picked, show, once=once)
     except KeyboardInterrupt:
         return
 
@@ -81,8 +85,10 @@ def follow(
             wait(POLL_SECONDS)
 
 
-def _show_text(event: TraceEvent, info: SessionInfo) -> None:
+def _show_text(event: TraceEvent, info: SessionInfo, *, with_pid: bool) -> None:
     when = clock_text(info.wall_ns(event.timestamp.value_ns)) or f"{event.timestamp.value_ns} ns"
+    if with_pid:
+        when += f"  {info.pid}"
     head = f"{when}  {pad(clip(event.event_type, 24), 20)}  {clip(event.request_id, 24)}"
     sentence = event.rationale.strip() or field_sentence(event)
     style = "red" if event.severity >= Severity.Warning else ""

@@ -46,10 +46,14 @@ def why(
     or more, or a negative outcome (admitted, deadline_met, success, status); if none did, the
     newest decision.
 
+    Processes of one run, and of runs that overlapped in time, share their ids: one id is one chain.
+    Of runs one after the other that use an id again, the newest is meant.
+
     The first line is the verdict. Below stand where the time went, the story with its options,
     whether the chain is complete under its contract, what is known of the gaps, and commands to
     type next. A line whose data was not recorded is left out. Rows that say something went wrong
-    are marked !, the event that was asked for >.
+    are marked !, the event that was asked for >. Where several processes worked on the request,
+    each row names the pid of its own.
 
     Exits with 0 if the chain is complete, 3 if it is not, 4 if nothing is called ID, 2 if several
     things are.

@@ -39,7 +39,8 @@ class StoryRow:
 
     `offset_ns` counts from the chain's first event. `sentence` is the event's rationale, or its
     fields in words. `options` has the chosen one first, then the others as recorded. `asked`
-    marks the event that was asked for, `wrong` those that say something went wrong.
+    marks the event that was asked for, `wrong` those that say something went wrong. `pid` is the
+    process's where several worked on the chain, else 0.
     """
 
     offset_ns: int
@@ -51,6 +52,7 @@ class StoryRow:
     options: tuple[Option, ...] = ()
     asked: bool = False
     wrong: bool = False
+    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +219,8 @@ def _share(name: str, duration_ns: int) -> TimeShare:
 def story(index: Index, chain: Chain) -> tuple[StoryRow, ...]:
     """The chain's events as rows, in order."""
     begun_ns = index.time_ns(chain.events[0])
+    sessions = {event.session: index.recording.session(event.session) for event in chain.events}
+    pids = {name: info.pid for name, info in sessions.items() if info and len(sessions) > 1}
     return tuple(
         StoryRow(
             offset_ns=index.time_ns(event) - begun_ns,
@@ -228,6 +232,7 @@ def story(index: Index, chain: Chain) -> tuple[StoryRow, ...]:
             options=tuple(sorted(event.options, key=lambda option: not option.chosen)),
             asked=event is chain.asked,
             wrong=went_wrong(event),
+            pid=pids.get(event.session, 0),
         )
         for event in chain.events
     )

@@ -48,7 +48,10 @@ def answer_lines(answer: Answer, most_rows: int = 200) -> Iterator[Text]:
 
 
 def story_lines(story: Sequence[StoryRow], most_rows: int = 200) -> Iterator[Text]:
-    """One row per event with its offset, type and sentence, and the options under a decision."""
+    """One row per event with its offset, type and sentence, and the options under a decision.
+
+    Between offset and type stands the pid, where events of several processes are among them.
+    """
     unit = offset_unit(max((abs(row.offset_ns) for row in story), default=0))
     shown, left_out = list(story), 0
     if most_rows and len(story) > most_rows:
@@ -56,13 +59,18 @@ def story_lines(story: Sequence[StoryRow], most_rows: int = 200) -> Iterator[Tex
         left_out = len(story) - most_rows
         shown = [*story[:head], *story[head + left_out :]]
     types = [clip(row.event_type, _MOST_TYPE_CELLS) for row in shown]
+    pids = [f"{row.pid}  " if row.pid else "" for row in shown]
+    pid_cells = max(map(len, pids), default=0)
     offsets = [offset_text(row.offset_ns, unit) for row in shown]
     type_cells = max(map(cell_len, types), default=0)
     offset_cells = max(map(len, offsets), default=0)
-    for number, (row, name, offset) in enumerate(zip(shown, types, offsets, strict=True)):
+    for number, (row, name, offset, pid) in enumerate(
+        zip(shown, types, offsets, pids, strict=True)
+    ):
         if left_out and number == most_rows // 2:
             yield line((f"  … {count_text(left_out)} more events: --limit 0 shows them", "dim"))
-        yield from _row(row, pad(offset, offset_cells, right=True), pad(name, type_cells))
+        when = pad(offset, offset_cells, right=True)
+        yield from _row(row, when, pad(pid, pid_cells, right=True), pad(name, type_cells))
 
 
 def _verdict(answer: Answer) -> Iterator[Text]:
@@ -89,9 +97,9 @@ def _when_and_where(answer: Answer) -> str:
     return "  ".join(part for part in (clock_text(answer.wall_ns), process) if part)
 
 
-def _row(row: StoryRow, offset: str, name: str) -> Iterator[Text]:
+def _row(row: StoryRow, offset: str, pid: str, name: str) -> Iterator[Text]:
     mark = ">" if row.asked else "!" if row.wrong else " "
-    head = f"{mark}{offset}  "
+    head = f"{mark}{offset}  {pid}"
     cells = cell_len(head) + cell_len(name) + 2
     first, *rest = wrap(row.sentence, WIDTH - cells)
     style = "red" if row.wrong else ""
