@@ -19,6 +19,18 @@ def test_functions_named_on_the_way_are_there() -> None:
     assert [name for name in sorted(named) if not re.search(rf"\b{name}\(", code)] == []
 
 
+def test_functions_are_in_the_files_that_are_named_for_them() -> None:
+    """Where the page says that a function is in a file, it is there."""
+    said = re.findall(r"`(\w+)\(\)`\s+(?:in|of)\s+`([\w/.]+)`", PAGE.read_text())
+    assert len(said) > 25
+    elsewhere = [
+        (name, path)
+        for name, path in said
+        if not re.search(rf"\b{name}\(", (ROOT / path).read_text())
+    ]
+    assert elsewhere == []
+
+
 def test_the_places_where_slots_are_touched_are_named() -> None:
     """A stranger finds the one file that stores slots and the one that loads them."""
     page = PAGE.read_text()
