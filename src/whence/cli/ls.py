@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import click
 
 from whence.cli.render.page import clock_text, line, print_json, print_lines, table
+from whence.cli.render.safe import safe
 from whence.cli.sources import sessions_room
 from whence.cli.verb import Verb, json_option
+from whence.model.recording import SessionInfo
 
 __all__ = ["ls"]
 
@@ -19,15 +24,23 @@ def ls(live: bool, as_json: bool) -> None:
 
     Live ones are "recording"; what a "dead" one recorded stays readable until it is removed.
     """
-    found = [info for info in sessions_room().list_sessions() if info.live or not live]
+    known = sessions_room().list_sessions()
+    found = [info for info in known if info.live or not live]
     if as_json:
         print_json({"sessions": found})
         return
     if not found:
-        print_lines([line("No process has recorded here.")])
+        print_lines([line(safe(_none_live(known)) if known else "No process has recorded here.")])
         return
     rows = [
         (info.state, str(info.pid), info.service, clock_text(info.started_wall_ns), info.name)
         for info in found
     ]
     print_lines(table(("state", "pid", "service", "started", "session"), rows, left=(0, 2, 3, 4)))
+
+
+def _none_live(known: Sequence[SessionInfo]) -> str:
+    where = ", ".join(sorted({str(Path(info.path).parent) for info in known}))
+    if len(known) == 1:
+        return f"The session in {where} is not live."
+    return f"None of {len(known)} sessions in {where} is live."
