@@ -55,6 +55,9 @@ def test_ls_lists_the_processes(run: Run, room: Furnish) -> None:
     found = json.loads(run("ls", "--json").stdout)["sessions"]
     assert [(s["name"], s["live"]) for s in found] == [("alpha", True), ("demo-4711", False)]
     assert isinstance(found[0]["key"], str)
+    room(recording([]), recording([], sessions=[session("second")]))
+    none = "None of 2 sessions in /dev/shm/whence-test is live.\n"
+    assert run("ls", "--live").output == none
     room()
     assert run("ls").output == "No process has recorded here.\n"
 

@@ -144,8 +144,8 @@ def test_a_live_process_is_listed_followed_and_asked(whence_dir: Path) -> None:
         assert follower.stdout is not None
         first = json.loads(follower.stdout.readline())
         assert first["event_type"] == "admission_decision"
-    rest = [json.loads(line) for line in follower.communicate(timeout=60)[0].splitlines()]
-    assert follower.returncode == 0
+    rest = [json.loads(line) for line in follower.stdout]  # not communicate: it skips the buffered
+    assert follower.wait(60) == 0
     assert len(rest) == 11
     assert (rest[-1]["request_id"], rest[-1]["attributes"]["deadline_met"]) == ("req-3", "true")
 
@@ -214,6 +214,15 @@ def test_recover_names_its_file_after_the_session(whence_dir: Path, tmp_path: Pa
     folder = session_folder(whence_dir)
     assert whence("recover", folder, cwd=tmp_path).returncode == 0
     assert [entry.name for entry in tmp_path.glob("*.json")] == [f"recovered-{folder.name}.json"]
+
+
+def test_recover_takes_a_pid_or_a_name(whence_dir: Path, tmp_path: Path) -> None:
+    """R5.1 What `whence ls` shows is enough to recover a session by."""
+    record()
+    (info,) = json.loads(whence("ls", "--json").stdout)["sessions"]
+    for number, word in enumerate((info["pid"], info["name"])):
+        found = whence("recover", word, "-o", tmp_path / f"{number}.json")
+        assert (found.returncode, "11 events" in found.stdout) == (0, True)
 
 
 def test_recover_removes_only_what_it_wrote_down_and_is_dead(

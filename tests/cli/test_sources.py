@@ -58,6 +58,22 @@ def test_a_source_is_a_pid_a_name_or_its_beginning(
     assert three.read == [read]
 
 
+@pytest.mark.parametrize("path", ["/nowhere/at/all", "gone.json", "./gone"])
+def test_a_path_that_leads_nowhere_is_said_not_to_exist(run: Run, three: Room, path: str) -> None:
+    """R5.9 A misspelled path is no session's name."""
+    for command in (["stats", "--from"], ["recover"]):
+        found = run(*command, path)
+        assert (found.exit_code, found.stderr) == (4, f"whence: {path} does not exist\n")
+
+
+def test_recover_of_an_export_says_what_reads_it(run: Run, export: Export) -> None:
+    """R5.1 An export is recovered already."""
+    path = export(recording(inference_chain()))
+    found = run("recover", path)
+    assert found.exit_code == 1
+    assert f"{path} is an export already; --from {path} reads it" in found.stderr
+
+
 def test_sources_exclude_each_other(run: Run, three: Room) -> None:
     """R5.9 Two sources at once are a usage error."""
     found = run("why", "--pid", "11", "--all")

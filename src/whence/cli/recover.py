@@ -13,9 +13,10 @@ from rich.text import Text
 from whence.cli.render.ledger import damage_lines, ring_lines, sum_line
 from whence.cli.render.page import clock_text, line, print_json, print_lines
 from whence.cli.render.safe import safe
-from whence.cli.sources import read_sessions, sessions_room
+from whence.cli.sources import find_sessions, is_export, read_sessions
 from whence.cli.verb import INCOMPLETE, Verb, json_option
 from whence.export.json_export import write_recording
+from whence.model.errors import UnsupportedFormat
 from whence.model.recording import Recording, SessionInfo
 from whence.query.words import events_text
 
@@ -23,12 +24,13 @@ __all__ = ["recover"]
 
 
 @click.command(cls=Verb)
-@click.argument("path", type=click.Path(exists=True), metavar="DIR|FILE")
+@click.argument("path", metavar="DIR|FILE|PID|NAME")
 @click.option(
     "--output",
     "-o",
     metavar="FILE",
-    help="The export to write. By default recovered-NAME.json in this folder, NAME being DIR's.",
+    help="The export to write. By default recovered-NAME.json in this folder, "
+    "NAME being what was named here, without its folders.",
 )
 @click.option(
     "--reap", is_flag=True, help="Remove the folders of dead sessions once the export is written."
@@ -41,12 +43,15 @@ def recover(
     """Recover what an ended process left behind.
 
     It does not matter whether the process ended, was killed or crashed. DIR|FILE is a session's
-    folder, one ring file of it, or the folder that holds the sessions. Every event that was
+    folder, one ring file of it, or the folder that holds the sessions; PID or NAME is a session's,
+    as `whence ls` shows it. Every event that was
     completely written is recovered; per thread it is said what was lost before, and what was
     half written at the end. All of it goes into one JSON export. Nothing is removed but with
     --reap, and a live session never is.
     """
-    paths = [Path(path)] if Path(path).is_file() else sessions_room().find_sessions(path)
+    if is_export(path):
+        raise UnsupportedFormat(f"{path} is an export already; --from {path} reads it")
+    paths = [Path(path)] if Path(path).is_file() else find_sessions(path)
     recording = read_sessions(paths)
     target = output or f"recovered-{Path(path).resolve().name}.json"
     write_recording(target, recording, time.time_ns())

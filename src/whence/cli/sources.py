@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ __all__ = [
     "Choice",
     "Sessions",
     "Stream",
+    "find_sessions",
+    "is_export",
     "read_sessions",
     "sessions_room",
     "source_options",
@@ -118,7 +121,7 @@ class Choice:
         if self.spec is None and self.all_sessions:
             found = [Path(info.path) for info in room.list_sessions()]
         else:
-            found = room.find_sessions(self.spec)
+            found = find_sessions(self.spec)
         if not found:
             raise SessionNotFound(_NOTHING)
         return found
@@ -151,13 +154,7 @@ class Choice:
         path = Path(source)
         if "://" in source or (path.is_dir() and (path / "MANIFEST").exists()):
             raise UnsupportedFormat(f"{source}: stores and servers are not read by this version")
-        if source.isdecimal() or not path.is_file():
-            return None
-        with path.open("rb") as file:
-            if file.read(512).lstrip()[:1] not in (b"{", b"["):
-                return None
-            file.seek(0)
-            return file.read(), source
+        return (path.read_bytes(), source) if is_export(source) else None
 
 
 def source_options(function: F) -> F:
@@ -190,6 +187,25 @@ def source_options(function: F) -> F:
     for option in reversed(options):
         decorated = option(decorated)
     return cast(F, decorated)
+
+
+def is_export(source: str) -> bool:
+    """Whether the source is a file that begins as an export does."""
+    path = Path(source)
+    if source.isdecimal() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(512).lstrip()[:1] in (b"{", b"[")
+
+
+def find_sessions(spec: str | None) -> list[Path]:
+    """What `spec` means, as `whence.collect.sessions` finds it; None is the newest run.
+
+    Raises SessionNotFound; of a path that leads nowhere it says so.
+    """
+    if spec is not None and ("/" in spec or spec.endswith(".json")) and not os.path.exists(spec):
+        raise SessionNotFound(f"{spec} does not exist")
+    return sessions_room().find_sessions(spec)
 
 
 def read_sessions(paths: Sequence[Path]) -> Recording:
