@@ -232,7 +232,7 @@ void name_argument(const KindObject& self, std::size_t index) {
   PyErr_Restore(type, value, trace);
 }
 
-PyObject* reject_argument(const KindObject& self, std::size_t index) {
+[[gnu::noinline, gnu::cold]] PyObject* reject_argument(const KindObject& self, std::size_t index) {
   if (is_strict()) name_argument(self, index);
   return reject(self);
 }
