@@ -1,4 +1,4 @@
-"""The contract of a backend: load a model, execute requests, say what it can do and needs."""
+"""A backend: it loads a model, executes requests, says what it can do and what it needs."""
 
 from __future__ import annotations
 
