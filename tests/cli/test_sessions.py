@@ -144,7 +144,8 @@ def test_a_live_process_is_listed_followed_and_asked(whence_dir: Path) -> None:
         assert follower.stdout is not None
         first = json.loads(follower.stdout.readline())
         assert first["event_type"] == "admission_decision"
-    rest = [json.loads(line) for line in follower.stdout]  # not communicate: it skips the buffered
+    with follower.stdout:  # not communicate(), which skips what is buffered
+        rest = [json.loads(line) for line in follower.stdout]
     assert follower.wait(60) == 0
     assert len(rest) == 11
     assert (rest[-1]["request_id"], rest[-1]["attributes"]["deadline_met"]) == ("req-3", "true")
