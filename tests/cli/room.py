@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from whence.model.errors import SessionNotFound
+from whence.model.errors import AmbiguousId, SessionNotFound
 from whence.model.event import TraceEvent
 from whence.model.recording import Recording, RingLedger, SessionInfo
 
@@ -47,6 +47,9 @@ class Room:
             wanted = [info for info in infos if info.run == infos[0].run] if infos else []
         else:
             wanted = [i for i in infos if str(i.pid) == spec or i.name.startswith(spec)]
+            if len(wanted) > 1:
+                names = tuple(info.name for info in wanted)
+                raise AmbiguousId(f"{spec!r} names {len(names)} sessions", names, len(names))
         if not wanted:
             raise SessionNotFound(f"no session with pid or name {spec!r}")
         return [Path(info.path) for info in wanted]

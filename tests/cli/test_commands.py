@@ -121,9 +121,9 @@ def test_stats_of_a_plain_export_has_no_ledger_to_show(run: Run, export: Export)
     assert found.output == "1 event, from a source that keeps no ledger\n"
 
 
-def test_stream_prints_what_the_only_live_process_holds(run: Run, room: Furnish) -> None:
-    """R1.45 R1.51 R5.9 Without a choice the only live process is followed, as text or NDJSON."""
-    room(live("alpha", 7), recording(late_chain()))
+def test_stream_prints_what_a_process_holds(run: Run, room: Furnish) -> None:
+    """R1.45 R1.51 R5.9 A process is followed from its oldest event on, as text or NDJSON."""
+    room(live("alpha", 7))
     lines = run("stream", "--once").output.splitlines()
     assert len(lines) == 4
     assert all("req-alpha" in line for line in lines)
@@ -137,18 +137,24 @@ def test_stream_prints_what_the_only_live_process_holds(run: Run, room: Furnish)
     )
 
 
-def test_stream_asks_which_of_several_live_processes(run: Run, room: Furnish) -> None:
-    """R5.9 Several live processes are listed and nothing is guessed; --pid and --all choose."""
-    room(live("alpha", 7), live("beta", 8))
-    found = run("stream", "--once")
-    assert found.exit_code == 2
-    assert "--pid 7  demo" in found.stderr
-    assert "--pid 8  demo" in found.stderr
-    assert json.loads(run("stream", "--once", "--json").stdout)["error"] == "ambiguous"
+def test_stream_follows_the_newest_run_or_what_was_chosen(run: Run, room: Furnish) -> None:
+    """R5.9 As with every command; rows of several processes name the pid."""
+    older = recording([event("tick", session="old")], sessions=[session("old", run="run-0")])
+    room(live("alpha", 7), live("beta", 8), older)
+    newest = run("stream", "--once").output
+    assert newest.count("req-") == 8
+    assert set(re.findall(r"\.\d{3}  (\d+)  ", newest)) == {"7", "8"}
     assert run("stream", "--once", "--pid", 8).output.count("req-beta") == 4
-    everything = run("stream", "--once", "--all").output
-    assert everything.count("req-") == 8
-    assert set(re.findall(r"\.\d{3}  (\d+)  ", everything)) == {"7", "8"}
+    assert run("stream", "--once", "--all").output.count("req-") == 9
+
+
+def test_stream_prints_the_events_of_an_export_once(run: Run, export: Export) -> None:
+    """R1.45 R5.9 What was exported has ended: there is nothing to wait for."""
+    live_then = recording(late_chain(), sessions=[session(live=True)])
+    found = run("stream", "--from", export(live_then), "--json")
+    assert found.exit_code == 0
+    events = [json.loads(line) for line in found.output.splitlines()]
+    assert [e["event_id"] for e in events] == [e.event_id for e in late_chain()]
 
 
 def test_stream_filters(run: Run, room: Furnish) -> None:

@@ -46,7 +46,7 @@ def test_by_default_the_newest_run_is_read(run: Run, three: Room) -> None:
         (["--from", "12"], ["new-2"]),
         (["--pid", "13"], ["old-1"]),
         (["--session", "new-1"], ["new-1"]),
-        (["--from", "new"], ["new-1", "new-2"]),
+        (["--from", "old"], ["old-1"]),
         (["--all"], ["new-1", "new-2", "old-1"]),
     ],
 )
@@ -72,6 +72,14 @@ def test_recover_of_an_export_says_what_reads_it(run: Run, export: Export) -> No
     found = run("recover", path)
     assert found.exit_code == 1
     assert f"{path} is an export already; --from {path} reads it" in found.stderr
+
+
+@pytest.mark.parametrize("option", ["--from", "--session"])
+def test_a_beginning_of_several_names_is_refused(run: Run, three: Room, option: str) -> None:
+    """R5.9 Which of several sessions is meant is not guessed at; they are listed."""
+    found = run("stats", option, "new")
+    assert (found.exit_code, three.read) == (2, [])
+    assert found.stderr == "whence: 'new' names 2 sessions\n    new-1\n    new-2\n"
 
 
 def test_sources_exclude_each_other(run: Run, three: Room) -> None:

@@ -19,7 +19,7 @@ from whence.collect.sessions import (
     read_recording,
     remove_session,
 )
-from whence.model.errors import CorruptFile, NotASession, SessionNotFound
+from whence.model.errors import AmbiguousId, CorruptFile, NotASession, SessionNotFound
 from whence.model.recording import Recording
 
 RunApp = Callable[..., AppRun]
@@ -71,7 +71,9 @@ def test_a_session_is_found_by_what_names_it(
     assert find_sessions("300") == [third]
     assert find_sessions(third.name) == [third]
     assert find_sessions("20260101") == [first]
-    assert find_sessions("2026010") == [second, first, third]
+    with pytest.raises(AmbiguousId) as several:
+        find_sessions("2026010")
+    assert several.value.candidates == (second.name, first.name, third.name)
     assert find_sessions(str(second)) == [second]
     assert find_sessions(str(second.parent)) == [third, second, first]
     (first / "ring-00000").touch()

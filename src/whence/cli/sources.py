@@ -6,6 +6,7 @@ import functools
 import importlib
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +14,6 @@ from typing import Any, Protocol, TypeVar, cast
 
 import click
 
-from whence.cli.render.page import clock_text
-from whence.cli.verb import Choose
 from whence.model.errors import SessionNotFound, UnsupportedFormat, WhenceError
 from whence.model.event import TraceEvent
 from whence.model.recording import Recording, RingLedger, SessionInfo
@@ -108,9 +107,7 @@ class Choice:
         """
         export = self._export()
         if export is not None:
-            from whence.receive.json_export import parse_json_export
-
-            return parse_json_export(*export)
+            return _parsed(*export)
         return read_sessions(self.paths())
 
     def paths(self) -> list[Path]:
@@ -127,22 +124,14 @@ class Choice:
         return found
 
     def streams(self) -> list[Stream]:
-        """Cursors over the sessions to follow: those chosen, else the only live one.
+        """Cursors over the sessions to follow: those chosen, else all of the newest run.
 
-        Choose is raised if several are live and none was chosen. Without a live one, the newest
-        session's events can still be read.
+        An export is a stream that has ended: its first poll gives all its events.
         """
+        if (export := self._export()) is not None:
+            return _ended_streams(_parsed(*export))
         room = sessions_room()
-        if self.spec is not None or self.all_sessions:
-            return [room.SessionStream(path) for path in self.paths()]
-        known = room.list_sessions()
-        wanted = [info for info in known if info.live] or known[:1]
-        if not wanted:
-            raise SessionNotFound(_NOTHING)
-        if len(wanted) > 1:
-            lines = tuple(_told_apart(info) for info in wanted)
-            raise Choose("several sessions are live: choose with --pid, or --all", lines)
-        return [room.SessionStream(Path(info.path)) for info in wanted]
+        return [room.SessionStream(path) for path in self.paths()]
 
     def _export(self) -> tuple[bytes, str] | None:
         """The bytes and the name of an export file, if the source is one."""
@@ -241,6 +230,34 @@ def sessions_room() -> Sessions:
 _NOTHING = "no session is recorded here; run a program that records, or name a file with --from"
 
 
-def _told_apart(info: SessionInfo) -> str:
-    started = clock_text(info.started_wall_ns)
-    return f"--pid {info.pid}  {info.service}  started {started}  {info.name}"
+def _parsed(content: bytes, name: str) -> Recording:
+    from whence.receive.json_export import parse_json_export
+
+    return parse_json_export(content, name)
+
+
+class _EndedStream:
+    """All that an export holds of one session, given by the first poll."""
+
+    lost = 0
+
+    def __init__(self, info: SessionInfo, events: Sequence[TraceEvent]) -> None:
+        self.info = replace(info, live=False)
+        self._events = list(events)
+
+    def poll(self) -> list[TraceEvent]:
+        events, self._events = self._events, []
+        return events
+
+    def ledger(self) -> Sequence[RingLedger]:
+        return ()
+
+
+def _ended_streams(recording: Recording) -> list[Stream]:
+    events: defaultdict[str, list[TraceEvent]] = defaultdict(list)
+    for event in recording.events:
+        events[event.session].append(event)
+    return [
+        _EndedStream(recording.session(name) or SessionInfo(name), found)
+        for name, found in events.items()
+    ]

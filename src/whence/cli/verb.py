@@ -18,7 +18,7 @@ from whence.model.errors import (
     WhenceError,
 )
 
-__all__ = ["FAILED", "INCOMPLETE", "NOT_FOUND", "USAGE", "Choose", "Verb", "json_option"]
+__all__ = ["FAILED", "INCOMPLETE", "NOT_FOUND", "USAGE", "Verb", "json_option"]
 
 FAILED = 1
 USAGE = 2
@@ -35,14 +35,6 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Choose(WhenceError):
-    """Several sessions would do and none was chosen; `choices` are lines that tell them apart."""
-
-    def __init__(self, message: str, choices: tuple[str, ...]) -> None:
-        super().__init__(message)
-        self.choices = choices
 
 
 class Verb(click.Command):
@@ -77,8 +69,6 @@ def json_option(function: F) -> F:
 
 
 def _code(error: Exception) -> tuple[int, str]:
-    if isinstance(error, Choose):
-        return USAGE, "ambiguous"
     for kind, code, word in _CODES:
         if isinstance(error, kind):
             return code, word
@@ -90,4 +80,4 @@ def _hints(error: Exception) -> tuple[tuple[str, ...], str]:
         return error.candidates, "candidates"
     if isinstance(error, IdNotFound):
         return error.nearest, "nearest"
-    return (error.choices, "candidates") if isinstance(error, Choose) else ((), "")
+    return (), ""

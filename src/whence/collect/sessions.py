@@ -8,7 +8,7 @@ from pathlib import Path
 
 from whence.collect.events import to_events
 from whence.collect.session_reader import SessionReader
-from whence.model.errors import SessionNotFound, WhenceError
+from whence.model.errors import AmbiguousId, SessionNotFound, WhenceError
 from whence.model.event import TraceEvent
 from whence.model.recording import Damage, GateChange, Recording, RingLedger, SessionInfo
 from whence.ring import reap
@@ -16,6 +16,8 @@ from whence.ring.folders import base_folders, session_folders
 from whence.ring.session_file import read_session_file
 
 __all__ = ["SessionStream", "find_sessions", "list_sessions", "read_recording", "remove_session"]
+
+_MOST_NAMED = 10
 
 
 def list_sessions(base: Path | None = None) -> list[SessionInfo]:
@@ -40,9 +42,10 @@ def list_sessions(base: Path | None = None) -> list[SessionInfo]:
 def find_sessions(spec: str | None = None) -> list[Path]:
     """The folders, or the ring file, that `spec` means.
 
-    It is a pid, a session's name or the start of it, or the path of a session's folder, of one
-    of its ring files, or of a folder of sessions. None means the newest run. Raises
-    SessionNotFound, whose message names what there is.
+    It is a pid, a session's name or the unique start of it, or the path of a session's folder, of
+    one of its ring files, or of a folder of sessions. Of sessions with one pid the newest is meant.
+    None means the newest run. Raises SessionNotFound, whose message names what there is, and
+    AmbiguousId where several names start so.
     """
     if spec and ("/" in spec or os.path.exists(spec)):
         return _sessions_at(Path(spec))
@@ -52,6 +55,9 @@ def find_sessions(spec: str | None = None) -> list[Path]:
     else:
         chosen = [session for session in sessions if str(session.pid) == spec]
         chosen = chosen[:1] or [s for s in sessions if spec and s.name.startswith(spec)]
+        chosen = [s for s in chosen if s.name == spec] or chosen
+        if len(chosen) > 1:
+            raise _several(spec, [session.name for session in chosen])
     if not chosen:
         raise SessionNotFound(_none_found(spec, sessions))
     return [Path(session.path) for session in chosen]
@@ -68,6 +74,11 @@ def _sessions_at(path: Path) -> list[Path]:
     if not folders:
         raise SessionNotFound(f"{path} holds no session")
     return folders
+
+
+def _several(spec: str, names: Sequence[str]) -> AmbiguousId:
+    message = f"{spec!r} names {len(names)} sessions: give more of the name, or --all"
+    return AmbiguousId(message, tuple(names[:_MOST_NAMED]), len(names))
 
 
 def _none_found(spec: str | None, sessions: Sequence[SessionInfo]) -> str:
