@@ -104,9 +104,7 @@ class TraceEventBuilder:
         fields = dict(self._fields)
         for required, step in (("event_type", "with_type"), ("component", "with_component")):
             if not fields.get(required):
-                raise IncompleteEvent(
-                    f"the event has no {required}: call {step}() before build()"
-                )
+                raise IncompleteEvent(f"the event has no {required}: call {step}() before build()")
         if fields["event_type"] in _DECISION_TYPES or fields.get("options"):
             fields.setdefault("decision", True)
         if not fields.get("event_id"):
