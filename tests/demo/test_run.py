@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -120,9 +121,11 @@ def test_the_report_keeps_to_100_columns_and_says_what_to_type_next(ran: Ran) ->
 
 @needs_models
 def test_the_session_outlives_the_demo(ran: Ran) -> None:
-    """The folder that the process recorded into can still be asked why."""
+    """The folder that the process recorded into can still be asked why, as the report says."""
+    typed = re.search(r"^  whence (why .* --session .*)$", ran.text, re.MULTILINE)
+    assert typed is not None
     done = subprocess.run(
-        [sys.executable, "-m", "whence", "why"],
+        [sys.executable, "-m", "whence", *shlex.split(typed[1])],
         env={**os.environ, "WHENCE_DIR": str(ran.folder)},
         capture_output=True,
         text=True,

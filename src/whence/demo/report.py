@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -122,22 +123,23 @@ def _explained(index: Index, summary: Summary, export: Path) -> Iterator[Text]:
                 (f"No request was {word} this time; try --seed or more --seconds.", "yellow")
             )
             continue
-        yield line((f"$ whence why {name} --from {safe(str(export))}", "bold"))
+        yield line((f"$ whence why {name} --from {safe(shlex.quote(str(export)))}", "bold"))
         yield from answer_lines(why(index, name, source_words=("--from", str(export))))
 
 
 def _next(summary: Summary, export: Path, session: str) -> Iterator[Text]:
+    """Commands that mean this run later too, when others have recorded since."""
     example = summary.late or summary.rejected or "ID"
+    source = safe(shlex.quote(str(export)))
     yield line(("The recording outlives this process. Ask it:", "bold"))
     for command in (
+        f"whence why {example} --session {safe(session)}",
+        f"whence stats --session {safe(session)}",
+        f"whence why {example} --from {source}",
+        f"whence chain {example} --from {source}",
         "whence ls",
-        f"whence why {example}",
-        f"whence chain {example}",
-        "whence stats",
-        f"whence why --from {safe(str(export))}",
     ):
         yield line(f"  {command}")
-    yield line((f"  (session {safe(session)})", "dim"))
 
 
 def _figure(label: str, text: str, style: str = "") -> Text:
