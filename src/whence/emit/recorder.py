@@ -129,6 +129,17 @@ def _run_from_environment() -> int:
 
 
 def _on_session() -> None:
+    """Makes room for the session that has just appeared, if need be.
+
+    The first event waits for this, so what reads sessions is imported only when some must go.
+    """
+    from whence.ring.byte_cap import wants_clearing
+
+    present = _native.session()
+    if present is None or not wants_clearing(os.path.dirname(present["path"])):
+        return
+    from pathlib import Path
+
     from whence.ring.reap import enforce_byte_cap
 
-    enforce_byte_cap()
+    enforce_byte_cap(Path(present["path"]).parent)

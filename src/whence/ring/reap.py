@@ -10,14 +10,13 @@ from pathlib import Path
 
 from whence.model.errors import WhenceError
 from whence.model.recording import SessionInfo
+from whence.ring.byte_cap import UNFINISHED, cap_of, folder_bytes
 from whence.ring.folders import base_folders, session_folders
 from whence.ring.session_file import read_session_file
 
 __all__ = ["enforce_byte_cap", "remove_session"]
 
-DEFAULT_CAP_BYTES = 1 << 30
 TOMBSTONES = "tombstones.ndjson"
-UNFINISHED = ".new-"
 UNFINISHED_AGE_S = 60.0  # a session is made within milliseconds
 
 
@@ -30,9 +29,9 @@ def enforce_byte_cap(base: Path | None = None, cap_bytes: int | None = None) -> 
     """
     where = base or base_folders()[0]
     _remove_unfinished(where)
-    cap = cap_bytes if cap_bytes is not None else _default_cap(where)
+    cap = cap_bytes if cap_bytes is not None else cap_of(where)
     folders = list(session_folders(where))  # newest first
-    sizes = {folder: _size_bytes(folder) for folder in folders}
+    sizes = {folder: folder_bytes(folder) for folder in folders}
     total = sum(sizes.values())
     removed = []
     for folder in reversed(folders):
@@ -87,7 +86,7 @@ def _note(base: Path, session: SessionInfo, why: str) -> None:
             "pid": session.pid,
             "service": session.service,
             "removed_wall_ns": time.time_ns(),
-            "bytes": _size_bytes(Path(session.path)),
+            "bytes": folder_bytes(Path(session.path)),
             "why": why,
         }
     )
@@ -97,23 +96,3 @@ def _note(base: Path, session: SessionInfo, why: str) -> None:
         os.write(handle, line.encode() + b"\n")
     finally:
         os.close(handle)
-
-
-def _size_bytes(folder: Path) -> int:
-    try:
-        return sum(
-            entry.stat(follow_symlinks=False).st_blocks * 512 for entry in os.scandir(folder)
-        )
-    except OSError:
-        return 0
-
-
-def _default_cap(base: Path) -> int:
-    text = os.environ.get("WHENCE_CAP_BYTES", "")
-    if text.isdecimal():
-        return int(text)
-    try:
-        room = os.statvfs(base)
-    except OSError:
-        return DEFAULT_CAP_BYTES
-    return min(DEFAULT_CAP_BYTES, room.f_frsize * room.f_blocks // 2)
