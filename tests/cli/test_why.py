@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -115,6 +117,18 @@ def test_json_is_the_answer_or_the_error(run: Run, export: Export) -> None:
     assert json.loads(missing.stdout)["error"] == "not found"
     several = run("why", "req-0004", "--from", path, "--json")
     assert json.loads(several.stdout)["candidates"] == ["req-000409", "req-000412"]
+
+
+@pytest.mark.parametrize(("columns", "widest"), [(40, 60), (80, 80), (300, 100)])
+def test_lines_are_as_wide_as_the_terminal_allows(
+    run: Run, export: Export, monkeypatch: pytest.MonkeyPatch, columns: int, widest: int
+) -> None:
+    """R5.11 Text is wrapped to the terminal, between 60 and 100 columns."""
+    size = os.terminal_size((columns, 24))
+    monkeypatch.setattr(sys.stdout, "fileno", lambda: 1)
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: size)
+    lines = [line.plain for line in answer_lines(why(late_recording()))]
+    assert widest - 12 < max(map(cell_len, lines)) <= widest
 
 
 def test_an_event_id_marks_its_row(run: Run, export: Export) -> None:

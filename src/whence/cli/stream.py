@@ -10,7 +10,7 @@ import click
 from rich.text import Text
 
 from whence.cli.filters import Picked, filter_options
-from whence.cli.render.page import WIDTH, clock_text, line, print_json, print_lines
+from whence.cli.render.page import clock_text, line, page_cells, print_json, print_lines
 from whence.cli.render.safe import clip, pad, safe
 from whence.cli.sources import Choice, Stream, source_options
 from whence.cli.verb import Verb
@@ -97,7 +97,7 @@ def _show_text(event: TraceEvent, info: SessionInfo, *, with_pid: bool) -> None:
 
 
 def _one_line(head: str, sentence: str, style: str) -> Text:
-    return line((head, "cyan"), "  ", (clip(sentence, 4 * WIDTH), style))
+    return line((head, "cyan"), "  ", (clip(sentence, 4 * page_cells()), style))
 
 
 def _show_json(event: TraceEvent, info: SessionInfo) -> None:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from whence.cli.render.page import WIDTH, line, print_json, print_lines
+from whence.cli.render.page import line, page_cells, print_json, print_lines
 from whence.cli.render.safe import clip, safe
 from whence.model.errors import (
     AmbiguousId,
@@ -56,7 +56,9 @@ class Verb(click.Command):
                 print_lines([line(safe(f"whence: {error}"))], err=True)
                 if hints and what == "nearest":
                     print_lines([line("Nearest:")], err=True)
-                print_lines((line(f"    {clip(hint, WIDTH - 4)}") for hint in hints), err=True)
+                print_lines(
+                    (line(f"    {clip(hint, page_cells() - 4)}") for hint in hints), err=True
+                )
             context.exit(code)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from whence.cli.render.page import WIDTH, clock_text, line
+from whence.cli.render.page import clock_text, line, page_cells
 from whence.cli.render.safe import clip, pad, safe, wrap
 from whence.model.event import Option
 from whence.query.check import ChainReport, Finding
@@ -20,7 +20,9 @@ __all__ = ["answer_lines", "story_lines"]
 _LABEL = 8  # cells of the labels before Chain, Gaps, Next
 _MOST_TYPE_CELLS = 30
 _MOST_GAPS = 8
+_LEAST_SENTENCE_CELLS = 10
 _MOST_SCORES = 3
+_SCORE_CELLS = 12
 _VERDICT_STYLES = {"complete": "green", "incomplete": "red", "unknown": "yellow"}
 
 
@@ -33,7 +35,10 @@ def answer_lines(answer: Answer, most_rows: int = 200) -> Iterator[Text]:
             f"{share.name} {offset_text(share.duration_ns, unit).lstrip('+')}"
             for share in answer.time_went
         )
-        yield line(("Time went   ", "dim"), " · ".join(shares))
+        label = "Time went   "
+        for part in wrap(" · ".join(shares), page_cells() - len(label)):
+            yield line((label, "dim"), part)
+            label = " " * len(label)
     yield line()
     yield from story_lines(answer.story, most_rows)
     yield line()
@@ -43,7 +48,7 @@ def answer_lines(answer: Answer, most_rows: int = 200) -> Iterator[Text]:
     joined = " · ".join(commands)
     if commands:
         yield from _labelled(
-            "Next", *([joined] if cell_len(joined) <= WIDTH - _LABEL else commands)
+            "Next", *([joined] if cell_len(joined) <= page_cells() - _LABEL else commands)
         )
 
 
@@ -58,7 +63,7 @@ def story_lines(story: Sequence[StoryRow], most_rows: int = 200) -> Iterator[Tex
         head = most_rows // 2
         left_out = len(story) - most_rows
         shown = [*story[:head], *story[head + left_out :]]
-    types = [clip(row.event_type, _MOST_TYPE_CELLS) for row in shown]
+    types = [clip(row.event_type, min(_MOST_TYPE_CELLS, page_cells() // 3)) for row in shown]
     pids = [f"{row.pid}  " if row.pid else "" for row in shown]
     pid_cells = max(map(len, pids), default=0)
     offsets = [offset_text(row.offset_ns, unit) for row in shown]
@@ -78,11 +83,11 @@ def _verdict(answer: Answer) -> Iterator[Text]:
     left = [clip(answer.name, 48)]
     if answer.model_id:
         left.append(clip(answer.model_id, 24))
-    name = "  ".join(left)
-    verdict = clip(outcome.text, WIDTH - cell_len(name) - 2)
+    name = clip("  ".join(left), page_cells() - 16)
+    verdict = clip(outcome.text, page_cells() - cell_len(name) - 2)
     right = _when_and_where(answer)
     style = "bold red" if outcome.wrong else "bold"
-    fits = cell_len(name) + cell_len(verdict) + cell_len(right) + 6 <= WIDTH
+    fits = cell_len(name) + cell_len(verdict) + cell_len(right) + 6 <= page_cells()
     yield line(name, "  ", (verdict, style), f"    {right}" if fits else "")
     if not fits and right:
         yield line(right)
@@ -101,7 +106,7 @@ def _row(row: StoryRow, offset: str, pid: str, name: str) -> Iterator[Text]:
     mark = ">" if row.asked else "!" if row.wrong else " "
     head = f"{mark}{offset}  {pid}"
     cells = cell_len(head) + cell_len(name) + 2
-    first, *rest = wrap(row.sentence, WIDTH - cells)
+    first, *rest = wrap(row.sentence, max(page_cells() - cells, _LEAST_SENTENCE_CELLS))
     style = "red" if row.wrong else ""
     yield line((head, "red" if mark == "!" else ""), (name, "cyan"), "  ", (first, style))
     for text in rest:
@@ -122,8 +127,10 @@ def _options(options: Sequence[Option], indent: str) -> Iterator[Text]:
         ]
         for option in options
     ]
+    taken = len(indent) + 8 + (_SCORE_CELLS + 2) * len(scores)
+    name_cells = min(36, page_cells() - taken)
     cut = [
-        [clip(cell, 36 if at == 1 else 12) for at, cell in enumerate(row)]
+        [clip(cell, name_cells if at == 1 else _SCORE_CELLS) for at, cell in enumerate(row)]
         for row in (header, *rows)
     ]
     widths = [max(map(cell_len, column)) for column in zip(*cut, strict=True)]
@@ -141,17 +148,18 @@ def _options(options: Sequence[Option], indent: str) -> Iterator[Text]:
 def _shown_scores(options: Sequence[Option]) -> tuple[list[str], int]:
     """The criteria that have room beside the options' names, and how many others there are."""
     scores = list(dict.fromkeys(name for option in options for name in option.scores))
-    return scores[:_MOST_SCORES], len(scores[_MOST_SCORES:])
+    most = min(_MOST_SCORES, (page_cells() - 45) // (_SCORE_CELLS + 2))
+    return scores[:most], len(scores[most:])
 
 
 def _with_reason(text: str, option: Option) -> Iterator[Text]:
     style = "bold" if option.chosen else ""
-    room = WIDTH - cell_len(text) - 2
+    room = page_cells() - cell_len(text) - 2
     if not option.reason:
         yield line((text, style))
     elif room < 20:  # many scores: the reason goes below
         yield line((text, style))
-        for part in wrap(option.reason, WIDTH - 21):
+        for part in wrap(option.reason, page_cells() - 21):
             yield line(" " * 21, part)
     else:
         first, *rest = wrap(option.reason, room)
@@ -195,6 +203,6 @@ def _gaps(gaps: Sequence[Finding]) -> Iterator[Text]:
 
 def _labelled(label: str, *texts: str, style: str = "") -> Iterator[Text]:
     for text in texts:
-        for part in wrap(text, WIDTH - _LABEL):
+        for part in wrap(text, page_cells() - _LABEL):
             yield line((pad(label, _LABEL), "dim"), (part, style))
             label = ""

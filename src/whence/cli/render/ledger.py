@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from whence.cli.render.page import WIDTH, clock_text, line, table
+from whence.cli.render.page import clock_text, line, page_cells, table
 from whence.cli.render.safe import clip, safe
 from whence.model.recording import Damage, KindCounts, Recording, RingLedger, SessionInfo
 from whence.query.words import count_text, files_text
@@ -127,7 +127,7 @@ def damage_lines(damage: Sequence[Damage]) -> Iterator[Text]:
 
 def _process(name: str, session: SessionInfo | None) -> str:
     if session is None:
-        return clip(f"session {name}", WIDTH) if name else "no session named"
+        return clip(f"session {name}", page_cells()) if name else "no session named"
     return f"{clip(session.service or name, 60)}, pid {session.pid}, {session.state}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -16,16 +17,16 @@ from whence.cli.render.safe import clip, pad, safe
 from whence.query.plain import plain
 
 __all__ = [
-    "WIDTH",
     "clock_text",
     "escape_unencodable",
     "line",
+    "page_cells",
     "print_json",
     "print_lines",
     "table",
 ]
 
-WIDTH = 100
+_LEAST_PAGE, _MOST_PAGE = 60, 100
 
 _LEAST_CELLS = 12
 
@@ -44,10 +45,19 @@ def line(*parts: Part) -> Text:
     return text
 
 
+def page_cells() -> int:
+    """How wide lines may be: as the terminal, between 60 and 100 cells; 100 where there is none."""
+    try:
+        columns = os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError, AttributeError):  # a file, a pipe, a stand-in
+        return _MOST_PAGE
+    return min(max(columns, _LEAST_PAGE), _MOST_PAGE) if columns else _MOST_PAGE
+
+
 def print_lines(lines: Iterable[Text], *, err: bool = False) -> None:
     """Print lines as they are, without wrapping and without reading markup in them."""
     console = Console(
-        stderr=err, soft_wrap=True, highlight=False, markup=False, emoji=False, width=WIDTH
+        stderr=err, soft_wrap=True, highlight=False, markup=False, emoji=False, width=_MOST_PAGE
     )
     for text in lines:
         console.print(text, soft_wrap=True)
@@ -82,7 +92,7 @@ def table(
 
 def _narrow(widths: list[int], lefts: Iterable[int]) -> None:
     """Take from the widest of the left columns until a line fits, but leave each some cells."""
-    excess = sum(widths) + 2 * (len(widths) - 1) - WIDTH
+    excess = sum(widths) + 2 * (len(widths) - 1) - page_cells()
     while excess > 0:
         widest = max(lefts, key=lambda at: widths[at])
         if widths[widest] <= _LEAST_CELLS:
