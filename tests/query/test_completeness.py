@@ -357,6 +357,16 @@ def test_more_of_a_member_can_be_required() -> None:
     assert (report.present, report.required) == (3, 5)
 
 
+def test_a_missing_end_that_is_also_required_is_told_once() -> None:
+    """R5.12 One event that is not there is one gap and one member."""
+    contract = Contract("once", "open", (End("close"),), (Requirement("close", after=("open",)),))
+    events = [event("open", 0)]
+    report = check(events, recording(events, types=["open", "close"]), contract)
+    assert [f.sentence for f in report.findings] == ["no close"]
+    assert causes_of(report, "close") == ["crashed"]
+    assert (report.present, report.required) == (1, 2)
+
+
 def test_an_empty_chain_cannot_be_checked() -> None:
     """R5.12 There is no verdict on nothing."""
     with pytest.raises(ValueError, match="without events"):

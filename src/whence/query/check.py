@@ -238,12 +238,15 @@ class ChainCheck:
         if self._end is not None:
             self._members.add(self._end)
         elif self._contract.ends:
-            self._missing += 1
             names = list(dict.fromkeys(end.type for end in self._contract.ends))
             # an opening event that could have ended the chain is there, but did not
             names = [name for name in names if name not in self._places] or names
+            sentence = f"no {listed(names, 'or')}"
+            if any(flaw.sentence == sentence and not flaw.optional for flaw in self._findings):
+                return  # it is required besides, and told already
+            self._missing += 1
             causes = [*self._lost_conditions(), *self._absence(names)]
-            self._add("missing", names[0], f"no {listed(names, 'or')}", causes)
+            self._add("missing", names[0], sentence, causes)
 
     def _lost_conditions(self) -> Iterator[Cause]:
         """A cause if an event may be the end, but what would tell was lost."""
