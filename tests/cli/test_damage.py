@@ -27,7 +27,7 @@ def damaged(*damage: Damage, **fields: object) -> Recording:
 
 
 def test_stats_names_the_damage_and_does_not_close(run: Run, export: Export) -> None:
-    """R1.53 R5.24 The sum is not said to close over a ring that nobody could count."""
+    """R1.53 The sum is not said to close over a ring that nobody could count."""
     path = export(damaged(TORN))
     found = run("stats", "--from", path)
     assert found.exit_code == 3
@@ -41,7 +41,7 @@ def test_stats_names_the_damage_and_does_not_close(run: Run, export: Export) -> 
 def test_stats_of_a_session_whose_only_ring_is_damaged_tells_of_it(
     run: Run, export: Export
 ) -> None:
-    """R1.53 R5.24 A ledger that cannot be read is no source without a ledger."""
+    """R1.53 A ledger that cannot be read is no source without a ledger."""
     found = run("stats", "--from", export(damaged(TORN, events=(), rings=())))
     assert found.exit_code == 3
     assert "keeps no ledger" not in found.output
@@ -52,7 +52,7 @@ def test_stats_of_a_session_whose_only_ring_is_damaged_tells_of_it(
 def test_a_chain_in_a_damaged_session_is_not_known_to_be_complete(
     run: Run, export: Export, strict: bool
 ) -> None:
-    """R5.11 R5.24 What looks complete may lack events; the gap names the file."""
+    """R5.11 What looks complete may lack events; the gap names the file."""
     arguments = ["--from", export(damaged(TORN)), *(["--strict"] if strict else [])]
     found = run("why", "req-1", *arguments)
     assert found.exit_code == 3
@@ -61,7 +61,7 @@ def test_a_chain_in_a_damaged_session_is_not_known_to_be_complete(
 
 
 def test_a_chain_without_a_contract_tells_of_the_damage_too(run: Run, export: Export) -> None:
-    """R5.11 R5.24 No contract is needed to know that something may be missing."""
+    """R5.11 No contract is needed to know that something may be missing."""
     source = Recording((event("tick"),), (), (session(),), (ledger([event("tick")]),), (), (TORN,))
     found = run("why", "--from", export(source))
     assert found.exit_code == 3
@@ -69,14 +69,14 @@ def test_a_chain_without_a_contract_tells_of_the_damage_too(run: Run, export: Ex
 
 
 def test_damage_elsewhere_touches_no_chain(run: Run, export: Export) -> None:
-    """R5.24 Another session's ring and the log of gates hold no events of this chain."""
+    """R5.11 Another session's ring and the log of gates hold no events of this chain."""
     elsewhere = damaged(Damage("other", "ring-00000", "?"), Damage("demo-4711", "gates", "?"))
     found = run("why", "req-1", "--from", export(elsewhere))
     assert (found.exit_code, "Gaps" in found.output) == (0, False)
 
 
 def test_an_export_carries_the_damage_on(run: Run, export: Export, tmp_path: Path) -> None:
-    """R1.49 R5.24 Nobody downstream takes the part for the whole."""
+    """R1.49 Nobody downstream takes the part for the whole."""
     path, copy = export(damaged(TORN)), tmp_path / "copy.json"
     found = run("export", "--from", path, "-o", copy)
     assert found.exit_code == 3
