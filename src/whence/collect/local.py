@@ -33,7 +33,8 @@ def drain_local(readers: Sequence[RingReader], session: SessionInfo) -> tuple[Ba
     """Everything these rings hold now."""
     batch, catalogue = Batch(), Catalogue()
     for reader in readers:
-        batch.drain(reader, catalogue, session.name, session.key)
+        # no more than the ring holds, however fast its writers are meanwhile
+        batch.drain(reader, catalogue, session.name, session.key, reader.capacity)
     catalogue.update_local()  # after the events: a name is older than the slot that uses it
     return batch, catalogue
 
@@ -47,7 +48,7 @@ def local_ledgers(
     ledgers = []
     for reader in sorted(readers, key=lambda reader: reader.ring):  # as from the files
         first = len(batch)
-        batch.drain(reader, catalogue, session.name, session.key)
+        batch.drain(reader, catalogue, session.name, session.key, reader.capacity)
         catalogue.update_local()
         times = batch.time_range(first)
         ledgers.append(
