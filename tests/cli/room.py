@@ -7,7 +7,7 @@ from pathlib import Path
 
 from whence.model.errors import AmbiguousId, SessionNotFound
 from whence.model.event import TraceEvent
-from whence.model.recording import Recording, RingLedger, SessionInfo
+from whence.model.recording import KindInfo, Recording, RingLedger, SessionInfo
 
 __all__ = ["FakeStream", "Room"]
 
@@ -15,8 +15,14 @@ __all__ = ["FakeStream", "Room"]
 class FakeStream:
     """Gives one batch of events per poll; the process lives until the last is given."""
 
-    def __init__(self, info: SessionInfo, batches: Sequence[Sequence[TraceEvent]]) -> None:
+    def __init__(
+        self,
+        info: SessionInfo,
+        batches: Sequence[Sequence[TraceEvent]],
+        kinds: Sequence[KindInfo] = (),
+    ) -> None:
         self.info = info
+        self.kinds = kinds
         self.lost = 0
         self._batches = list(batches)
 
@@ -70,4 +76,4 @@ class Room:
     def SessionStream(self, path: Path) -> FakeStream:
         """A stream over everything the session holds."""
         found = self.recordings[path.name]
-        return FakeStream(found.sessions[0], [found.events])
+        return FakeStream(found.sessions[0], [found.events], found.kinds)

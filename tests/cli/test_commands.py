@@ -31,6 +31,7 @@ from whence.cli.stream import follow
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import GateChange, KindCounts, Recording
+from whence.model.severity import Severity
 from whence.receive.json_export import read_json_export
 
 Run = Callable[..., Result]
@@ -50,6 +51,7 @@ def test_ls_lists_the_processes(run: Run, room: Furnish) -> None:
     room(live("alpha", 7), recording([]))
     lines = run("ls").output.splitlines()
     assert lines[0].split() == ["state", "pid", "service", "started", "session"]
+    assert all(re.search(r"  2026-11-20 14:23:44.160  ", line) for line in lines[1:])
     assert [line.split()[0] for line in lines[1:]] == ["recording", "dead"]
     assert "demo-4711" not in run("ls", "--live").output
     found = json.loads(run("ls", "--json").stdout)["sessions"]
@@ -65,9 +67,9 @@ def test_ls_lists_the_processes(run: Run, room: Furnish) -> None:
 def test_chain_prints_events_in_order(run: Run, export: Export) -> None:
     """R0.49 R5.9 The events of a chain, as rows or as exports hold them."""
     path = export(recording(late_chain()))
-    lines = [
-        line for line in run("chain", "0412", "--from", path).output.splitlines() if " ms  " in line
-    ]
+    head, _, *rows = run("chain", "0412", "--from", path).output.splitlines()
+    assert head == "req-000412  5 events"
+    lines = [line for line in rows if " ms  " in line]
     assert len([line for line in lines if line[1:].lstrip().startswith("+")]) == 5
     found = json.loads(run("chain", "0412", "--from", path, "--json").stdout)
     assert [e["event_type"] for e in found["events"]] == [e.event_type for e in late_chain()]
@@ -148,6 +150,14 @@ def test_stream_follows_the_newest_run_or_what_was_chosen(run: Run, room: Furnis
     assert run("stream", "--once", "--all").output.count("req-") == 9
 
 
+def test_stream_says_which_events_are_warnings_or_worse(run: Run, export: Export) -> None:
+    """R1.45 R5.9 Without colours, a severity of Warning or more is still seen."""
+    rows = [event("tick", n, ticket=n, severity=level) for n, level in enumerate(Severity)]
+    lines = run("stream", "--from", export(recording(rows))).output.splitlines()
+    found = [[level.name for level in Severity if level.name in line] for line in lines]
+    assert found == [[], [], ["Warning"], ["Error"], ["Critical"]]
+
+
 def test_stream_prints_the_events_of_an_export_once(run: Run, export: Export) -> None:
     """R1.45 R5.9 What was exported has ended: there is nothing to wait for."""
     live_then = recording(late_chain(), sessions=[session(live=True)])
@@ -163,6 +173,11 @@ def test_stream_filters(run: Run, room: Furnish) -> None:
     found = run("stream", "--once", "--type", "execution_started")
     assert found.output.count("\n") == 1
     assert run("stream", "--once", "--severity", "error").output == ""
+    unknown = run("stream", "--once", "--type", "execution_begun")
+    assert unknown.stdout == ""
+    assert "no kind is called 'execution_begun'" in unknown.stderr
+    assert "execution_started" in unknown.stderr
+    assert run("stream", "--once", "--type", "alloc").stderr == ""
     assert run("stream", "--once", "--severity", "loud").exit_code == 2
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import click
 
 from whence.cli.render.answer import story_lines
-from whence.cli.render.page import print_json, print_lines
+from whence.cli.render.page import line, page_cells, print_json, print_lines
+from whence.cli.render.safe import clip
 from whence.cli.sources import Choice, source_options
 from whence.cli.verb import Verb, json_option
 from whence.query.chain import find_chain
 from whence.query.index import Index
 from whence.query.why import story
+from whence.query.words import events_text
 
 __all__ = ["chain"]
 
@@ -40,4 +42,6 @@ def chain(id: str, choice: Choice, as_json: bool) -> None:
             }
         )
     else:
+        count = events_text(len(found.events))
+        print_lines([line((clip(found.name, page_cells() - 20), "bold"), f"  {count}"), line()])
         print_lines(story_lines(story(index, found), most_rows=0))

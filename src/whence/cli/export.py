@@ -57,6 +57,7 @@ def export(
     session cannot be read: it is named on standard error and in the export, the rest is written.
     """
     recording = choice.recording()
+    picked.warn(recording.kinds, recording.events)
     events = picked.of(recording)
     left_out = len(recording.events) - len(events)
     filtered = picked.words if left_out else ""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import click
 
+from whence.cli.render.page import line, print_lines
+from whence.cli.render.safe import safe
 from whence.model.errors import ContractError
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
-from whence.model.recording import Recording
+from whence.model.recording import KindInfo, Recording
 from whence.model.severity import Severity
 from whence.model.time import Duration
 from whence.query.contract import parse_length
@@ -40,6 +43,21 @@ class Picked:
             return events
         since_ns = index.newest_ns - self.last.nanos
         return tuple(event for event in events if index.time_ns(event) >= since_ns)
+
+    def warn(self, kinds: Iterable[KindInfo], events: Iterable[TraceEvent] = ()) -> None:
+        """Say on standard error that the type asked for is none of these kinds, if they are known.
+
+        It may be a misspelling; it may also be declared later, so it is no error.
+        """
+        wanted, known = self.query.event_type, {kind.name for kind in kinds}
+        if wanted is None or not known or wanted in known:
+            return
+        if any(event.event_type == wanted for event in events):
+            return
+        near = difflib.get_close_matches(wanted, sorted(known), 3)
+        hint = f"; nearest: {', '.join(near)}" if near else ""
+        text = f"whence: no kind is called {wanted!r}{hint}"
+        print_lines([line(safe(text))], err=True)
 
     @property
     def words(self) -> str:

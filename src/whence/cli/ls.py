@@ -33,7 +33,13 @@ def ls(live: bool, as_json: bool) -> None:
         print_lines([line(safe(_none_live(known)) if known else "No process has recorded here.")])
         return
     rows = [
-        (info.state, str(info.pid), info.service, clock_text(info.started_wall_ns), info.name)
+        (
+            info.state,
+            str(info.pid),
+            info.service,
+            clock_text(info.started_wall_ns, always_dated=True),
+            info.name,
+        )
         for info in found
     ]
     print_lines(table(("state", "pid", "service", "started", "session"), rows, left=(0, 2, 3, 4)))

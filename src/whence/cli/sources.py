@@ -16,7 +16,7 @@ import click
 
 from whence.model.errors import SessionNotFound, UnsupportedFormat, WhenceError
 from whence.model.event import TraceEvent
-from whence.model.recording import Recording, RingLedger, SessionInfo
+from whence.model.recording import KindInfo, Recording, RingLedger, SessionInfo
 
 __all__ = [
     "Choice",
@@ -42,6 +42,10 @@ class Stream(Protocol):
     @property
     def lost(self) -> int:
         """Events overwritten before a poll read them, those older than the first poll included."""
+
+    @property
+    def kinds(self) -> Sequence[KindInfo]:
+        """The kinds that the session declared, as far as they can be read now."""
 
     def poll(self) -> list[TraceEvent]:
         """Events since the last call, in order of time."""
@@ -241,8 +245,11 @@ class _EndedStream:
 
     lost = 0
 
-    def __init__(self, info: SessionInfo, events: Sequence[TraceEvent]) -> None:
+    def __init__(
+        self, info: SessionInfo, kinds: Sequence[KindInfo], events: Sequence[TraceEvent]
+    ) -> None:
         self.info = replace(info, live=False)
+        self.kinds = kinds
         self._events = list(events)
 
     def poll(self) -> list[TraceEvent]:
@@ -258,6 +265,6 @@ def _ended_streams(recording: Recording) -> list[Stream]:
     for event in recording.events:
         events[event.session].append(event)
     return [
-        _EndedStream(recording.session(name) or SessionInfo(name), found)
+        _EndedStream(recording.session(name) or SessionInfo(name), recording.kinds, found)
         for name, found in events.items()
     ]

@@ -46,6 +46,7 @@ def stream(choice: Choice, picked: Picked, form: str, as_json: bool, once: bool)
     as lost. Rows name their pid where several processes are followed.
     """
     streams = choice.streams()
+    picked.warn([kind for cursor in streams for kind in cursor.kinds])
     show = _show_json
     if form == "text" and not as_json:
         show = functools.partial(_show_text, with_pid=len(streams) > 1)
@@ -92,7 +93,9 @@ def _show_text(event: TraceEvent, info: SessionInfo, *, with_pid: bool) -> None:
         when += f"  {info.pid}"
     head = f"{when}  {pad(clip(event.event_type, 24), 20)}  {clip(event.request_id, 24)}"
     sentence = event.rationale.strip() or field_sentence(event)
-    style = "red" if event.severity >= Severity.Warning else ""
+    style = ""
+    if event.severity >= Severity.Warning:
+        style, sentence = "red", f"{event.severity.name}: {sentence}"
     print_lines([_one_line(head, safe(sentence), style)])
 
 

@@ -41,6 +41,11 @@ class SessionReader:
         """How many events were overwritten before a drain could read them, over all rings."""
         return sum(reader.lost for reader in self._rings.values())
 
+    def declared(self) -> tuple[KindInfo, ...]:
+        """The kinds declared by now."""
+        self._update_catalogue()
+        return self.kinds
+
     @property
     def kinds(self) -> tuple[KindInfo, ...]:
         """The kinds declared by the time of the last drain."""

@@ -10,7 +10,7 @@ from whence.collect.events import to_events
 from whence.collect.session_reader import SessionReader
 from whence.model.errors import AmbiguousId, SessionNotFound, WhenceError
 from whence.model.event import TraceEvent
-from whence.model.recording import Damage, GateChange, Recording, RingLedger, SessionInfo
+from whence.model.recording import Damage, GateChange, KindInfo, Recording, RingLedger, SessionInfo
 from whence.ring import reap
 from whence.ring.folders import base_folders, session_folders
 from whence.ring.session_file import read_session_file
@@ -141,6 +141,11 @@ class SessionStream:
     def lost(self) -> int:
         """Events overwritten before a poll read them, those older than the first poll included."""
         return self._reader.lost
+
+    @property
+    def kinds(self) -> tuple[KindInfo, ...]:
+        """The kinds that the session has declared by now."""
+        return self._reader.declared()
 
     def poll(self) -> list[TraceEvent]:
         """Events since the last poll, in order of time. Looks first whether the process lives,

@@ -101,7 +101,9 @@ def _narrow(widths: list[int], lefts: Iterable[int]) -> None:
         excess -= 1
 
 
-def clock_text(wall_ns: int | None, today: datetime | None = None) -> str:
+def clock_text(
+    wall_ns: int | None, today: datetime | None = None, *, always_dated: bool = False
+) -> str:
     """A wall time in the local zone to the millisecond, with its date unless that is today."""
     if wall_ns is None:
         return ""
@@ -111,7 +113,7 @@ def clock_text(wall_ns: int | None, today: datetime | None = None) -> str:
     except (OverflowError, OSError, ValueError):
         return f"{wall_ns} ns"
     text = f"{moment:%H:%M:%S}.{rest_ns // 1_000_000:03d}"
-    if moment.date() == (today or datetime.now()).date():
+    if not always_dated and moment.date() == (today or datetime.now()).date():
         return text
     return f"{moment:%Y-%m-%d} {text}"
 
