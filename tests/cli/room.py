@@ -7,7 +7,7 @@ from pathlib import Path
 
 from whence.model.errors import AmbiguousId, SessionNotFound
 from whence.model.event import TraceEvent
-from whence.model.recording import KindInfo, Recording, RingLedger, SessionInfo
+from whence.model.recording import Damage, KindInfo, Recording, RingLedger, SessionInfo
 
 __all__ = ["FakeStream", "Room"]
 
@@ -45,6 +45,10 @@ class Room:
     def list_sessions(self, base: Path | None = None) -> list[SessionInfo]:
         """The sessions as given."""
         return [found.sessions[0] for found in self.recordings.values()]
+
+    def damage_of(self, session: SessionInfo) -> Sequence[Damage]:
+        """The damage as given."""
+        return self.recordings[session.name].damage
 
     def find_sessions(self, spec: str | None = None) -> list[Path]:
         """Sessions by pid, by the beginning of a name, or all of the first one's run."""

@@ -257,6 +257,8 @@ def test_recover_tells_of_damaged_files_and_keeps_them(whence_dir: Path, tmp_pat
     stats = whence("stats", "--json")
     (damage,) = json.loads(stats.stdout)["damage"]
     assert (stats.returncode, damage["file"]) == (3, "ring-00000")
+    assert json.loads(whence("ls", "--json").stdout)["damage"] == [damage]
+    assert f"Cannot be read: {folder.name}/ring-00000" in whence("ls").stdout
 
 
 def test_two_runs_do_not_mix_their_requests(whence_dir: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from whence.cli.render.ledger import damage_lines
 from whence.cli.render.page import clock_text, line, print_json, print_lines, table
 from whence.cli.render.safe import safe
 from whence.cli.sources import sessions_room
@@ -23,11 +24,14 @@ def ls(live: bool, as_json: bool) -> None:
     """List the recorded processes, newest run first.
 
     Live ones are "recording"; what a "dead" one recorded stays readable until it is removed.
+    Files whose header or length is wrong are named below.
     """
-    known = sessions_room().list_sessions()
+    room = sessions_room()
+    known = room.list_sessions()
     found = [info for info in known if info.live or not live]
+    damage = [torn for info in found for torn in room.damage_of(info)]
     if as_json:
-        print_json({"sessions": found})
+        print_json({"sessions": found, "damage": damage})
         return
     if not found:
         print_lines([line(safe(_none_live(known)) if known else "No process has recorded here.")])
@@ -43,6 +47,7 @@ def ls(live: bool, as_json: bool) -> None:
         for info in found
     ]
     print_lines(table(("state", "pid", "service", "started", "session"), rows, left=(0, 2, 3, 4)))
+    print_lines(damage_lines(damage))
 
 
 def _none_live(known: Sequence[SessionInfo]) -> str:

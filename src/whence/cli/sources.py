@@ -16,7 +16,7 @@ import click
 
 from whence.model.errors import SessionNotFound, UnsupportedFormat, WhenceError
 from whence.model.event import TraceEvent
-from whence.model.recording import KindInfo, Recording, RingLedger, SessionInfo
+from whence.model.recording import Damage, KindInfo, Recording, RingLedger, SessionInfo
 
 __all__ = [
     "Choice",
@@ -61,6 +61,9 @@ class Sessions(Protocol):
 
     def list_sessions(self, base: Path | None = None) -> list[SessionInfo]:
         """All sessions that can be found, those of the newest run first."""
+
+    def damage_of(self, session: SessionInfo) -> Sequence[Damage]:
+        """The session's files that cannot be read, as far as a look at their headers tells."""
 
     def find_sessions(self, spec: str | None = None) -> list[Path]:
         """The folders that a pid, a name or its beginning or a path means; None: the newest run.

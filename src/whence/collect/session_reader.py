@@ -41,6 +41,12 @@ class SessionReader:
         """How many events were overwritten before a drain could read them, over all rings."""
         return sum(reader.lost for reader in self._rings.values())
 
+    def check(self) -> dict[str, str]:
+        """What is wrong with which file, as far as headers and lengths tell; reads no event."""
+        self._attach_new_rings()
+        self._update_catalogue()
+        return self.damaged
+
     def declared(self) -> tuple[KindInfo, ...]:
         """The kinds declared by now."""
         self._update_catalogue()

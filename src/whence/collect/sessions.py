@@ -15,7 +15,14 @@ from whence.ring import reap
 from whence.ring.folders import base_folders, session_folders
 from whence.ring.session_file import read_session_file
 
-__all__ = ["SessionStream", "find_sessions", "list_sessions", "read_recording", "remove_session"]
+__all__ = [
+    "SessionStream",
+    "damage_of",
+    "find_sessions",
+    "list_sessions",
+    "read_recording",
+    "remove_session",
+]
 
 _MOST_NAMED = 10
 
@@ -37,6 +44,16 @@ def list_sessions(base: Path | None = None) -> list[SessionInfo]:
         run_start[session.run] = max(run_start.get(session.run, 0), session.started_wall_ns)
     found.sort(key=lambda s: (run_start[s.run], s.run, s.started_wall_ns), reverse=True)
     return found
+
+
+def damage_of(session: SessionInfo) -> tuple[Damage, ...]:
+    """The session's files that cannot be read, as far as headers and lengths tell; no event is
+    read. Empty for a session that is gone."""
+    try:
+        damaged = SessionReader(Path(session.path)).check()
+    except (WhenceError, OSError):
+        return ()
+    return tuple(Damage(session.name, *found) for found in sorted(damaged.items()))
 
 
 def find_sessions(spec: str | None = None) -> list[Path]:
