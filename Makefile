@@ -59,7 +59,7 @@ check: $(built) ## style, types, floors, house rules, generated pages
 	$(py) -m ruff check .
 	$(py) -m ruff format --check .
 	$(py) -m mypy
-	$(VENV)/bin/lint-imports
+	$(VENV)/bin/lint-imports --no-logo
 	$(py) tools/features.py --check
 	$(py) tools/cli_docs.py --check
 	$(py) -m pytest -q tests/test_house.py tests/test_docs.py tests/test_features.py

@@ -130,7 +130,7 @@ def _tests(mentions: list[Mention]) -> str:
         for mention in mentions[:SHOWN]
     ]
     if len(mentions) > SHOWN:
-        shown.append(f"and {len(mentions) - SHOWN} more")
+        shown.append("and more")
     return ", ".join(shown)
 
 
