@@ -232,7 +232,9 @@ PyObject* batch_time_range(PyObject* object, PyObject* argument) {
   if (first >= batch.size()) Py_RETURN_NONE;
   const std::uint64_t* times = batch.column(kTimeWord);
   const auto [least, most] = std::minmax_element(times + first, times + batch.size());
-  return Py_BuildValue("(KK)", static_cast<unsigned long long>(*least), static_cast<unsigned long long>(*most));
+  constexpr std::uint64_t kMost = ~0ull >> 1;  // no clock of ours says more: a damaged file
+  return Py_BuildValue("(KK)", static_cast<unsigned long long>(std::min(*least, kMost)),
+                       static_cast<unsigned long long>(std::min(*most, kMost)));
 }
 
 PyMethodDef kMethods[] = {

@@ -13,7 +13,8 @@ bool is_strict();
 
 // Ends a refused call: None and no exception where lenient, null where strict.
 inline PyObject* refuse() {
-  if (is_strict()) return nullptr;
+  // Ctrl-C and exits that came while a value was converted are the program's own.
+  if (is_strict() || !PyErr_ExceptionMatches(PyExc_Exception)) return nullptr;
   PyErr_Clear();
   Py_RETURN_NONE;
 }

@@ -1,5 +1,6 @@
 // The way of a typed event from its arguments to the ring.
 #include <bit>
+#include <new>
 #include <cstring>
 
 #include "context.hpp"
@@ -350,11 +351,14 @@ QuickRecord quick_record(const std::vector<FieldPlan>& plans) {
   return find_quick<>(plans.data(), plans.data() + plans.size());
 }
 
-PyObject* record_call(KindObject& self, PyObject* const* args, std::size_t given, PyObject* keywords) {
+PyObject* record_call(KindObject& self, PyObject* const* args, std::size_t given, PyObject* keywords) try {
   if (keywords != nullptr || given != self.fields) [[unlikely]]
     return record_bound(self, args, given, keywords);
   if (self.quick != nullptr && self.quick(self, args)) [[likely]] Py_RETURN_NONE;
   return record_values(self, args, nullptr);
+} catch (const std::bad_alloc&) {
+  PyErr_NoMemory();
+  return reject(self);
 }
 
 }  // namespace whence::py

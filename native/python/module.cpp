@@ -1,4 +1,6 @@
 // whence._native: the module, and the process-wide functions that need no object.
+#include <atomic>
+
 #include "batch.hpp"
 #include "catalogue.hpp"
 #include "context.hpp"
@@ -141,6 +143,11 @@ PyMethodDef kFunctions[] = {
 };
 
 int execute(PyObject* module) {
+  static std::atomic<bool> executed{false};  // types and the context variable are the process's
+  if (executed.exchange(true)) {
+    PyErr_SetString(PyExc_ImportError, "whence serves one interpreter of a process: the first");
+    return -1;
+  }
   const bool added = PyModule_AddFunctions(module, kFunctions) == 0 && add_context(module) &&
                      add_kind(module) && add_shared_ring(module) && add_catalogue(module) && add_reader(module) && add_batch(module);
   return added ? 0 : -1;

@@ -2,6 +2,7 @@
 #include "shared_ring.hpp"
 
 #include <cstring>
+#include <new>
 
 #include "context.hpp"
 #include "convert.hpp"
@@ -171,17 +172,27 @@ void write_event(WriterState& state, const Given& given, Plain& plain) {
   state.writer.write(slot, has_text ? block.data() : nullptr, bytes);
 }
 
+// write_event(), unless there is no memory for its text: then false, with MemoryError set.
+bool try_to_write(WriterState& state, const Given& given, Plain& plain) {
+  try {
+    if (state.scratch_bytes() == nullptr) throw std::bad_alloc();
+    write_event(state, given, plain);
+    return true;
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+    return false;
+  }
+}
+
 PyObject* record(SharedRingObject& self, const Given& given) {
   Plain plain;
-  const bool accepted = unbox(given, plain);
+  bool accepted = unbox(given, plain);
   WriterState* state = nullptr;
   WHENCE_LOCKED(reinterpret_cast<PyObject*>(&self))
   state = writer_of(self);
   if (state != nullptr) {
-    if (accepted)
-      write_event(*state, given, plain);
-    else
-      state->writer.count(plain.kind != nullptr ? plain.kind->id : 0, kRejected);
+    if (accepted) accepted = try_to_write(*state, given, plain);
+    if (!accepted) state->writer.count(plain.kind != nullptr ? plain.kind->id : 0, kRejected);
   }
   WHENCE_UNLOCKED()
   if (!accepted) return refuse();

@@ -48,6 +48,12 @@ std::size_t utf8_bytes(PyObject* text) {
   return view(text, owner).size();
 }
 
+std::size_t attribute_bytes(PyObject* pair) {
+  PyObject* value = PyTuple_GET_ITEM(pair, 1);
+  return kEntryHeaderBytes + 2 + utf8_bytes(PyTuple_GET_ITEM(pair, 0)) +
+         (PyUnicode_Check(value) ? utf8_bytes(value) : 8);
+}
+
 // `rest()` tells how many bytes the attributes after it take.
 template <class Rest>
 void put_attribute(TextBlock& block, PyObject* key, PyObject* value, Rest&& rest) {
@@ -97,20 +103,18 @@ std::size_t options_bytes(PyObject* options) {
 }
 
 void put_attributes(TextBlock& block, PyObject* attributes) {
+  std::size_t left = attributes_bytes(attributes, 0);
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(attributes); ++i) {
     PyObject* pair = PyTuple_GET_ITEM(attributes, i);
-    put_attribute(block, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1),
-                  [=] { return attributes_bytes(attributes, i + 1); });
+    left -= attribute_bytes(pair);
+    put_attribute(block, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1), [=] { return left; });
   }
 }
 
 std::size_t attributes_bytes(PyObject* attributes, Py_ssize_t first) {
   std::size_t bytes = 0;
   for (Py_ssize_t i = first; attributes != nullptr && i < PyTuple_GET_SIZE(attributes); ++i) {
-    PyObject* pair = PyTuple_GET_ITEM(attributes, i);
-    PyObject* value = PyTuple_GET_ITEM(pair, 1);
-    bytes += kEntryHeaderBytes + 2 + utf8_bytes(PyTuple_GET_ITEM(pair, 0)) +
-             (PyUnicode_Check(value) ? utf8_bytes(value) : 8);
+    bytes += attribute_bytes(PyTuple_GET_ITEM(attributes, i));
   }
   return bytes;
 }

@@ -268,3 +268,19 @@ def test_two_runs_do_not_mix_their_requests(whence_dir: Path) -> None:
     found = json.loads(whence("chain", "req-2", "--all", "--json").stdout)
     assert len(found["events"]) == 4
     assert len(json.loads(whence("stats", "--all", "--json").stdout)["sessions"]) == 2
+
+
+def test_recover_never_removes_what_it_has_just_written(whence_dir: Path, tmp_path: Path) -> None:
+    """R5.1 An export that would lie in the session's folder is refused; others' files stay."""
+    record()
+    folder = session_folder(whence_dir)
+    inside = whence("recover", ".", "--reap", cwd=folder)
+    assert inside.returncode == 2
+    assert "name another place" in inside.stderr
+    assert (folder / "ring-00000").exists()
+    (folder / "notes.txt").write_text("somebody's own")
+    target = tmp_path / "out.json"
+    assert whence("recover", ".", "--reap", "-o", target, cwd=folder).returncode == 0
+    assert [entry.name for entry in folder.iterdir()] == ["notes.txt"]
+    (session,) = json.loads(target.read_text())["sessions"]
+    assert session["name"] == folder.name

@@ -79,7 +79,7 @@ def test_a_session_is_found_by_what_names_it(
     (first / "ring-00000").touch()
     assert find_sessions(str(first / "ring-00000")) == [first / "ring-00000"]
     monkeypatch.chdir(second)
-    assert find_sessions(".") == [Path(".")]
+    assert find_sessions(".") == [second]
 
 
 def test_a_recycled_pid_means_the_newest_session(whence_dir: Path) -> None:

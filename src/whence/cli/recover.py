@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -19,6 +19,7 @@ from whence.export.json_export import write_recording
 from whence.model.errors import UnsupportedFormat
 from whence.model.recording import Recording, SessionInfo
 from whence.query.words import events_text
+from whence.receive.json_export import read_json_export
 
 __all__ = ["recover"]
 
@@ -54,7 +55,10 @@ def recover(
     paths = [Path(path)] if Path(path).is_file() else find_sessions(path)
     recording = read_sessions(paths)
     target = output or f"recovered-{Path(path).resolve().name}.json"
+    _refuse_inside(Path(target), paths)
     write_recording(target, recording, time.time_ns())
+    if reap:
+        read_json_export(target)  # what cannot be read back is no reason to remove anything
     whole = {str(found) for found in paths if found.is_dir()}
     damaged = {damage.session for damage in recording.damage}
     sound = [i for i in recording.sessions if i.path in whole and i.name not in damaged]
@@ -73,6 +77,15 @@ def recover(
     else:
         print_lines(_report(recording, target, removed if reap else None))
     context.exit(INCOMPLETE if recording.damage else 0)
+
+
+def _refuse_inside(target: Path, paths: Sequence[Path]) -> None:
+    """A session's folder may be removed: the export must not lie in it."""
+    folders = {(path if path.is_dir() else path.parent).resolve() for path in paths}
+    if folders & set(target.resolve().parents):
+        raise click.UsageError(
+            f"{target} would lie in the session's own folder; name another place"
+        )
 
 
 def _reaped(info: SessionInfo, target: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from whence._native import RingReader
-from whence.model.recording import KindCounts, KindInfo, RingLedger
+from whence.model.recording import MOST_INT64, KindCounts, KindInfo, RingLedger
 from whence.ring import layout
 
 __all__ = ["ring_ledger"]
@@ -23,8 +23,8 @@ def ring_ledger(
     events, and a writer counts before it writes, so they are never behind the cursor: what they
     are ahead by is in flight, at most one event where nobody is writing any more.
     """
-    counts = reader.counts()
-    recorded = sum(row[0] for _, row in counts)
+    counts = [(kind, tuple(_int64(n) for n in row)) for kind, row in reader.counts()]
+    recorded = _int64(sum(row[0] for _, row in counts))
     names = {kind.id: kind for kind in kinds}
     return RingLedger(
         session=session,
@@ -33,15 +33,20 @@ def ring_ledger(
         owners=tuple(str(thread_id) for thread_id, _ in reader.owners()),
         recorded=recorded,
         readable=reader.delivered,
-        lost=reader.lost,
-        cleared=reader.watermark,
+        lost=_int64(reader.lost),
+        cleared=_int64(reader.watermark),
         text_lost=reader.text_lost,
-        truncated=reader.truncated,
-        in_flight=recorded - reader.next_ticket,
+        truncated=_int64(reader.truncated),
+        in_flight=recorded - _int64(reader.next_ticket),
         oldest_ns=times[0] if times else None,
         newest_ns=times[1] if times else None,
         per_kind=tuple(_kind_counts(kind, row, names) for kind, row in counts),
     )
+
+
+def _int64(count: int) -> int:
+    """A count as exports can hold it; only a damaged file has a larger one."""
+    return min(count, MOST_INT64)
 
 
 def _kind_counts(kind: int, row: tuple[int, ...], names: dict[int, KindInfo]) -> KindCounts:

@@ -65,7 +65,7 @@ def find_sessions(spec: str | None = None) -> list[Path]:
     AmbiguousId where several names start so.
     """
     if spec and ("/" in spec or os.path.exists(spec)):
-        return _sessions_at(Path(spec))
+        return _sessions_at(Path(spec).absolute())
     sessions = list_sessions()
     if spec is None:
         chosen = [session for session in sessions if session.run == sessions[0].run]

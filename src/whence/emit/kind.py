@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import types
 import typing
 from collections.abc import Callable
@@ -17,6 +18,7 @@ __all__ = ["Kind", "kind"]
 
 P = ParamSpec("P")
 
+_declaring = threading.RLock()  # a finaliser may declare while a declaration is under way
 _declared: dict[tuple[object, ...], Kind[Any]] = {}
 
 
@@ -130,21 +132,22 @@ class _Declaration:
             raise ValueError("a kind needs a name and a component that are not empty")
         must_say = self._check_rationale(name, specs)
         key = (*vars(self).values(), name, _comparable(specs), source)
-        known = _declared.get(key)
-        if known is None:
-            known = _declared[key] = Kind(
-                name,
-                self.component,
-                self.rationale,
-                self.otel_name,
-                source,
-                int(self.severity),
-                self.decision,
-                True,
-                specs,
-                must_say,
-                stub,
-            )
+        with _declaring:
+            known = _declared.get(key)
+            if known is None:
+                known = _declared[key] = Kind(
+                    name,
+                    self.component,
+                    self.rationale,
+                    self.otel_name,
+                    source,
+                    int(self.severity),
+                    self.decision,
+                    True,
+                    specs,
+                    must_say,
+                    stub,
+                )
         return known
 
     def _check_rationale(self, name: str, specs: tuple[ParameterSpec, ...]) -> int:

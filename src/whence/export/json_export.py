@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -104,9 +105,18 @@ def _event_lines(recording: Recording) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Any]:
-    """A file beside `path` that takes its place at the end, or vanishes."""
+    """A file beside `path` that takes its place at the end, or vanishes.
+
+    Links are followed and an old file's mode is kept. A device or pipe is written to as it is.
+    """
+    path = path.resolve()
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file")
+    if path.exists() and not path.is_file():
+        with open(path, "wb") as device:
+            yield device
+        return
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask()
     with tempfile.NamedTemporaryFile(
         dir=path.parent, prefix=f".{path.name}.", delete=False
     ) as file:
@@ -114,7 +124,7 @@ def _replacing(path: Path) -> Iterator[Any]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            os.chmod(file.name, 0o666 & ~_umask())
+            os.chmod(file.name, mode)
             os.replace(file.name, path)
         except BaseException:
             with contextlib.suppress(OSError):

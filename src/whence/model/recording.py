@@ -10,6 +10,7 @@ from whence.model.event import TraceEvent
 from whence.model.severity import Severity
 
 __all__ = [
+    "MOST_INT64",
     "Anchor",
     "Damage",
     "FieldInfo",
@@ -20,6 +21,10 @@ __all__ = [
     "RingLedger",
     "SessionInfo",
 ]
+
+
+# Times and counts are signed in exports; only a damaged file claims more.
+MOST_INT64 = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from whence.model.recording import GateChange
+from whence.model.recording import MOST_INT64, GateChange
 from whence.ring import layout
 from whence.ring.folders import open_session_file
 
@@ -35,5 +35,7 @@ def read_gate_changes(
         if zlib.crc32(body) != crc or not (before ^ after) & layout.GATE_ON:
             continue
         name = kind_names.get(kind, f"unknown-kind-{kind}")
-        changes.append(GateChange(session, monotonic_ns, name, bool(after & layout.GATE_ON)))
+        changes.append(
+            GateChange(session, min(monotonic_ns, MOST_INT64), name, bool(after & layout.GATE_ON))
+        )
     return tuple(changes)

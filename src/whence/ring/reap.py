@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from whence.ring.session_file import read_session_file
 __all__ = ["enforce_byte_cap", "remove_session"]
 
 TOMBSTONES = "tombstones.ndjson"
+# What whence makes in a session's folder; what else lies there is somebody's and stays.
+_OURS = re.compile(r"session|control|names|gates|ring-[0-9]+|\.new-[0-9]+")
 UNFINISHED_AGE_S = 60.0  # a session is made within milliseconds
 
 
@@ -69,7 +72,7 @@ def remove_session(session: SessionInfo, why: str) -> None:
         raise ValueError(f"session {session.name} is being recorded by pid {session.pid}")
     folder = Path(session.path)
     _note(folder.parent, session, why)
-    names = [entry.name for entry in os.scandir(folder) if not entry.is_dir(follow_symlinks=False)]
+    names = [name for name in os.listdir(folder) if _OURS.fullmatch(name)]
     # The session file goes last: what is left by a removal cut short is still a dead session.
     for name in sorted(names, key=lambda name: name == "session"):
         with contextlib.suppress(FileNotFoundError):  # another process removes it, too

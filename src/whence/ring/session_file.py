@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 
 from whence.model.errors import CorruptFile, NotASession, UnsupportedFormat
-from whence.model.recording import Anchor, SessionInfo
+from whence.model.recording import MOST_INT64, Anchor, SessionInfo
 from whence.ring import layout
 from whence.ring.folders import open_session_file
 
@@ -64,7 +64,7 @@ def parse_session(data: bytes, folder: Path | None, live: bool) -> SessionInfo:
         service=str(described.get("service", "")),
         run=f"{run:016x}",
         boot_id=str(uuid.UUID(bytes=boot_id)),
-        started_wall_ns=created_wall,
+        started_wall_ns=min(created_wall, MOST_INT64),
         anchors=_anchors(data),
         live=live,
         state="recording" if live else "dead",
@@ -86,7 +86,13 @@ def _anchors(data: bytes) -> tuple[Anchor, ...]:
         layout.ANCHOR.unpack_from(data, first + i * layout.ANCHOR.size)
         for i in range(min(count, layout.ANCHOR_COUNT))
     )
-    return tuple(sorted(Anchor(monotonic, wall) for monotonic, wall in pairs if wall))
+    return tuple(
+        sorted(
+            Anchor(monotonic, wall)
+            for monotonic, wall in pairs
+            if wall and max(monotonic, wall) <= MOST_INT64
+        )
+    )
 
 
 def _is_locked(handle: int) -> bool:
