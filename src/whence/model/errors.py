@@ -12,6 +12,7 @@ __all__ = [
     "IncompleteEvent",
     "NotASession",
     "SessionNotFound",
+    "UnknownSink",
     "UnsupportedFormat",
     "WhenceError",
     "WrongAccessor",
@@ -52,6 +53,10 @@ class CorruptFile(WhenceError, ValueError):
 
 class ExportError(WhenceError, OSError):
     """An export could not be written; no partial file is left behind."""
+
+
+class UnknownSink(WhenceError, ValueError):
+    """No sink answers to that URL; the message names those there are."""
 
 
 class IdNotFound(WhenceError, LookupError):

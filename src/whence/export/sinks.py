@@ -1,0 +1,44 @@
+"""Which sink a URL means: `open_sink` looks its scheme up in one table."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from whence.collect.sink import Sink
+from whence.model.errors import UnknownSink
+
+__all__ = ["open_sink", "scheme_of"]
+
+# Scheme: the module and function that make the sink, called as `function(url, options)`, and how
+# such a URL looks. A path without a scheme is a file. Modules are imported when they are asked for.
+_SINKS: dict[str, tuple[str, str]] = {
+    "file": ("whence.export.file_sinks:open_file_sink", "./out.ndjson or ./out.json[.gz|.zst]"),
+}
+
+
+def open_sink(url: str, options: Mapping[str, Any] | None = None) -> Sink:
+    """The sink that delivers to `url`; no connection is made before the first delivery.
+
+    `options` are settings that each sink takes what it knows from: `rotate_bytes` and `headers`,
+    for example. Raises UnknownSink for a URL that no sink answers to, ValueError or OSError for
+    one that is wrong or a file that cannot be had, ImportError where an extra is not installed.
+    """
+    scheme = scheme_of(url)
+    if scheme not in _SINKS:
+        known = ", ".join(shape for _, shape in _SINKS.values())
+        raise UnknownSink(f"{scheme}: no sink of that name; there are {known}")
+    module, _, function = _SINKS[scheme][0].partition(":")
+    make: Callable[[str, Mapping[str, Any]], Sink]
+    make = getattr(importlib.import_module(module), function)
+    return make(url, options or {})
+
+
+def scheme_of(url: str) -> str:
+    """What comes before `://`, or before the colon of `otlp-file:`; "file" for a plain path."""
+    head, found, _ = url.partition("://")
+    if found:
+        return head.lower()
+    head, found, _ = url.partition(":")
+    return head.lower() if found and head.lower() in _SINKS else "file"
