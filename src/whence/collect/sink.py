@@ -93,7 +93,7 @@ class Sink(Protocol):
         ...
 
     def deliver(self, payload: Payload, timeout_s: float) -> Reply:
-        """One attempt, of at most `timeout_s`. Returns once the events are safe with the other side.
+        """One attempt, of at most `timeout_s`; returns once the other side has the events safe.
 
         Raises Unavailable where trying again may help (any OSError counts as that), TooLarge to
         have the payload halved, Refused where nothing will help. Never retries by itself.
