@@ -93,11 +93,11 @@ def compare_functions(subject: Timer, baseline: Timer, repetitions: int = REPETI
             first, second, tested = baseline(), baseline(), subject()
         else:
             tested, first, second = subject(), baseline(), baseline()
-        quickest = min(first, second)
-        ratios.append(tested / quickest)
+        baseline_cost = (first + second) / 2
+        ratios.append(tested / baseline_cost)
         nulls.append(first / second)
         subject_ns.append(tested)
-        baseline_ns.append(quickest)
+        baseline_ns.append(baseline_cost)
     ratios.sort()
     reach = math.ceil(0.98 * math.sqrt(repetitions))  # ranks of a median's 95 % interval
     middle = repetitions // 2

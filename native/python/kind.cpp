@@ -95,12 +95,13 @@ PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   schema.on = on != 0;
   if (!read_fields(fields, schema, self->plans)) return nullptr;
   self->fields = self->plans.size();
-  self->quick = quick_record(self->plans);
+  self->record = record_of(self->plans);
   self->kind = Recorder::get().declare(std::move(schema), &self->gate);
   if (self->kind == nullptr) {
     PyErr_Format(PyExc_RuntimeError, "more than %u kinds: declare kinds once, not per event", kMaxKinds - 1);
     return nullptr;
   }
+  self->kind_id = self->kind->id;
   self->method = {self->kind->schema.name.c_str(), nullptr, METH_FASTCALL | METH_KEYWORDS,
                   "The kind's call as a builtin: the quickest way to record, for hot loops."};
   self->method.ml_meth = reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(kind_emit));

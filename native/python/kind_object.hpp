@@ -28,14 +28,15 @@ struct KindObject {
   std::atomic<GateWord*> gate;
   whence::Kind* kind;
   std::size_t fields;  // plans.size(), at hand
+  std::uint64_t kind_id;  // kind->id, at hand
+  // Records what the fields are given, in order; compiled for just these types where they are few.
+  PyObject* (*record)(KindObject& self, PyObject* const* values);
   std::vector<FieldPlan> plans;
   PyObject* emit;
   PyObject* wrapped;  // the stub, or None
   PyMethodDef method;
   // Fields of which one must hold text, because the rationale consists of nothing else.
   std::uint64_t must_say;
-  // Records kinds of up to three ints and floats, compiled for just these types; or null.
-  bool (*quick)(const KindObject& self, PyObject* const* values);
 };
 
 inline KindObject* as_kind(PyObject* object) { return reinterpret_cast<KindObject*>(object); }
@@ -44,12 +45,20 @@ inline bool gate_is_on(const KindObject& self) {
   return self.gate.load(std::memory_order_relaxed)->load(std::memory_order_relaxed) & kGateOn;
 }
 
-using QuickRecord = bool (*)(const KindObject& self, PyObject* const* values);
+using RecordValues = PyObject* (*)(KindObject& self, PyObject* const* values);
 
-// The quick way for fields of these types, or null where there is none.
-QuickRecord quick_record(const std::vector<FieldPlan>& plans);
+// How events with these fields are recorded: the quick way for a few numbers, else the general one.
+RecordValues record_of(const std::vector<FieldPlan>& plans);
+
+// Records an event some of whose arguments are named or left to their defaults.
+PyObject* record_named(KindObject& self, PyObject* const* args, std::size_t given, PyObject* keywords);
 
 // Records one event of a kind that is on; the arguments are a vectorcall's.
-PyObject* record_call(KindObject& self, PyObject* const* args, std::size_t given, PyObject* keywords);
+[[gnu::always_inline]] inline PyObject* record_call(KindObject& self, PyObject* const* args,
+                                                    std::size_t given, PyObject* keywords) {
+  if (keywords != nullptr || given != self.fields) [[unlikely]]
+    return record_named(self, args, given, keywords);
+  return self.record(self, args);
+}
 
 }  // namespace whence::py

@@ -304,35 +304,60 @@ PyObject* record_converted(KindObject& self, PyObject* const* values) {
   return record_values(self, bound, nullptr);
 }
 
-// ---------------------------------------------------------------- the quick way
-
-template <FieldType Type>
-[[gnu::always_inline]] inline bool unbox_word(PyObject* value, std::uint64_t& word) {
-  return unbox_scalar(Type, value, reinterpret_cast<std::byte*>(&word)) == Unboxed::Ok;
+// Every event that the quick way leaves to it.
+[[gnu::noinline]] PyObject* record_plain(KindObject& self, PyObject* const* values) try {
+  return record_values(self, values, nullptr);
+} catch (const std::bad_alloc&) {
+  PyErr_NoMemory();
+  return reject(self);
 }
 
-// Most events of a hot loop: a few numbers, outside of any request. False, with nothing recorded,
-// for whatever needs the long way.
+// ---------------------------------------------------------------- the quick way
+
+// Most events of a hot loop: a few numbers, outside of any request. Whatever else there is to do
+// ends in a tail call of record_plain(), so that nothing need be kept across a call here.
+template <FieldType Type>
+[[gnu::always_inline]] inline bool unbox_exact(PyObject* value, std::uint64_t& word) {
+  if constexpr (Type == FieldType::F64) {
+    if (!PyFloat_CheckExact(value)) [[unlikely]] return false;
+    word = std::bit_cast<std::uint64_t>(PyFloat_AS_DOUBLE(value));
+    return true;
+  } else {
+    std::int64_t number = 0;
+    if (!unbox_compact(value, number)) [[unlikely]] return false;
+    word = static_cast<std::uint64_t>(number);
+    return true;
+  }
+}
+
 template <FieldType... Types>
-bool record_quick(const KindObject& self, PyObject* const* values) {
+[[gnu::always_inline]] inline bool write_quick(const KindObject& self, PyObject* const* values) {
   WriterState* state = t_writer;
   if (state == nullptr || !state->writer.attached()) [[unlikely]] return false;
-  if (g_any_context.load(std::memory_order_relaxed) && current_context()) [[unlikely]] return false;
   SlotImage slot;
   std::size_t at = 0;
   std::size_t word = kFieldWord;
-  if (!(unbox_word<Types>(values[at++], slot.words[word++]) && ...)) [[unlikely]] {
-    PyErr_Clear();  // found again on the long way
-    return false;
-  }
-  slot.words[kTagWord] = self.kind->id;
-  slot.words[kTimeWord] = event_time_ns(*state);
-  state->writer.write_inline(slot);
-  return true;
+  if (!(unbox_exact<Types>(values[at++], slot.words[word++]) && ...)) [[unlikely]] return false;
+  slot.words[kTagWord] = self.kind_id;
+  return t_clock.quick_ns(slot.words[kTimeWord]) && state->writer.write_known(slot);
 }
 
 template <FieldType... Types>
-QuickRecord find_quick(const FieldPlan* next, const FieldPlan* end) {
+[[gnu::noinline]] PyObject* record_beside_requests(KindObject& self, PyObject* const* values) {
+  if (current_context() || !write_quick<Types...>(self, values)) return record_plain(self, values);
+  Py_RETURN_NONE;
+}
+
+template <FieldType... Types>
+PyObject* record_quick(KindObject& self, PyObject* const* values) {
+  if (g_any_context.load(std::memory_order_relaxed)) [[unlikely]]
+    return record_beside_requests<Types...>(self, values);
+  if (!write_quick<Types...>(self, values)) [[unlikely]] return record_plain(self, values);
+  Py_RETURN_NONE;
+}
+
+template <FieldType... Types>
+RecordValues find_quick(const FieldPlan* next, const FieldPlan* end) {
   if (next == end) return record_quick<Types...>;
   if constexpr (sizeof...(Types) < kInlineFieldBytes / 8) {
     if (next->type == FieldType::I64)
@@ -340,22 +365,19 @@ QuickRecord find_quick(const FieldPlan* next, const FieldPlan* end) {
     if (next->type == FieldType::F64)
       return find_quick<Types..., FieldType::F64>(next + 1, end);
   }
-  return nullptr;
+  return record_plain;
 }
 
 }  // namespace
 
-QuickRecord quick_record(const std::vector<FieldPlan>& plans) {
+RecordValues record_of(const std::vector<FieldPlan>& plans) {
   for (const FieldPlan& plan : plans)
-    if (plan.optional) return nullptr;
+    if (plan.optional) return record_plain;
   return find_quick<>(plans.data(), plans.data() + plans.size());
 }
 
-PyObject* record_call(KindObject& self, PyObject* const* args, std::size_t given, PyObject* keywords) try {
-  if (keywords != nullptr || given != self.fields) [[unlikely]]
-    return record_bound(self, args, given, keywords);
-  if (self.quick != nullptr && self.quick(self, args)) [[likely]] Py_RETURN_NONE;
-  return record_values(self, args, nullptr);
+PyObject* record_named(KindObject& self, PyObject* const* args, std::size_t given, PyObject* keywords) try {
+  return record_bound(self, args, given, keywords);
 } catch (const std::bad_alloc&) {
   PyErr_NoMemory();
   return reject(self);

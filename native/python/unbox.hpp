@@ -16,26 +16,28 @@ enum class Unboxed { Ok, NeedsConversion, Error };
 
 inline void store(std::byte* at, const void* value, std::size_t bytes) { std::memcpy(at, value, bytes); }
 
-[[gnu::always_inline]] inline Unboxed unbox_i64(PyObject* object, std::int64_t& out) {
+// An exact int of at most 60 bits that needs no call; false for any other value.
+[[gnu::always_inline]] inline bool unbox_compact(PyObject* object, std::int64_t& out) {
+  if (!PyLong_CheckExact(object)) return false;
 #if PY_VERSION_HEX >= 0x030c0000
-  if (PyLong_CheckExact(object) && PyUnstable_Long_IsCompact(reinterpret_cast<PyLongObject*>(object))) {
-    out = PyUnstable_Long_CompactValue(reinterpret_cast<PyLongObject*>(object));
-    return Unboxed::Ok;
-  }
+  if (!PyUnstable_Long_IsCompact(reinterpret_cast<PyLongObject*>(object))) return false;
+  out = PyUnstable_Long_CompactValue(reinterpret_cast<PyLongObject*>(object));
+  return true;
 #else
-  if (PyLong_CheckExact(object)) {
-    const Py_ssize_t size = Py_SIZE(object);
-    const auto* digits = reinterpret_cast<PyLongObject*>(object)->ob_digit;
-    if (size == 1) {
-      out = digits[0];
-      return Unboxed::Ok;
-    }
-    if (size == 2) {
-      out = static_cast<std::int64_t>(digits[0] | static_cast<std::uint64_t>(digits[1]) << PyLong_SHIFT);
-      return Unboxed::Ok;
-    }
+  const Py_ssize_t size = Py_SIZE(object);
+  const auto* digits = reinterpret_cast<PyLongObject*>(object)->ob_digit;
+  if (size == 1) {
+    out = digits[0];
+    return true;
   }
+  if (size != 2) return false;
+  out = static_cast<std::int64_t>(digits[0] | static_cast<std::uint64_t>(digits[1]) << PyLong_SHIFT);
+  return true;
 #endif
+}
+
+[[gnu::always_inline]] inline Unboxed unbox_i64(PyObject* object, std::int64_t& out) {
+  if (unbox_compact(object, out)) return Unboxed::Ok;
   if (!PyLong_Check(object)) return Unboxed::NeedsConversion;
   int overflow = 0;
   out = PyLong_AsLongLongAndOverflow(object, &overflow);

@@ -83,13 +83,20 @@ class BasicClock {
   // The same; `on_anchor(now)` runs whenever a new anchor was taken, about once a second.
   template <class OnAnchor>
   [[gnu::always_inline]] inline std::uint64_t now_ns(OnAnchor&& on_anchor) {
-    const std::uint64_t passed = Clocks::cycles() - base_cycles_;
-    const std::uint64_t now = base_ns_ + scaled(passed);
-    if (passed < interval_cycles_ && now >= last_ns_) [[likely]]
-      return last_ns_ = now;
+    std::uint64_t now = 0;
+    if (quick_ns(now)) [[likely]] return now;
     last_ns_ = anchor();  // also when the counter went back, by little or by much
     on_anchor(last_ns_);
     return last_ns_;
+  }
+
+  // The same where no anchor is due, without a call; false, with nothing changed, where one is.
+  [[gnu::always_inline]] inline bool quick_ns(std::uint64_t& now_ns) {
+    const std::uint64_t passed = Clocks::cycles() - base_cycles_;
+    const std::uint64_t now = base_ns_ + scaled(passed);
+    if (passed >= interval_cycles_ || now < last_ns_) [[unlikely]] return false;
+    now_ns = last_ns_ = now;
+    return true;
   }
 
   // Anchors taken so far, for tests.

@@ -72,19 +72,18 @@ class RingWriter {
     }
     writing_ = true;
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    Word* slot = slots_ + index_ * kSlotWords;
-    add(count_word(kind, kRecorded), 1);
-    std::atomic_signal_fence(std::memory_order_release);  // a crash may leave the count one ahead
-    slot[kStampWord].store(busy_stamp(ticket_), std::memory_order_relaxed);
-    if (text != nullptr) image.words[kTextWord] = write_text(text, text_length);
-#pragma GCC unroll 8
-    for (std::size_t i = 1; i < kSlotWords; ++i)  // pairs with RingCursor's acquire loads
-      slot[i].store(image.words[i], std::memory_order_release);
-    slot[kStampWord].store(final_stamp(ticket_), std::memory_order_release);
-    ++ticket_;
-    if (++index_ == capacity_) index_ = 0;
+    store_event(count_word(kind, kRecorded), image, text, text_length);
+    return true;
+  }
+
+  // An event without text of a kind that this ring has counted before. False, with nothing done, for
+  // any other and while an event is being written: write() is for these.
+  [[gnu::always_inline]] inline bool write_known(SlotImage& image) {
+    const std::uint8_t row = rows_[image.words[kTagWord] & (kMaxKinds - 1)];
+    if (writing_ || row == 0xff) [[unlikely]] return false;
+    writing_ = true;
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    writing_ = false;
+    store_event(row_word(row, kRecorded), image, nullptr, 0);
     return true;
   }
 
@@ -116,6 +115,25 @@ class RingWriter {
   }
 
  private:
+  [[gnu::always_inline]] inline void store_event(Word& recorded, SlotImage& image, const std::byte* text,
+                                                 std::size_t text_length) {
+    const std::uint64_t ticket = ticket_;  // locals: the stores below could alias our own fields
+    const std::uint64_t index = index_;
+    Word* slot = slots_ + index * kSlotWords;
+    add(recorded, 1);
+    std::atomic_signal_fence(std::memory_order_release);  // a crash may leave the count one ahead
+    slot[kStampWord].store(busy_stamp(ticket), std::memory_order_relaxed);
+    if (text != nullptr) image.words[kTextWord] = write_text(text, text_length);
+#pragma GCC unroll 8
+    for (std::size_t i = 1; i < kSlotWords; ++i)  // pairs with RingCursor's acquire loads
+      slot[i].store(image.words[i], std::memory_order_release);
+    slot[kStampWord].store(final_stamp(ticket), std::memory_order_release);
+    ticket_ = ticket + 1;
+    index_ = index + 1 == capacity_ ? 0 : index + 1;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    writing_ = false;
+  }
+
   // Owner-only words: a plain load and store, never a read-modify-write.
   static void add(Word& word, std::uint64_t n) {
     word.store(word.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
