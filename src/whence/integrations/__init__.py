@@ -1,0 +1,1 @@
+"""Other people's instrumentation, recorded: logging, OpenTelemetry, ASGI, ONNX Runtime, torch."""
