@@ -13,7 +13,7 @@ from whence.integrations.mirror import MIRRORED, mirror, mirror_tracer
 from whence.integrations.plain_values import Plain, plain, safe_repr, safe_text
 from whence.model.severity import Severity
 
-__all__ = ["Handler", "mirror", "mirror_tracer"]
+__all__ = ["Handler", "mirror", "mirror_tracer", "severity_of"]
 
 EVENT_TYPE = "log_record"
 MOST_ARGUMENTS = 16
@@ -131,7 +131,7 @@ class Handler(logging.Handler):
 
 
 def severity_of(level: int) -> Severity:
-    """Custom levels count as the standard level below them."""
+    """The severity of a log level; levels of one's own count as the standard one below."""
     if level < logging.INFO:
         return Severity.Debug
     if level < logging.WARNING:
