@@ -116,6 +116,18 @@ PyObject* check_rationale(PyObject*, PyObject* args) {
   return Py_BuildValue("(OK)", Py_None, static_cast<unsigned long long>(rationale.must_say(schema)));
 }
 
+PyObject* at_exit(PyObject*, PyObject*) {
+  note_ending();
+  Py_RETURN_NONE;
+}
+
+// Ends of threads are told from other ends from here on: before that none is forced.
+bool hear_of_exit(PyObject* module) {
+  Ref function(PyObject_GetAttrString(module, "_at_exit"));
+  Ref atexit(function ? PyImport_ImportModule("atexit") : nullptr);
+  return atexit && Ref(PyObject_CallMethod(atexit.get(), "register", "O", function.get()));
+}
+
 PyObject* crc32_of(PyObject*, PyObject* argument) {
   Py_buffer buffer;
   if (PyObject_GetBuffer(argument, &buffer, PyBUF_SIMPLE) < 0) return nullptr;
@@ -139,6 +151,7 @@ PyMethodDef kFunctions[] = {
     {"contexts_exist", contexts_exist, METH_NOARGS, "From now on emitters look for an ambient context."},
     {"check_rationale", check_rationale, METH_VARARGS, "(what is wrong with a template or None, bits of the fields that must not all be blank)"},
     {"crc32", crc32_of, METH_O, "CRC-32 as the files have it."},
+    {"_at_exit", at_exit, METH_NOARGS, "Called when the interpreter is about to end."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -149,7 +162,8 @@ int execute(PyObject* module) {
     return -1;
   }
   const bool added = PyModule_AddFunctions(module, kFunctions) == 0 && add_context(module) &&
-                     add_kind(module) && add_shared_ring(module) && add_catalogue(module) && add_reader(module) && add_batch(module);
+                     add_kind(module) && add_shared_ring(module) && add_catalogue(module) && add_reader(module) && add_batch(module) &&
+                     hear_of_exit(module);
   return added ? 0 : -1;
 }
 

@@ -9,24 +9,23 @@
 #include <string_view>
 #include <utility>
 
+#include "ending.hpp"
+
 namespace whence::py {
 
-// An owned reference.
+// An owned reference. Of a thread that ends with the interpreter it is left as it is (ending.hpp).
 class Ref {
  public:
   Ref() = default;
   explicit Ref(PyObject* owned) : object_(owned) {}
   Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
   Ref& operator=(Ref&& other) noexcept {
-    if (this != &other) {
-      Py_XDECREF(object_);
-      object_ = std::exchange(other.object_, nullptr);
-    }
+    if (this != &other) drop(std::exchange(object_, std::exchange(other.object_, nullptr)));
     return *this;
   }
   Ref(const Ref&) = delete;
   Ref& operator=(const Ref&) = delete;
-  ~Ref() { Py_XDECREF(object_); }
+  ~Ref() { drop(object_); }
 
   static Ref to(PyObject* borrowed) { return Ref(Py_XNewRef(borrowed)); }
 
@@ -35,6 +34,15 @@ class Ref {
   explicit operator bool() const { return object_ != nullptr; }
 
  private:
+  static void drop(PyObject* object) noexcept {
+    if (object == nullptr || (g_ending.load(std::memory_order_relaxed) && is_killed_thread())) return;
+    try {
+      Py_DECREF(object);
+    } catch (abi::__forced_unwind&) {  // by a __del__; no frame above may be left in this way
+      stop_thread();
+    }
+  }
+
   PyObject* object_ = nullptr;
 };
 

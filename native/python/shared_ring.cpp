@@ -337,14 +337,6 @@ int ring_init(PyObject* object, PyObject* args, PyObject* kwargs) {
   return 0;
 }
 
-bool is_ending() {
-#if PY_VERSION_HEX >= 0x030d0000
-  return Py_IsFinalizing();
-#else
-  return _Py_IsFinalizing();
-#endif
-}
-
 void ring_dealloc(PyObject* object) {
   PyTypeObject* type = Py_TYPE(object);
   // A program that ends leaves its collectors' rings as they are: nobody needs the room any more.
