@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Call", "Ratio", "compare", "compare_functions"]
+__all__ = ["Call", "Ratio", "Timer", "compare", "compare_functions"]
 
 REPETITIONS = 15
 UNROLLED = 20

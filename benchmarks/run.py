@@ -28,19 +28,19 @@ def main() -> int:
 
 
 def _report(only: list[str]) -> bool:
-    from benchmarks import absolute, emit, read
+    from benchmarks import absolute, emit, peers, read
     from benchmarks.figure import TARGETS, verdict
 
-    print(f"\n{'figure':12} {'result':>7} {'95 % interval':>15} {'must':>6} {'aim':>6}  verdict")
+    print(f"\n{'figure':14} {'result':>7} {'95 % interval':>15} {'must':>6} {'aim':>6}  verdict")
     missed = False
-    for measure in (*emit.measures(), *read.measures()):
+    for measure in (*emit.measures(), *peers.measures(), *read.measures()):
         if only and not measure.name.startswith(tuple(only)):
             continue
         ratio, target = measure.take(), TARGETS[measure.name]
         judged = verdict(measure.name, ratio)
         interval = f"{ratio.low:.2f}-{ratio.high:.2f}"
         print(
-            f"{measure.name:12} {ratio.median:7.2f} {interval:>15} {target.must:6} {target.aim:6}"
+            f"{measure.name:14} {ratio.median:7.2f} {interval:>15} {target.must:6} {target.aim:6}"
             f"  {judged:7} null {ratio.null:.3f}  {measure.compared}"
             f"  ({ratio.subject_ns:,.1f} / {ratio.baseline_ns:,.1f} ns)",
             flush=True,
