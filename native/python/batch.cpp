@@ -13,26 +13,18 @@
 
 namespace whence::py {
 
-namespace {
-
-struct BatchObject {
-  PyObject_HEAD
-  whence::Batch batch;
-  bool busy;
-};
-
 PyTypeObject* g_batch_type = nullptr;
 
-BatchObject* as_batch(PyObject* object) { return reinterpret_cast<BatchObject*>(object); }
+namespace {
 
-// Holds a batch for one call that releases the GIL.
+// Holds a reader for one drain, which releases the GIL.
 class Claim {
  public:
   explicit Claim(bool& busy) : busy_(busy), good_(!busy) {
     if (good_)
       busy_ = true;
     else
-      PyErr_SetString(PyExc_RuntimeError, "another thread is using this batch or reader");
+      PyErr_SetString(PyExc_RuntimeError, "another thread is using this reader");
   }
   ~Claim() {
     if (good_) busy_ = false;
@@ -48,7 +40,9 @@ class Claim {
 
 PyObject* batch_new(PyTypeObject* type, PyObject*, PyObject*) {
   PyObject* object = type->tp_alloc(type, 0);
-  if (object != nullptr) new (&as_batch(object)->batch) whence::Batch;
+  if (object == nullptr) return nullptr;
+  new (&as_batch(object)->batch) whence::Batch;
+  new (&as_batch(object)->users) std::atomic<int>(0);
   return object;
 }
 
@@ -77,7 +71,7 @@ PyObject* batch_drain(PyObject* object, PyObject* args, PyObject* kwargs) {
   source->session = session;
   source->session_key = key;
   source->ring = reader->header.ring;
-  const Claim batch_claim(as_batch(object)->busy);
+  const Filling batch_claim(object);
   const Claim reader_claim(reader->busy);
   if (!batch_claim || !reader_claim) return nullptr;
   whence::Batch& batch = as_batch(object)->batch;
@@ -106,7 +100,7 @@ PyObject* batch_drain(PyObject* object, PyObject* args, PyObject* kwargs) {
 }
 
 PyObject* batch_clear(PyObject* object, PyObject*) {
-  const Claim claim(as_batch(object)->busy);
+  const Filling claim(object);
   if (!claim) return nullptr;
   as_batch(object)->batch.clear();
   Py_RETURN_NONE;
@@ -174,7 +168,7 @@ PyObject* row_object(const whence::Batch& batch, std::size_t row, EventDecoder& 
 }
 
 PyObject* batch_rows(PyObject* object, PyObject*) {
-  const Claim claim(as_batch(object)->busy);
+  const Reading claim(object);
   if (!claim) return nullptr;
   const whence::Batch& batch = as_batch(object)->batch;
   Ref rows(PyList_New(static_cast<Py_ssize_t>(batch.size())));
@@ -198,9 +192,39 @@ bool append_chunk(PyObject* chunks, TextOut& out) {
   return chunk && PyList_Append(chunks, chunk.get()) == 0;
 }
 
+// {session: [(monotonic ns, wall ns), ...]}, as SessionInfo.anchors has them.
+bool read_clocks(PyObject* given, WallClocks& clocks) {
+  PyObject *session, *anchors;
+  for (Py_ssize_t at = 0; PyDict_Next(given, &at, &session, &anchors);) {
+    std::string_view name;
+    Ref owner;
+    Ref items(PySequence_Fast(anchors, "anchors are a sequence of pairs"));
+    if (!items || !utf8_of(session, name, owner)) return false;
+    auto& list = clocks[std::string(name)];
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.get()); ++i) {
+      WallAnchor anchor;
+      PyObject* pair = PySequence_Fast_GET_ITEM(items.get(), i);
+      if (!PyTuple_Check(pair) || !PyArg_ParseTuple(pair, "LL", &anchor.monotonic_ns, &anchor.wall_ns)) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "an anchor is a pair of ints");
+        return false;
+      }
+      list.push_back(anchor);
+    }
+  }
+  return true;
+}
+
 // In chunks: one buffer of megabytes would be grown, copied and page-faulted over and over.
-PyObject* batch_json(PyObject* object, PyObject*) {
-  const Claim claim(as_batch(object)->busy);
+PyObject* batch_json(PyObject* object, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"lines", "clocks", nullptr};
+  int lines = 0;
+  PyObject* given = nullptr;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|pO!", const_cast<char**>(names), &lines, &PyDict_Type,
+                                   &given))
+    return nullptr;
+  WallClocks clocks;
+  if (given != nullptr && !read_clocks(given, clocks)) return nullptr;
+  const Reading claim(object);
   if (!claim) return nullptr;
   const whence::Batch& batch = as_batch(object)->batch;
   Ref chunks(PyList_New(0));
@@ -208,12 +232,15 @@ PyObject* batch_json(PyObject* object, PyObject*) {
   TextOut out;
   bool good = true;
   Py_BEGIN_ALLOW_THREADS
-  JsonEvents events(batch);
-  std::string_view comma = "\n";
+  JsonEvents events(batch, &clocks);
+  std::string_view before = lines ? "" : "\n";
   for (const std::uint32_t row : batch.in_time_order()) {
-    out.put(comma);
+    out.put(before);
     events.append(out, row);
-    comma = ",\n";
+    if (lines)
+      out.put('\n');
+    else
+      before = ",\n";
     if (out.size() < kJsonChunkBytes) continue;
     Py_BLOCK_THREADS
     good = append_chunk(chunks.get(), out);
@@ -223,6 +250,11 @@ PyObject* batch_json(PyObject* object, PyObject*) {
   Py_END_ALLOW_THREADS
   if (good && !out.empty()) good = append_chunk(chunks.get(), out);
   return good ? chunks.release() : nullptr;
+}
+
+PyObject* get_bytes(PyObject* object, void*) {
+  const Reading claim(object);
+  return claim ? PyLong_FromSize_t(as_batch(object)->batch.bytes()) : nullptr;
 }
 
 PyObject* batch_time_range(PyObject* object, PyObject* argument) {
@@ -245,18 +277,37 @@ PyMethodDef kMethods[] = {
      "Raises CorruptFile when the file is truncated meanwhile. About 5 ns an event without text."},
     {"clear", batch_clear, METH_NOARGS, "Forgets the events but keeps their memory for the next drain."},
     {"rows", batch_rows, METH_NOARGS, "All events as tuples, in order of time (collect/events.py)."},
-    {"json", batch_json, METH_NOARGS, "All events as JSON objects joined by commas, in order of time: a list of bytes."},
+    {"select", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(batch_select)),
+     METH_VARARGS | METH_KEYWORDS,
+     "select(*, start_ns=None, end_ns=None, event_types=None, components=None, model_id=None,\n"
+     "       request_id=None, min_severity=0, from_tickets=None, first=0, last=None)\n--\n\n"
+     "A new batch of the events that pass every filter given; TraceQuery.matches() is what they mean.\n\n"
+     "    event_types, components   sequences of str: any of them\n"
+     "    from_tickets              {(session, ring): first ticket wanted}\n"
+     "    first, last               of the events in order of time, those from `first` to before `last`\n\n"
+     "Runs without the GIL: 10-20 ns an event without text."},
+    {"json", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(batch_json)),
+     METH_VARARGS | METH_KEYWORDS,
+     "json(lines=False, clocks={})\n--\n\n"
+     "All events as JSON objects in order of time, a list of bytes: joined by commas, or one a line.\n\n"
+     "`clocks` is {session: [(monotonic ns, wall ns), ...]}: events of these sessions get a \"wall_ns\"."},
     {"time_range", batch_time_range, METH_O,
      "time_range(first)\n--\n\n(least, greatest) monotonic time of the rows from `first` on, or None."},
     {nullptr, nullptr, 0, nullptr},
 };
 
+PyGetSetDef kGetters[] = {
+    {"nbytes", get_bytes, nullptr, "What the events take in memory.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
 PyType_Slot kSlots[] = {
     {Py_tp_new, reinterpret_cast<void*>(batch_new)},
+    {Py_tp_getset, kGetters},
     {Py_tp_dealloc, reinterpret_cast<void*>(batch_dealloc)},
     {Py_tp_methods, kMethods},
     {Py_sq_length, reinterpret_cast<void*>(batch_length)},
-    {Py_tp_doc, const_cast<char*>("Events of one or more rings. One thread at a time.")},
+    {Py_tp_doc, const_cast<char*>("Events of one or more rings. One thread fills it; then any number may read it.")},
     {0, nullptr},
 };
 

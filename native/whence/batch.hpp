@@ -124,6 +124,25 @@ class Batch {
     return decoder.decode(*source(row).catalogue, words, text, bytes, has_text && text == nullptr);
   }
 
+  // What the events take in memory.
+  std::size_t bytes() const { return rows_ * kSlotWords * 8 + heap_.size(); }
+
+  // Takes these rows of another batch, which are in rising order.
+  void take_rows(const Batch& from, const std::vector<std::uint32_t>& rows) {
+    reserve(rows_ + rows.size());
+    const RowSource* last = nullptr;
+    auto next = from.drains_.begin();
+    for (const std::uint32_t row : rows) {
+      while (next != from.drains_.end() && next->first_row <= row) ++next;
+      const std::shared_ptr<const RowSource>& source = (next - 1)->source;
+      if (source.get() != last) drains_.push_back({rows_, source});
+      last = source.get();
+      for (std::size_t i = 0; i < kSlotWords; ++i) columns_[i].get()[rows_] = from.columns_[i].get()[row];
+      take_text(from);
+      ++rows_;
+    }
+  }
+
   // The id of a request whose own copy of the text was overtaken: from any event here that has the
   // same 128-bit fingerprint and kept it; else the fingerprint itself.
   std::string lost_request(const std::array<std::uint64_t, 2>& words) const {
@@ -177,6 +196,25 @@ class Batch {
     });
     rows_ += taken;
     return taken;
+  }
+
+  // Of a row whose words are in place: its text, or what is known of a request lost with it.
+  void take_text(const Batch& from) {
+    const std::uint64_t tag = column(kTagWord)[rows_];
+    if (!(tag & kTagText)) return;
+    std::uint64_t& at = columns_[kTextWord].get()[rows_];
+    if (at != kTextLost) {
+      std::uint64_t bytes = 0;
+      std::memcpy(&bytes, from.heap_.data() + at, 8);
+      const std::size_t to = heap_.size();
+      heap_.insert(heap_.end(), from.heap_.begin() + static_cast<std::ptrdiff_t>(at),
+                   from.heap_.begin() + static_cast<std::ptrdiff_t>(at + 8 + bytes));
+      at = to;
+    }
+    if (static_cast<RequestForm>((tag >> kTagRequestShift) & 3) != RequestForm::Long) return;
+    const Fingerprint print{{column(kRequestWord)[rows_], column(kRequestWord + 1)[rows_]}};
+    const auto known = from.long_requests_.find(print);
+    if (known != from.long_requests_.end()) long_requests_.emplace(print, known->second);
   }
 
   std::uint64_t append_text(const RawEvent& event) {

@@ -1,8 +1,10 @@
 // What a reader knows of a session's dictionary: its kinds and names, grown as the file grows.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -22,6 +24,38 @@ struct KnownKind {
   Rationale rationale;
 };
 
+// Things by id: one thread adds, any number look up meanwhile. What was added stays where it is.
+template <class Thing>
+class IdTable {
+ public:
+  const Thing* find(std::uint16_t id) const {
+    const Page* page = pages_[id / kPage].load(std::memory_order_acquire);  // pairs with put()
+    return page != nullptr ? (*page)[id % kPage].load(std::memory_order_acquire) : nullptr;
+  }
+  std::size_t limit() const { return limit_.load(std::memory_order_acquire); }
+
+  void put(std::uint16_t id, std::unique_ptr<Thing> thing) {
+    std::atomic<Page*>& place = pages_[id / kPage];
+    if (place.load(std::memory_order_relaxed) == nullptr) {
+      owned_pages_.push_back(std::make_unique<Page>());
+      place.store(owned_pages_.back().get(), std::memory_order_release);
+    }
+    owned_.push_back(std::move(thing));
+    (*place.load(std::memory_order_relaxed))[id % kPage].store(owned_.back().get(), std::memory_order_release);
+    if (id >= limit()) limit_.store(id + std::size_t{1}, std::memory_order_release);
+  }
+
+ private:
+  static constexpr std::size_t kPage = 256;
+  using Page = std::array<std::atomic<const Thing*>, kPage>;
+
+  std::array<std::atomic<Page*>, 65536 / kPage> pages_{};
+  std::atomic<std::size_t> limit_{0};
+  std::vector<std::unique_ptr<Page>> owned_pages_;
+  std::vector<std::unique_ptr<Thing>> owned_;
+};
+
+// One thread updates it; batches that name it are read by others meanwhile.
 class Catalogue {
  public:
   enum class Fault { None, TooShort, Foreign, Endian, NewerMajor };
@@ -57,15 +91,14 @@ class Catalogue {
 
   bool damaged() const { return damaged_; }
 
-  const KnownKind* kind(std::uint16_t id) const {
-    return id < kinds_.size() ? kinds_[id].get() : nullptr;
-  }
-  std::size_t kind_limit() const { return kinds_.size(); }
+  const KnownKind* kind(std::uint16_t id) const { return kinds_.find(id); }
+  std::size_t kind_limit() const { return kinds_.limit(); }
 
   // Null data: this reader does not know the name.
   std::string_view name(std::uint16_t id) const {
     if (id == kNameEmpty) return std::string_view("");
-    return id < names_.size() && names_[id] ? std::string_view(*names_[id]) : std::string_view();
+    const std::string* name = names_.find(id);
+    return name != nullptr ? std::string_view(*name) : std::string_view();
   }
 
  private:
@@ -76,23 +109,21 @@ class Catalogue {
     std::memcpy(&id, record + 10, 2);
     const std::byte* data = record + kRecordHeaderBytes;
     if (type == static_cast<std::uint16_t>(Record::Name)) {
-      if (id >= names_.size()) names_.resize(id + 1u);
-      names_[id] = std::make_unique<std::string>(reinterpret_cast<const char*>(data), payload);
+      names_.put(id, std::make_unique<std::string>(reinterpret_cast<const char*>(data), payload));
     } else if (type == static_cast<std::uint16_t>(Record::Kind)) {
       auto known = std::make_unique<KnownKind>();
       if (!decode_kind(ByteReader(data, payload), known->schema)) return;
       known->id = id;
       std::string problem;
       known->rationale.compile(known->schema, problem);
-      if (id >= kinds_.size()) kinds_.resize(id + 1u);
-      kinds_[id] = std::move(known);
+      kinds_.put(id, std::move(known));
     }  // other record types: of a newer minor version
   }
 
   std::size_t next_ = kNamesHeaderBytes;
   bool damaged_ = false;
-  std::vector<std::unique_ptr<KnownKind>> kinds_;
-  std::vector<std::unique_ptr<std::string>> names_;
+  IdTable<KnownKind> kinds_;
+  IdTable<std::string> names_;
 };
 
 }  // namespace whence

@@ -7,12 +7,14 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "batch.hpp"
 #include "decode.hpp"
 #include "event_id.hpp"
 #include "text_out.hpp"
 #include "values.hpp"
+#include "wall_clock.hpp"
 
 namespace whence {
 
@@ -119,7 +121,9 @@ inline void append_json_float(TextOut& out, double value) {
 
 class JsonEvents {
  public:
-  explicit JsonEvents(const Batch& batch) : batch_(batch) {}
+  // Events of sessions that `clocks` knows say their wall time, too.
+  explicit JsonEvents(const Batch& batch, const WallClocks* clocks = nullptr)
+      : batch_(batch), clocks_(clocks) {}
 
   // One event object, in the schema of docs/file-format.md.
   void append(TextOut& out, std::size_t row) {
@@ -138,6 +142,7 @@ class JsonEvents {
     out.put(names_of(event));
     out.put(",\"timestamp_ns\":");
     out.put_int(event.time_ns);
+    append_wall_time(out, source, event.time_ns);
     out.put(",\"duration_ns\":");
     out.put_int(event.duration_ns);
     out.put(",\"model_id\":");
@@ -182,6 +187,19 @@ class JsonEvents {
     names_.put(",\"component\":");
     append_json_string(names_, event.component);
     return names_.view();
+  }
+
+  void append_wall_time(TextOut& out, const RowSource& source, std::uint64_t time_ns) {
+    if (clocks_ == nullptr || clocks_->empty()) return;
+    if (&source != clock_source_) {
+      clock_source_ = &source;
+      const auto found = clocks_->find(source.session);
+      clock_ = found != clocks_->end() && !found->second.empty() ? &found->second : nullptr;
+    }
+    std::int64_t wall_ns = 0;
+    if (clock_ == nullptr || !wall_time(*clock_, time_ns, wall_ns)) return;
+    out.put(",\"wall_ns\":");
+    out.put_int(wall_ns);
   }
 
   std::string_view place_of(const RowSource& source) {
@@ -252,6 +270,9 @@ class JsonEvents {
   }
 
   const Batch& batch_;
+  const WallClocks* clocks_;
+  const RowSource* clock_source_ = nullptr;
+  const std::vector<WallAnchor>* clock_ = nullptr;
   EventDecoder decoder_;
   std::string request_;
   TextOut types_;

@@ -170,8 +170,9 @@ class RingReader:
 
 @final
 class Batch:
-    """Events of one or more rings. One thread at a time."""
+    """Events of one or more rings. One thread fills it; then any number may read it."""
 
+    nbytes: int
     def drain(
         self,
         reader: RingReader,
@@ -183,7 +184,23 @@ class Batch:
     def clear(self) -> None: ...
     def __len__(self) -> int: ...
     def rows(self) -> list[EventRow]: ...
-    def json(self) -> list[bytes]: ...
+    def select(
+        self,
+        *,
+        start_ns: int | None = ...,
+        end_ns: int | None = ...,
+        event_types: Sequence[str] | None = ...,
+        components: Sequence[str] | None = ...,
+        model_id: str | None = ...,
+        request_id: str | None = ...,
+        min_severity: int = ...,
+        from_tickets: dict[tuple[str, int], int] | None = ...,
+        first: int = ...,
+        last: int | None = ...,
+    ) -> Batch: ...
+    def json(
+        self, lines: bool = ..., clocks: dict[str, list[tuple[int, int]]] = ...
+    ) -> list[bytes]: ...
     def time_range(self, first: int, /) -> tuple[int, int] | None: ...
 
 def now_ns() -> int: ...
