@@ -118,9 +118,9 @@ PyObject* value_object(const Value& value) {
   }
 }
 
-PyObject* attributes_object(const DecodedEvent& event) {
+PyObject* attributes_object(const std::vector<std::pair<std::string_view, Value>>& attributes) {
   Ref out(PyDict_New());
-  for (const auto& [key, value] : event.attributes) {
+  for (const auto& [key, value] : attributes) {
     if (!out) return nullptr;
     Ref name(to_str(key));
     Ref item(value_object(value));
@@ -148,6 +148,24 @@ PyObject* options_object(const DecodedEvent& event) {
   return out.release();
 }
 
+PyObject* trace_object(const TraceId& trace) {
+  char text[32];
+  write_trace_id(text, trace);
+  return trace ? to_str({text, sizeof text}) : to_str("");
+}
+
+PyObject* links_object(const DecodedEvent& event) {
+  Ref out(PyTuple_New(static_cast<Py_ssize_t>(event.links.size())));
+  for (std::size_t i = 0; out && i < event.links.size(); ++i) {
+    const DecodedLink& link = event.links[i];
+    PyObject* row = Py_BuildValue("(NKN)", trace_object(link.trace), static_cast<unsigned long long>(link.span_id),
+                                  attributes_object(link.attributes));
+    if (row == nullptr) return nullptr;
+    PyTuple_SET_ITEM(out.get(), static_cast<Py_ssize_t>(i), row);
+  }
+  return out.release();
+}
+
 PyObject* row_object(const whence::Batch& batch, std::size_t row, EventDecoder& decoder) {
   const DecodedEvent& event = batch.decode(row, decoder);
   const RowSource& source = batch.source(row);
@@ -156,15 +174,20 @@ PyObject* row_object(const whence::Batch& batch, std::size_t row, EventDecoder& 
       event.request_lost ? batch.lost_request(event.request_words) : event.request_id;
   const std::string id =
       event.event_id.empty() ? event_id(source.session_key, source.ring, ticket) : event.event_id;
+  const bool known = !event.request_lost || request.compare(0, 5, "lost:") != 0;
+  const TraceId trace = trace_of(event, known ? request : std::string(), source.catalogue->run);
   return Py_BuildValue(
-      "(NNNKLNNNiNNNNKOOONIK)", to_str(id), to_str(event.event_type), to_str(event.component),
+      "(NNNKLNNNiNNNNKOOONIKdNKKOsNN)", to_str(id), to_str(event.event_type), to_str(event.component),
       static_cast<unsigned long long>(event.time_ns), static_cast<long long>(event.duration_ns),
       to_str(event.model), to_str(request), to_str(event.rationale), static_cast<int>(event.severity),
-      attributes_object(event), to_str(event.chain_id.empty() ? request : event.chain_id),
+      attributes_object(event.attributes), to_str(event.chain_id.empty() ? request : event.chain_id),
       options_object(event), to_str(event.caused_by), static_cast<unsigned long long>(event.lineage_id),
       event.decision ? Py_True : Py_False, event.text_lost ? Py_True : Py_False,
       event.truncated ? Py_True : Py_False, to_str(source.session), static_cast<unsigned>(source.ring),
-      static_cast<unsigned long long>(ticket));
+      static_cast<unsigned long long>(ticket), 1.0, trace_object(trace),
+      static_cast<unsigned long long>(event.span_id), static_cast<unsigned long long>(event.parent_span_id),
+      event.span ? Py_True : Py_False, kStatusNames[static_cast<std::size_t>(event.status)],
+      to_str(event.status_message), links_object(event));
 }
 
 PyObject* batch_rows(PyObject* object, PyObject*) {

@@ -16,9 +16,14 @@ namespace {
 
 CatalogueObject* as_catalogue(PyObject* object) { return reinterpret_cast<CatalogueObject*>(object); }
 
-PyObject* catalogue_new(PyTypeObject* type, PyObject*, PyObject*) {
+PyObject* catalogue_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"run", nullptr};
+  unsigned long long run = 0;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|K", const_cast<char**>(names), &run)) return nullptr;
   PyObject* object = type->tp_alloc(type, 0);
-  if (object != nullptr) new (&as_catalogue(object)->catalogue) std::shared_ptr<Catalogue>(new Catalogue);
+  if (object == nullptr) return nullptr;
+  new (&as_catalogue(object)->catalogue) std::shared_ptr<Catalogue>(new Catalogue);
+  as_catalogue(object)->catalogue->run = run;
   return object;
 }
 
@@ -54,8 +59,10 @@ PyObject* catalogue_update(PyObject* object, PyObject* argument) {
 }
 
 PyObject* catalogue_update_local(PyObject* object, PyObject*) {
-  if (Session* session = Recorder::get().session())
+  if (Session* session = Recorder::get().session()) {
+    as_catalogue(object)->catalogue->run = session->identity().run;
     as_catalogue(object)->catalogue->update(session->names().base(), session->names().bytes());
+  }
   Py_RETURN_NONE;
 }
 
@@ -78,11 +85,12 @@ PyObject* catalogue_kinds(PyObject* object, PyObject*) {
     const KnownKind* kind = catalogue.kind(static_cast<std::uint16_t>(id));
     if (kind == nullptr) continue;
     const KindSchema& schema = kind->schema;
-    Ref row(Py_BuildValue("(iNNOiNNNNO)", static_cast<int>(id), to_str(schema.name),
+    Ref row(Py_BuildValue("(iNNOiNNNNOO)", static_cast<int>(id), to_str(schema.name),
                           to_str(schema.component), schema.decision ? Py_True : Py_False,
                           static_cast<int>(schema.severity), to_str(schema.rationale),
                           kind_fields(schema), to_str(schema.otel_name), to_str(schema.source),
-                          schema.on ? Py_True : Py_False));
+                          schema.on ? Py_True : Py_False,
+                          schema.span ? Py_True : Py_False));
     if (!row || PyList_Append(kinds.get(), row.get()) < 0) return nullptr;
   }
   return kinds.release();
@@ -96,7 +104,7 @@ PyMethodDef kCatalogueMethods[] = {
     {"update", catalogue_update, METH_O, "Reads the records that a names file has gained."},
     {"update_local", catalogue_update_local, METH_NOARGS, "The same for this process's own session."},
     {"kinds", catalogue_kinds, METH_NOARGS,
-     "[(id, name, component, decision, severity, rationale, fields, otel_name, source, on), ...]"},
+     "[(id, name, component, decision, severity, rationale, fields, otel_name, source, on, span), ...]"},
     {nullptr, nullptr, 0, nullptr},
 };
 

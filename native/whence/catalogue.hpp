@@ -90,6 +90,8 @@ class Catalogue {
   }
 
   bool damaged() const { return damaged_; }
+  // The session's run: without it the trace ids of requests cannot be told.
+  std::uint64_t run = 0;
 
   const KnownKind* kind(std::uint16_t id) const { return kinds_.find(id); }
   std::size_t kind_limit() const { return kinds_.limit(); }

@@ -24,6 +24,14 @@ struct DecodedOption {
   std::vector<std::pair<std::string_view, double>> scores;
 };
 
+struct DecodedLink {
+  TraceId trace;
+  std::uint64_t span_id = 0;
+  std::vector<std::pair<std::string_view, Value>> attributes;
+};
+
+enum class SpanStatus : std::uint8_t { None = 0, Ok = 1, Error = 2 };
+
 // One event. Views point into the text block, the catalogue, or this object's own strings.
 struct DecodedEvent {
   const KnownKind* kind = nullptr;  // null: the dictionary does not know it
@@ -36,6 +44,7 @@ struct DecodedEvent {
   std::string request_id;
   bool request_lost = false;  // Long form whose id was overtaken
   std::array<std::uint64_t, 2> request_words{};
+  RequestForm request_form = RequestForm::None;
   std::string_view chain_id;  // empty: the request's
   std::string_view rationale;
   std::string_view caused_by;
@@ -45,10 +54,23 @@ struct DecodedEvent {
   bool text_lost = false;
   bool truncated = false;
   std::uint64_t threshold = 0;
+  TraceId trace;  // of the event itself; else the request's, see trace_of()
+  bool span = false;
+  std::uint64_t span_id = 0;  // its own id; of an event that is none, that of the span around it
+  std::uint64_t parent_span_id = 0;
+  SpanStatus status = SpanStatus::None;
+  std::string_view status_message;
+  std::vector<DecodedLink> links;
   std::vector<Value> fields;                                       // one per field of the kind
   std::vector<std::pair<std::string_view, Value>> attributes;      // fields first
   std::vector<DecodedOption> options;
 };
+
+// The trace that an event belongs to; `request` is its request's full id, "" if that is lost.
+inline TraceId trace_of(const DecodedEvent& event, std::string_view request, std::uint64_t run) {
+  if (event.trace) return event.trace;
+  return trace_of_request(event.request_form, event.request_words.data(), request, run);
+}
 
 // Reuses its buffers from event to event. Never fails: what is damaged is left out.
 class EventDecoder {
@@ -88,6 +110,13 @@ class EventDecoder {
     event_.request_words = {words[kRequestWord], words[kRequestWord + 1]};
     decode_request(form, event_.request_words.data(), event_.request_id);
     event_.request_lost = form == RequestForm::Long;
+    event_.request_form = form;
+    event_.trace = {};
+    if ((tag & kTagTrace) && form == RequestForm::None) event_.trace.words = event_.request_words;
+    event_.span_id = event_.parent_span_id = 0;
+    event_.status = SpanStatus::None;
+    event_.status_message = {};
+    event_.links.clear();
     absent_ = 0;
   }
 
@@ -97,7 +126,7 @@ class EventDecoder {
       unknown_ = "unknown-kind-" + std::to_string(kind_id);
       event_.event_type = unknown_;
       event_.component = "unknown";
-      event_.decision = false;
+      event_.decision = event_.span = false;
       event_.severity = severity > 0 ? static_cast<std::uint8_t>(severity - 1) : 1;
       return;
     }
@@ -105,6 +134,7 @@ class EventDecoder {
     event_.event_type = schema.name;
     event_.component = schema.component;
     event_.decision = schema.decision;
+    event_.span = schema.span;
     event_.severity = severity > 0 ? static_cast<std::uint8_t>(severity - 1) : schema.severity;
   }
 
@@ -113,6 +143,8 @@ class EventDecoder {
                   ByteReader& reader, std::uint64_t tag) {
     if (event_.kind == nullptr) return;
     const KindSchema& schema = event_.kind->schema;
+    const bool inline_span = (tag & kTagSpan) && !(tag & kTagText);
+    if (inline_span && schema.image_bytes <= kFieldBytesWithText) event_.span_id = words[kTextWord];
     std::memcpy(image_, &words[kFieldWord], kInlineFieldBytes);
     std::size_t known = kInlineFieldBytes;
     if (tag & kTagText) {
@@ -201,7 +233,7 @@ class EventDecoder {
       const auto entry = reader.take<std::uint8_t>();
       reader.take<std::uint8_t>();
       if (entry == 0) return at_end;
-      if (entry > static_cast<std::uint8_t>(Entry::Component)) return false;
+      if (entry > static_cast<std::uint8_t>(Entry::Status)) return false;
       if (reader.take_bytes(reader.take<std::uint32_t>()) == nullptr) return false;
     }
     return true;
@@ -255,12 +287,44 @@ class EventDecoder {
       case Entry::Absent: absent_ = reader.take<std::uint64_t>(); return;
       case Entry::EventType: event_.event_type = reader.take_text(length); return;
       case Entry::Component: event_.component = reader.take_text(length); return;
+      case Entry::Trace:
+        if (const std::byte* bytes = reader.take_bytes(16)) std::memcpy(event_.trace.words.data(), bytes, 16);
+        return;
+      case Entry::Span: event_.span_id = reader.take<std::uint64_t>(); return;
+      case Entry::Link: read_link(reader); return;
+      case Entry::Status:
+        if (index == 1 || index == 2) event_.status = static_cast<SpanStatus>(index);
+        event_.status_message = reader.take_text(length);
+        return;
       case Entry::Truncated: return;  // the tag says it already
     }
   }
 
   void read_attribute(AttributeType type, ByteReader& reader) {
     const std::string_view key = reader.take_text(reader.take<std::uint16_t>());
+    const Value value = read_value(type, reader);
+    if (reader.ok() && value.present()) event_.attributes.emplace_back(key, value);  // else: no type of ours
+  }
+
+  void read_link(ByteReader& reader) {
+    DecodedLink link;
+    if (const std::byte* bytes = reader.take_bytes(16)) std::memcpy(link.trace.words.data(), bytes, 16);
+    link.span_id = reader.take<std::uint64_t>();
+    while (reader.ok() && reader.left() > 0) {
+      const auto type = static_cast<AttributeType>(reader.take<std::uint8_t>());
+      const auto key_bytes = reader.take<std::uint16_t>();
+      const auto value_bytes = reader.take<std::uint32_t>();
+      const std::string_view key = reader.take_text(key_bytes);
+      const std::byte* data = reader.take_bytes(value_bytes);
+      if (data == nullptr) break;
+      ByteReader part(data, value_bytes);
+      const Value value = read_value(type, part);
+      if (part.ok() && value.present()) link.attributes.emplace_back(key, value);
+    }
+    if (reader.ok()) event_.links.push_back(std::move(link));
+  }
+
+  static Value read_value(AttributeType type, ByteReader& reader) {
     Value value;
     switch (type) {
       case AttributeType::Int:
@@ -280,7 +344,7 @@ class EventDecoder {
         value.text = reader.take_text(reader.left());
         break;
     }
-    if (reader.ok() && value.present()) event_.attributes.emplace_back(key, value);  // else: no type of ours
+    return value;
   }
 
   void read_option(bool chosen, ByteReader& reader) {
@@ -313,6 +377,12 @@ class EventDecoder {
           break;
         case FieldRole::Lineage:
           if (value.type == ValueType::UInt && value.natural != 0) event_.lineage_id = value.natural;
+          break;
+        case FieldRole::Span:
+          if (value.type == ValueType::UInt) event_.span_id = value.natural;
+          break;
+        case FieldRole::Parent:
+          if (value.type == ValueType::UInt) event_.parent_span_id = value.natural;
           break;
         default: event_.attributes.emplace_back(fields[i].name, value);
       }

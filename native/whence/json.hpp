@@ -18,6 +18,7 @@
 
 namespace whence {
 
+inline constexpr std::array<const char*, 3> kStatusNames = {"", "ok", "error"};
 inline constexpr std::array<const char*, 7> kSeverityNames = {"Debug",    "Info",     "Warning", "Error",
                                                               "Critical", "Critical", "Critical"};
 
@@ -131,6 +132,7 @@ class JsonEvents {
     const RowSource& source = batch_.source(row);
     const std::uint64_t ticket = batch_.ticket(row);
     request_ = event.request_lost ? batch_.lost_request(event.request_words) : event.request_id;
+    const bool known = !event.request_lost || request_.compare(0, 5, "lost:") != 0;
     out.put("{\"event_id\":");
     if (event.event_id.empty()) {
       out.put('"');
@@ -154,7 +156,7 @@ class JsonEvents {
     out.put(",\"severity\":\"");
     out.put(std::string_view(kSeverityNames[event.severity % kSeverityNames.size()]));
     out.put('"');
-    append_attributes(out, event);
+    append_attributes(out, event.attributes);
     out.put(",\"decision_chain_id\":");
     append_json_string(out, event.chain_id.empty() ? std::string_view(request_) : event.chain_id);
     if (event.decision) out.put(",\"decision\":true");
@@ -168,6 +170,7 @@ class JsonEvents {
       out.put_int(event.lineage_id);
       out.put('"');
     }
+    append_trace(out, event, trace_of(event, known ? std::string_view(request_) : "", source.catalogue->run));
     if (event.text_lost) out.put(",\"text_lost\":true");
     if (event.truncated) out.put(",\"truncated\":true");
     out.put(place_of(source));
@@ -214,12 +217,54 @@ class JsonEvents {
     return place_.view();
   }
 
+  void append_trace(TextOut& out, const DecodedEvent& event, const TraceId& trace) {
+    if (trace) {
+      out.put(",\"trace_id\":\"");
+      write_trace_id(out.extend(32), trace);
+      out.put('"');
+    }
+    if (event.span_id != 0) append_hex(out, ",\"span_id\":\"", event.span_id);
+    if (event.parent_span_id != 0) append_hex(out, ",\"parent_span_id\":\"", event.parent_span_id);
+    if (event.span) out.put(",\"span\":true");
+    if (event.status != SpanStatus::None) {
+      out.put(",\"status\":\"");
+      out.put(std::string_view(kStatusNames[static_cast<std::size_t>(event.status)]));
+      out.put('"');
+    }
+    if (!event.status_message.empty()) {
+      out.put(",\"status_message\":");
+      append_json_string(out, event.status_message);
+    }
+    if (!event.links.empty()) append_links(out, event);
+  }
+
+  static void append_hex(TextOut& out, std::string_view before, std::uint64_t id) {
+    out.put(before);
+    for (int shift = 60; shift >= 0; shift -= 4) out.put("0123456789abcdef"[id >> shift & 15]);
+    out.put('"');
+  }
+
+  void append_links(TextOut& out, const DecodedEvent& event) {
+    out.put(",\"links\":[");
+    bool first = true;
+    for (const DecodedLink& link : event.links) {
+      if (!first) out.put(',');
+      first = false;
+      out.put("{\"trace_id\":\"");
+      if (link.trace) write_trace_id(out.extend(32), link.trace);
+      append_hex(out, "\",\"span_id\":\"", link.span_id);
+      append_attributes(out, link.attributes);
+      out.put('}');
+    }
+    out.put(']');
+  }
+
   // Values are strings; `attribute_types` says which of them were not.
-  void append_attributes(TextOut& out, const DecodedEvent& event) {
+  void append_attributes(TextOut& out, const std::vector<std::pair<std::string_view, Value>>& attributes) {
     out.put(",\"attributes\":{");
     types_.clear();
     bool first = true;
-    for (const auto& [key, value] : event.attributes) {
+    for (const auto& [key, value] : attributes) {
       if (!first) out.put(',');
       first = false;
       append_json_string(out, key);

@@ -29,6 +29,7 @@ struct KindSchema {
   std::string source;  // "file:line" of the declaration
   std::uint8_t severity = 1;
   bool decision = false;
+  bool span = false;  // its events are spans
   bool on = true;  // gate at declaration
   std::vector<Field> fields;
   std::uint16_t image_bytes = 0;
@@ -59,7 +60,7 @@ struct Kind {
 };
 
 // ---------------------------------------------------------------- record payload in `names`
-//   u8 flags (1 decision, 2 on)  u8 severity  u16 fields
+//   u8 flags (1 decision, 2 on, 4 span)  u8 severity  u16 fields
 //   name  component  rationale  otel_name  source        each: u32 bytes, UTF-8
 //   per field: u8 type  u8 role | kOptionalField  u16 bytes  name
 constexpr std::uint8_t kOptionalField = 0x80;
@@ -79,7 +80,8 @@ void put(std::string& out, T value) {
 inline std::string encode_kind(const KindSchema& kind) {
   std::string out;
   detail::put<std::uint8_t>(
-      out, static_cast<std::uint8_t>((kind.decision ? 1 : 0) | (kind.on ? 2 : 0)));
+      out, static_cast<std::uint8_t>((kind.decision ? 1 : 0) | (kind.on ? 2 : 0) |
+                                     (kind.span ? 4 : 0)));
   detail::put<std::uint8_t>(out, kind.severity);
   detail::put<std::uint16_t>(out, static_cast<std::uint16_t>(kind.fields.size()));
   for (const std::string* text :
@@ -140,6 +142,7 @@ inline bool decode_kind(ByteReader reader, KindSchema& kind) {
   const auto flags = reader.take<std::uint8_t>();
   kind.decision = flags & 1;
   kind.on = flags & 2;
+  kind.span = flags & 4;
   kind.severity = reader.take<std::uint8_t>();
   const auto fields = reader.take<std::uint16_t>();
   if (fields > kMaxFields || kind.severity > 6) return false;
@@ -152,7 +155,7 @@ inline bool decode_kind(ByteReader reader, KindSchema& kind) {
     const auto type = reader.take<std::uint8_t>();
     const auto marked_role = reader.take<std::uint8_t>();
     const auto role = static_cast<std::uint8_t>(marked_role & ~kOptionalField);
-    if (type < 1 || type > 9 || role > 9) return false;
+    if (type < 1 || type > 9 || role > 11) return false;
     field.optional = marked_role & kOptionalField;
     field.type = static_cast<FieldType>(type);
     field.role = static_cast<FieldRole>(role);

@@ -44,6 +44,10 @@ constexpr std::uint64_t kTagText = 1ull << 18;       // word 7 is a text positio
 constexpr std::uint64_t kTagTruncated = 1ull << 19;  // some text was cut or left out
 constexpr unsigned kTagSeverityShift = 20;  // bits 20-22: 0 = the kind's own, else severity + 1
 constexpr std::uint64_t kTagSeverityMask = 7ull << kTagSeverityShift;
+// The request words hold the id of the ambient trace; there is no request then.
+constexpr std::uint64_t kTagTrace = 1ull << 23;
+// Happened inside a span, whose id is word 7; in the text block if there is one (Entry::Span).
+constexpr std::uint64_t kTagSpan = 1ull << 24;
 constexpr unsigned kTagThresholdShift = 34;  // bits 34-63: sampling threshold / 2^30
 
 enum class RequestForm : std::uint8_t {
@@ -77,6 +81,10 @@ enum class Entry : std::uint8_t {
   Truncated = 13,   // index = Entry that was cut or left out; u64 its length before
   EventType = 14,   // text, for kinds beyond the table
   Component = 15,   // text, for kinds beyond the table
+  Trace = 16,       // 16 bytes: the trace's id where it is not the one derived from the request
+  Span = 17,        // u64: the span it happened in
+  Link = 18,        // 16 bytes trace, u64 span, attributes {u8 type, u16 key, u32 value, key, value}
+  Status = 19,      // of a span: index 1 ok, 2 error; a message
 };
 
 enum class AttributeType : std::uint8_t { Int = 0, Float = 1, Bool = 2, Text = 3 };
@@ -107,6 +115,8 @@ enum class FieldRole : std::uint8_t {
   CausedBy = 7,
   Lineage = 8,
   Strength = 9,  // compared with the gate's minimum
+  Span = 10,     // a span's own id
+  Parent = 11,   // the id of the span around it, 0 = none
 };
 constexpr std::size_t kMaxFields = 64;
 constexpr std::size_t kMaxFieldNameBytes = 255;
@@ -141,6 +151,19 @@ constexpr std::uint32_t kRowCount = 128;  // 6 KiB / 48 bytes; the last row is "
 constexpr std::uint32_t kOwnerCount = 128;
 constexpr std::uint16_t kOtherKinds = 0xffff;
 
+// Spans that are open: the owner takes a free entry (span id 0), any thread gives it back.
+constexpr std::uint32_t kSpanCount = 128;
+enum SpanWord : std::size_t {
+  kSpanId = 0,      // 0 = free; stored last
+  kSpanParent = 1,  // span id, 0 = none
+  kSpanStart = 2,   // CLOCK_MONOTONIC nanoseconds
+  kSpanTag = 3,     // kind, RequestForm and kTagTrace as in a slot's tag
+  kSpanRequest = 4, // two words, as in a slot
+  kSpanWords = 6,
+};
+constexpr std::size_t kSpanBytes = kSpanWords * 8;
+static_assert(kSpansOffset + kSpanCount * kSpanBytes == kRowsOffset);
+
 struct RingHeader {
   char magic[8];
   std::uint32_t endian;
@@ -173,6 +196,7 @@ enum OwnerWord : std::size_t {
   kWatermarkWord = 19,   // clear(): tickets below it are not shown
   kTruncatedWord = 20,   // events whose text was cut
   kNestedWord = 21,      // events refused because one was being written in this ring
+  kSpanOverflowWord = 22,  // spans that found the table of open spans full
 };
 enum class RingState : std::uint64_t { Recording = 1, Idle = 2 };
 

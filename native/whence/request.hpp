@@ -98,4 +98,34 @@ inline void decode_request(RequestForm form, const std::uint64_t words[2], std::
   out.assign(reinterpret_cast<const char*>(bytes), length);
 }
 
+// A 128-bit W3C trace id, its bytes in the order in which they are written; all zero = none.
+struct TraceId {
+  std::array<std::uint64_t, 2> words{};
+  explicit operator bool() const { return (words[0] | words[1]) != 0; }
+  bool operator==(const TraceId& other) const = default;
+};
+
+inline void write_trace_id(char out[32], const TraceId& id) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::uint8_t bytes[16];
+  std::memcpy(bytes, id.words.data(), 16);
+  for (const std::uint8_t byte : bytes) {
+    *out++ = kDigits[byte >> 4];
+    *out++ = kDigits[byte & 15];
+  }
+}
+
+// The trace of a request that came without one: the UUID itself, else a hash that differs from run
+// to run, since other ids are used again.
+inline TraceId trace_of_request(RequestForm form, const std::uint64_t words[2], std::string_view id,
+                                std::uint64_t run) {
+  if (form == RequestForm::Uuid) return {{words[0], words[1]}};
+  if (id.empty()) return {};
+  XXH128_canonical_t bytes;
+  XXH128_canonicalFromHash(&bytes, XXH3_128bits_withSeed(id.data(), id.size(), run));
+  TraceId trace;
+  std::memcpy(trace.words.data(), bytes.digest, 16);
+  return trace;
+}
+
 }  // namespace whence

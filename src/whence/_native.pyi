@@ -32,6 +32,14 @@ EventRow = tuple[
     str,  # session
     int,  # ring
     int,  # ticket
+    float,  # weight
+    str,  # trace_id, 32 hexadecimal digits or ""
+    int,  # span_id
+    int,  # parent_span_id
+    bool,  # span
+    str,  # status
+    str,  # status_message
+    tuple[tuple[str, int, dict[str, int | float | bool | str]], ...],  # links
 ]
 
 class SessionDict(TypedDict):
@@ -135,12 +143,13 @@ class Catalogue:
     """The kinds and names of one session, as far as they were read."""
 
     damaged: bool
+    def __init__(self, run: int = 0) -> None: ...
     def update(self, data: bytes, /) -> None: ...
     def update_local(self) -> None: ...
     def kinds(
         self,
     ) -> list[
-        tuple[int, str, str, bool, int, str, tuple[tuple[str, int, int], ...], str, str, bool]
+        tuple[int, str, str, bool, int, str, tuple[tuple[str, int, int], ...], str, str, bool, bool]
     ]: ...
 
 @final

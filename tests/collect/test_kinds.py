@@ -11,7 +11,7 @@ from tests.own_events import OwnEvents
 from whence._native import Catalogue
 from whence.collect.events import to_events
 from whence.collect.kinds import kind_infos
-from whence.model.event import Option
+from whence.model.event import Option, SpanLink
 from whence.model.recording import KindInfo
 from whence.model.severity import Severity
 from whence.model.time import Duration, Timestamp
@@ -101,12 +101,20 @@ def row(**changes: Any) -> tuple[Any, ...]:
         "session": "s",
         "ring": 3,
         "ticket": 2**56,
+        "weight": 1.0,
+        "trace_id": "0123456789abcdef0123456789abcdef",
+        "span_id": 2**64 - 1,
+        "parent_span_id": 7,
+        "span": True,
+        "status": "error",
+        "status_message": "no such tool",
+        "links": (("f" * 32, 8, {"n": 1}),),
     }
     return tuple((values | changes).values())
 
 
 def test_a_row_becomes_an_event() -> None:
-    """Every column goes to its field. R0.22 R0.25 R0.58"""
+    """Every column goes to its field. R0.22 R0.25 R0.58 R5.2"""
     (event,) = to_events([row()])  # type: ignore[list-item]
     assert event == whence.TraceEvent(
         event_id="e",
@@ -129,6 +137,13 @@ def test_a_row_becomes_an_event() -> None:
         session="s",
         ring=3,
         ticket=2**56,
+        trace_id="0123456789abcdef0123456789abcdef",
+        span_id=2**64 - 1,
+        parent_span_id=7,
+        span=True,
+        status="error",
+        status_message="no such tool",
+        links=(SpanLink("f" * 32, 8, {"n": 1}),),
     )
 
 

@@ -20,7 +20,7 @@ from whence.model.time import Duration, Timestamp
 int64 = st.integers(-(2**63), 2**63 - 1)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
-PLACE = {"session": "", "ring": -1, "ticket": -1}
+PLACE = {"session": "", "ring": -1, "ticket": -1, "trace_id": ""}
 
 
 @st.composite

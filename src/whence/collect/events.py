@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from whence.model.event import Option, TraceEvent
+from whence.model.event import Option, SpanLink, TraceEvent
 from whence.model.severity import Severity
 from whence.model.time import Duration, Timestamp
 
@@ -44,4 +44,12 @@ def _to_event(row: EventRow) -> TraceEvent:
         session=row[17],
         ring=row[18],
         ticket=row[19],
+        weight=row[20],
+        trace_id=row[21],
+        span_id=row[22],
+        parent_span_id=row[23],
+        span=row[24],
+        status=row[25],
+        status_message=row[26],
+        links=tuple(SpanLink(*link) for link in row[27]) if row[27] else (),
     )

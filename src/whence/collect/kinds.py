@@ -26,6 +26,7 @@ def kind_infos(catalogue: Catalogue, session: str = "") -> tuple[KindInfo, ...]:
             otel_name=otel_name,
             source=source,
             session=session,
+            span=span,
         )
         for (
             number,
@@ -38,6 +39,7 @@ def kind_infos(catalogue: Catalogue, session: str = "") -> tuple[KindInfo, ...]:
             otel_name,
             source,
             _on,
+            span,
         ) in catalogue.kinds()
     )
 

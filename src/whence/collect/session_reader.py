@@ -33,7 +33,7 @@ class SessionReader:
         self.folder = folder = path.parent if self._only else path
         self.info: SessionInfo = read_session_file(folder)
         self.damaged: dict[str, str] = {}
-        self._catalogue = Catalogue()
+        self._catalogue = Catalogue(int(self.info.run or "0", 16))
         self._rings: dict[str, RingReader] = {}
 
     @property

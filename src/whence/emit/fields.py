@@ -46,6 +46,8 @@ class FieldRole(IntEnum):
     Options = 6
     CausedBy = 7
     Lineage = 8
+    Span = 10
+    Parent = 11
 
 
 class ParameterSpec(NamedTuple):

@@ -13,8 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from whence.model.errors import ExportError
-from whence.model.recording import Damage, GateChange, KindInfo, Recording, RingLedger, SessionInfo
-from whence.query.plain import plain_event
+from whence.model.recording import (
+    Damage,
+    GateChange,
+    KindInfo,
+    OpenSpan,
+    Recording,
+    RingLedger,
+    SessionInfo,
+)
+from whence.query.plain import plain_event, plain_span_id
 
 if TYPE_CHECKING:
     from whence._native import Batch
@@ -160,17 +168,21 @@ def _session(session: SessionInfo) -> dict[str, Any]:
 
 
 def _kind(kind: KindInfo) -> dict[str, Any]:
-    return {
-        "id": kind.id,
-        "event_type": kind.name,
-        "component": kind.component,
-        "decision": kind.decision,
-        "severity": kind.severity.name,
-        "rationale": kind.rationale,
-        "fields": [[field.name, field.type] for field in kind.fields],
-        "otel_name": kind.otel_name,
-        "source": kind.source,
-    } | ({"session": kind.session} if kind.session else {})
+    return (
+        {
+            "id": kind.id,
+            "event_type": kind.name,
+            "component": kind.component,
+            "decision": kind.decision,
+            "severity": kind.severity.name,
+            "rationale": kind.rationale,
+            "fields": [[field.name, field.type] for field in kind.fields],
+            "otel_name": kind.otel_name,
+            "source": kind.source,
+        }
+        | ({"session": kind.session} if kind.session else {})
+        | ({"span": True} if kind.span else {})
+    )
 
 
 def _ring(ring: RingLedger) -> dict[str, Any]:
@@ -195,7 +207,32 @@ def _ring(ring: RingLedger) -> dict[str, Any]:
         "oldest_ns": ring.oldest_ns,
         "newest_ns": ring.newest_ns,
         "per_kind": per_kind,
+    } | _open_spans(ring)
+
+
+def _open_spans(ring: RingLedger) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if ring.open_spans:
+        found["open_spans"] = [_open_span(span) for span in ring.open_spans]
+    if ring.open_spans_unseen:
+        found["open_spans_unseen"] = ring.open_spans_unseen
+    return found
+
+
+def _open_span(span: OpenSpan) -> dict[str, Any]:
+    more = {
+        "parent_span_id": plain_span_id(span.parent_span_id),
+        "request_id": span.request_id,
+        "trace_id": span.trace_id,
     }
+    return {
+        "event_type": span.name,
+        "component": span.component,
+        "span_id": plain_span_id(span.span_id),
+        "start_ns": span.start_ns,
+        "session": span.session,
+        "ring": span.ring,
+    } | {name: value for name, value in more.items() if value}
 
 
 def _gate(change: GateChange) -> dict[str, Any]:

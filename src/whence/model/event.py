@@ -12,9 +12,10 @@ from whence.model.ids import ModelID
 from whence.model.option import Option
 from whence.model.read_only import ReadOnlyDict
 from whence.model.severity import Severity
+from whence.model.span import SpanLink, is_trace_id
 from whence.model.time import Duration, Timestamp
 
-__all__ = ["AttributeValue", "Option", "TraceEvent"]
+__all__ = ["AttributeValue", "Option", "SpanLink", "TraceEvent"]
 
 AttributeValue = int | float | bool | str
 
@@ -47,6 +48,10 @@ class TraceEvent:
     others of its kind were sampled out. `text_lost` says that long text was overwritten before
     it was read, `truncated` that it was cut when it was written. `session`, `ring` and `ticket`
     are the place it was read from (-1 and "" for events that were built, not read).
+    A `span` is an event that lasted: `timestamp` is its start, `span_id` its own id,
+    `parent_span_id` that of the span around it, `status` "ok", "error" or "", `links` what else it
+    belongs to. Of any other event `span_id` is the span it happened in, 0 if in none. `trace_id` is
+    32 hexadecimal digits, or "" outside of any request and trace.
     Threads may share events freely.
     """
 
@@ -71,6 +76,13 @@ class TraceEvent:
     session: str = ""
     ring: int = -1
     ticket: int = -1
+    trace_id: str = ""
+    span_id: int = 0
+    parent_span_id: int = 0
+    span: bool = False
+    status: str = ""
+    status_message: str = ""
+    links: tuple[SpanLink, ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.model_id, ModelID):
@@ -116,6 +128,13 @@ _FIELD_TYPES: dict[str, type] = {
     "session": str,
     "ring": int,
     "ticket": int,
+    "trace_id": str,
+    "span_id": int,
+    "parent_span_id": int,
+    "span": bool,
+    "status": str,
+    "status_message": str,
+    "links": tuple,
 }
 _typed_fields = attrgetter(*_FIELD_TYPES)
 _EXACT_TYPES = tuple(_FIELD_TYPES.values())
@@ -135,8 +154,13 @@ def _check_ranges(event: TraceEvent) -> None:
         raise IncompleteEvent("an event needs an event_type, for example 'scheduling_decision'")
     if not event.component:
         raise IncompleteEvent("an event needs a component, for example 'Scheduler'")
-    if not 0 <= event.lineage_id < 2**64:
-        raise ValueError(f"lineage_id {event.lineage_id} does not fit 64 unsigned bits")
+    for name in ("lineage_id", "span_id", "parent_span_id"):
+        if not 0 <= getattr(event, name) < 2**64:
+            raise ValueError(f"{name} {getattr(event, name)} does not fit 64 unsigned bits")
+    if event.status not in ("", "ok", "error"):
+        raise ValueError(f"status is 'ok', 'error' or empty, not {event.status!r}")
+    if event.trace_id and not is_trace_id(event.trace_id):
+        raise ValueError(f"trace_id is 32 hexadecimal digits, not all 0, not {event.trace_id!r}")
     if not (event.weight > 0 and math.isfinite(event.weight)):
         raise ValueError(f"weight must be a positive number, not {event.weight!r}")
 

@@ -17,6 +17,7 @@ __all__ = [
     "GateChange",
     "KindCounts",
     "KindInfo",
+    "OpenSpan",
     "Recording",
     "RingLedger",
     "SessionInfo",
@@ -52,6 +53,7 @@ class KindInfo:
     otel_name: str = ""
     source: str = ""  # "file:line"
     session: str = ""
+    span: bool = False  # its events are spans
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -110,6 +112,23 @@ class KindCounts:
         return kept + self.below_minimum + self.rejected + self.nested
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSpan:
+    """A span that has begun and not ended. `start_ns` is monotonic; the request's id is "" where
+    there is none, and where it is too long for the table of open spans.
+    """
+
+    name: str
+    component: str
+    span_id: int
+    parent_span_id: int = 0
+    start_ns: int
+    request_id: str = ""
+    trace_id: str = ""
+    session: str = ""
+    ring: int = -1
+
+
 @dataclass(frozen=True, slots=True)
 class RingLedger:
     """The counts of one ring: recorded = readable + lost + cleared + in flight.
@@ -132,6 +151,8 @@ class RingLedger:
     oldest_ns: int | None = None
     newest_ns: int | None = None
     per_kind: tuple[KindCounts, ...] = ()
+    open_spans: tuple[OpenSpan, ...] = ()
+    open_spans_unseen: int = 0  # that found the table of open spans full, up to now
 
     @property
     def closes(self) -> bool:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from whence.model.event import AttributeValue, Option, TraceEvent
+from whence.model.event import AttributeValue, Option, SpanLink, TraceEvent
 from whence.model.severity import Severity
 from whence.model.time import Duration, Timestamp
 
-__all__ = ["attribute_text", "plain", "plain_event", "plain_number"]
+__all__ = ["attribute_text", "plain", "plain_event", "plain_number", "plain_span_id"]
 
+_HEX_IDS = frozenset({"span_id", "parent_span_id"})
 _WIDE_IDS = frozenset({"key", "lineage_id", "ticket"})  # JavaScript would round them
 _SAYS_NOTHING: tuple[object, ...] = (None, "", {}, [])
 
@@ -63,9 +64,8 @@ def plain_event(event: TraceEvent) -> dict[str, Any]:
         "attributes": {name: attribute_text(value) for name, value in event.attributes.items()},
         "decision_chain_id": event.decision_chain_id,
     }
-    types = {name: _type_name(value) for name, value in event.attributes.items()}
     more: dict[str, Any] = {
-        "attribute_types": {name: known for name, known in types.items() if known != "str"},
+        "attribute_types": _attribute_types(event.attributes),
         "decision": event.decision,
         "options": [_plain_option(option) for option in event.options],
         "caused_by": event.caused_by,
@@ -76,6 +76,13 @@ def plain_event(event: TraceEvent) -> dict[str, Any]:
         "session": event.session,
         "ring": None if event.ring < 0 else event.ring,
         "ticket": None if event.ticket < 0 else str(event.ticket),
+        "trace_id": event.trace_id,
+        "span_id": plain_span_id(event.span_id),
+        "parent_span_id": plain_span_id(event.parent_span_id),
+        "span": event.span,
+        "status": event.status,
+        "status_message": event.status_message,
+        "links": [_plain_link(link) for link in event.links],
     }
     said = {name: value for name, value in more.items() if value not in _SAYS_NOTHING}
     return found | {name: value for name, value in said.items() if value is not False}
@@ -95,6 +102,26 @@ def plain_number(value: float) -> float | str:
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def plain_span_id(span_id: int) -> str:
+    """A span's id as W3C writes it: 16 hexadecimal digits; "" for none."""
+    return f"{span_id:016x}" if span_id else ""
+
+
+def _attribute_types(attributes: Mapping[str, AttributeValue]) -> dict[str, str]:
+    types = {name: _type_name(value) for name, value in attributes.items()}
+    return {name: known for name, known in types.items() if known != "str"}
+
+
+def _plain_link(link: SpanLink) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "trace_id": link.trace_id,
+        "span_id": f"{link.span_id:016x}",
+        "attributes": {name: attribute_text(value) for name, value in link.attributes.items()},
+    }
+    types = _attribute_types(link.attributes)
+    return found | {"attribute_types": types} if types else found
 
 
 def _type_name(value: AttributeValue) -> str:
@@ -117,4 +144,6 @@ def _plain_option(option: Option) -> dict[str, Any]:
 def _plain_field(name: str, value: object) -> Any:
     if name in _WIDE_IDS and isinstance(value, int):
         return str(value)
+    if name in _HEX_IDS and isinstance(value, int):
+        return plain_span_id(value)
     return plain(value)

@@ -13,6 +13,7 @@ __all__ = ["Fields"]
 T = TypeVar("T")
 
 _REQUIRED: Any = object()
+_HEX_DIGITS = frozenset("0123456789abcdef")
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -69,6 +70,13 @@ class Fields:
         if not (text.isascii() and text.isdecimal() and len(text) <= 20 and int(text) < 2**64):
             raise self._wrong(name, "a decimal number of 64 bits, as text", text)
         return int(text)
+
+    def hexadecimal(self, name: str, default: str = _REQUIRED) -> int:
+        """A 64-bit id, written in hexadecimal."""
+        text = self.text(name, default)
+        if not (text and len(text) <= 16 and set(text) <= _HEX_DIGITS):
+            raise self._wrong(name, "up to 16 hexadecimal digits, as text", text)
+        return int(text, 16)
 
     def number(self, name: str, default: float = _REQUIRED) -> float:
         """A number; null, "NaN", "Infinity" and "-Infinity" stand for those that JSON lacks."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from whence.model.errors import CorruptFile, UnsupportedFormat
-from whence.model.event import AttributeValue, Option, TraceEvent
+from whence.model.event import AttributeValue, Option, SpanLink, TraceEvent
 from whence.model.recording import (
     Anchor,
     Damage,
@@ -17,11 +17,13 @@ from whence.model.recording import (
     GateChange,
     KindCounts,
     KindInfo,
+    OpenSpan,
     Recording,
     RingLedger,
     SessionInfo,
 )
 from whence.model.severity import Severity
+from whence.model.span import is_trace_id
 from whence.model.time import Duration, Timestamp
 from whence.receive.fields import Fields
 
@@ -110,6 +112,7 @@ def _kind(fields: Fields) -> KindInfo:
         otel_name=fields.text("otel_name", ""),
         source=fields.text("source", ""),
         session=fields.text("session", ""),
+        span=fields.flag("span", False),
     )
 
 
@@ -129,6 +132,22 @@ def _ring(fields: Fields) -> RingLedger:
         oldest_ns=fields.moment("oldest_ns"),
         newest_ns=fields.moment("newest_ns"),
         per_kind=fields.each("per_kind", _counts),
+        open_spans=fields.each("open_spans", _open_span, []),
+        open_spans_unseen=fields.integer("open_spans_unseen", 0),
+    )
+
+
+def _open_span(fields: Fields) -> OpenSpan:
+    return OpenSpan(
+        name=fields.text("event_type"),
+        component=fields.text("component"),
+        span_id=fields.hexadecimal("span_id"),
+        parent_span_id=fields.hexadecimal("parent_span_id", "0"),
+        start_ns=fields.integer("start_ns"),
+        request_id=fields.text("request_id", ""),
+        trace_id=fields.text("trace_id", ""),
+        session=fields.text("session"),
+        ring=fields.integer("ring"),
     )
 
 
@@ -181,6 +200,13 @@ def _event(fields: Fields) -> TraceEvent:
         session=fields.text("session", ""),
         ring=fields.integer("ring", -1),
         ticket=fields.wide("ticket", "0") if fields.has("ticket") else -1,
+        trace_id=fields.text("trace_id", ""),
+        span_id=fields.hexadecimal("span_id", "0"),
+        parent_span_id=fields.hexadecimal("parent_span_id", "0"),
+        span=fields.flag("span", False),
+        status=fields.text("status", ""),
+        status_message=fields.text("status_message", ""),
+        links=fields.each("links", _link, []),
     )
 
 
@@ -208,6 +234,13 @@ _READ_AS: Mapping[str, Callable[[str], AttributeValue]] = {
     "float": float,
     "bool": _read_flag,
 }
+
+
+def _link(fields: Fields) -> SpanLink:
+    trace_id = fields.text("trace_id")
+    if trace_id and not is_trace_id(trace_id):
+        raise ValueError(f"a trace id is 32 hexadecimal digits, not {trace_id[:40]!r}")
+    return SpanLink(trace_id, fields.hexadecimal("span_id"), _attributes(fields))
 
 
 def _option(fields: Fields) -> Option:
