@@ -96,6 +96,7 @@ tidy: ## clang-tidy over native/ (14 or newer)
 stress: $(built) ## C++ stress under TSan, Python stress, a minute or more each
 	+@$(MAKE) --no-print-directory -j$(JOBS) $(filter %_stress,$(programs_tsan) $(programs_plain))
 	tools/run_native.sh $$((12 * $(STRESS_SECONDS))) $(filter %_stress,$(programs_tsan) $(programs_plain))
+	WHENCE_STRESS=1 $(py) -m pytest -q tests/system $(PYTEST)
 	set -e; for file in $(wildcard tests/stress/*.py); do $(py) $$file $$((12 * $(STRESS_SECONDS))); done
 
 bench: $(built) $(peers) ## print every measured figure beside its target

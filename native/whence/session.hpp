@@ -81,7 +81,7 @@ class Session {
     const std::string base_path = base_folder();
     const int base = open_base_folder(base_path);
     if (base < 0) {
-      trouble_ = base_path + ": " + std::strerror(errno);
+      trouble_ = base_path + ": " + base_folder_problem(base_path, errno);
       return false;
     }
     const std::string hidden = ".new-" + identity_.name;

@@ -65,6 +65,17 @@ inline int open_base_folder(const std::string& path) {
   return fd;
 }
 
+// What to tell the user whose folder was refused.
+inline std::string base_folder_problem(const std::string& path, int error) {
+  struct stat status;
+  if (lstat(path.c_str(), &status) != 0) return std::strerror(error);
+  if (S_ISLNK(status.st_mode))
+    return "a symbolic link, and who may change it could lead us elsewhere; set WHENCE_DIR to the folder itself";
+  if (!S_ISDIR(status.st_mode)) return "not a folder; set WHENCE_DIR to one";
+  if (status.st_uid != geteuid()) return "belongs to another user; set WHENCE_DIR to a folder of your own";
+  return std::strerror(error);
+}
+
 struct SessionIdentity {
   std::uint8_t uuid[16] = {};
   std::uint64_t key = 0;

@@ -46,6 +46,14 @@ class Room:
         """The sessions as given."""
         return [found.sessions[0] for found in self.recordings.values()]
 
+    def unreadable_sessions(self, base: Path | None = None) -> Sequence[Damage]:
+        """None: every session made by hand can be read."""
+        return ()
+
+    def all_folders(self, base: Path | None = None) -> list[Path]:
+        """The sessions as given."""
+        return [Path(info.path) for info in self.list_sessions()]
+
     def damage_of(self, session: SessionInfo) -> Sequence[Damage]:
         """The damage as given."""
         return self.recordings[session.name].damage

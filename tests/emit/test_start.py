@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -207,7 +208,7 @@ def test_sizes_out_of_range_are_refused(settings: dict[str, int]) -> None:
 
 
 def test_a_run_joins_processes_started_together(run_app: RunApp) -> None:
-    """WHENCE_RUN gives sessions one run; what is no number is ignored. R0.1"""
+    """WHENCE_RUN gives sessions one run; what is no number is not used. R0.1"""
     runs = [
         run_app("import whence; print(whence.start().run)", env={"WHENCE_RUN": value})
         for value in ("1f", "1F", "not a number")
@@ -272,3 +273,37 @@ def _description(run: AppRun) -> dict[str, object]:
     text = data[layout.SESSION_TEXT_OFFSET :].split(b"\0", 1)[0]
     described: dict[str, object] = json.loads(text)
     return described
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("WHENCE_RUN", "my run"), ("WHENCE_CAP_BYTES", "1 GiB")]
+)
+def test_a_setting_that_cannot_be_read_is_told_once(run_app: RunApp, name: str, value: str) -> None:
+    """A misspelled variable is said on standard error, and recording goes on. R0.1 R1.12"""
+    run = run_app(
+        """
+        import whence
+        whence.kind("tick", component="C", n=int)(1)
+        from whence.ring.byte_cap import cap_of
+        cap_of("/")
+        """,
+        env={name: value},
+    )
+    assert run.stderr.count("\n") == 1
+    assert f"{name}={value!r} is no" in run.stderr
+    assert len(run.recording().events) == 1
+
+
+def test_a_link_in_the_folder_s_place_is_told_in_plain_words(
+    run_app: RunApp, tmp_path: Path
+) -> None:
+    """Whoever set WHENCE_DIR to a symbolic link reads what to do about it. R0.1"""
+    (tmp_path / "target").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    run = run_app(
+        'import whence; whence.kind("tick", component="C", n=int)(1)',
+        env={"WHENCE_DIR": str(tmp_path / "link")},
+    )
+    assert "a symbolic link" in run.stderr
+    assert "set WHENCE_DIR to the folder itself" in run.stderr
+    assert list((tmp_path / "target").iterdir()) == []

@@ -40,6 +40,15 @@ def test_wall_time_is_told_by_the_nearest_anchor(moment: int, wall: int) -> None
     assert recording.wall_ns(at(moment)) == wall
 
 
+@given(st.lists(st.integers(0, 60), unique=True, min_size=1), st.integers(-5, 65))
+def test_the_nearest_of_many_anchors_is_found(moments: list[int], moment: int) -> None:
+    """R0.25 Searching by halves gives what looking at every anchor gives, the earlier of two."""
+    anchors = tuple(Anchor(at, 1_000 + 3 * at) for at in sorted(moments))
+    nearest = min(anchors, key=lambda anchor: abs(anchor.monotonic_ns - moment))
+    expected = nearest.wall_ns + moment - nearest.monotonic_ns
+    assert SessionInfo("s", anchors=anchors).wall_ns(moment) == expected
+
+
 def test_wall_time_is_unknown_without_an_anchor() -> None:
     """R0.25 Nothing is invented for an event whose session or anchor is missing."""
     recording = Recording(sessions=(SessionInfo("s"),))

@@ -249,3 +249,23 @@ def test_runs_that_overlapped_worked_on_one_request() -> None:
         two_runs(gap_ms=5_000), sessions=tuple(session(n, run="a1") for n in ("one", "two"))
     )
     assert len(find_chain(one_run, "req-1").events) == 8
+
+
+def test_events_whose_ids_differ_in_case_alone_are_two_events() -> None:
+    """R0.22 R5.13 Ids are what they are; only typing may be careless, while it is unambiguous."""
+    source = recording(
+        [
+            event("a", 0, "r1", event_id="Ev-1", ticket=1),
+            event("b", 1, "r2", event_id="eV-1", ticket=2),
+            event("c", 2, "r3", event_id="Other-2", ticket=3),
+        ]
+    )
+    assert find_chain(source, "Ev-1").request_id == "r1"
+    assert find_chain(source, "eV-1").request_id == "r2"
+    for text in ("EV-1", "ev-"):
+        with pytest.raises(AmbiguousId):
+            find_chain(source, text)
+    assert find_chain(source, "other-2").request_id == "r3"
+    assert find_chain(source, "OTHER").request_id == "r3"
+    assert reconstruct_chain(source, "other-2") == ()
+    assert nearest_ids(source, "Other-3") == ("Other-2",)

@@ -294,7 +294,7 @@ def test_lost_text_that_nobody_needed_is_only_noted() -> None:
     assert report.complete
     assert [(f.kind, f.optional) for f in report.findings] == [
         ("text lost", True),
-        ("text cut", True),
+        ("truncated", True),
     ]
 
 

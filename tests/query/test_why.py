@@ -206,3 +206,9 @@ def test_times_are_exact_differences(waiting: int, dispatching: int, executing: 
     ]
     shares = {s.name: s.duration_ns for s in why(recording([first, *placed])).time_went}
     assert shares == {"waiting": waiting, "executing": executing, "other": dispatching}
+
+
+def test_ids_that_look_like_options_stand_behind_the_end_of_the_options() -> None:
+    """R5.11 R5.13 What is offered for typing is read as the id that it is."""
+    answer = why(recording([event("tick", 0, "--json")]), source_words=("--from", "run.json"))
+    assert answer.next_commands[-1] == "whence why --from run.json --json -- --json"

@@ -86,6 +86,13 @@ def test_the_oldest_go_first_until_the_rest_fits(four: list[Path], cap_kib: int,
         assert all("byte cap" in str(stone["why"]) for stone in tombstones(base))
 
 
+def test_whoever_waits_removes_only_so_many(four: list[Path]) -> None:
+    """A program's first event does not wait until thousands are gone: later ones go on. P9"""
+    base = four[0].parent
+    assert enforce_byte_cap(base, 0, most=3) == [folder.name for folder in four[:3]]
+    assert enforce_byte_cap(base, 0, most=3) == [four[3].name]
+
+
 def test_what_cannot_be_read_stays(four: list[Path]) -> None:
     """A damaged session is not ours to judge: it stays, and counts. P14"""
     (four[0] / "session").write_bytes(b"damaged")

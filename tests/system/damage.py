@@ -114,7 +114,7 @@ class Sample:
             os.close(handle)
         batch = Batch()
         batch.drain(reader, self.catalogue, self.folder.name, self.key)
-        ring_ledger(self.folder.name, reader, batch.time_range(0), ())
+        ring_ledger(self.folder.name, reader, batch.time_range(0))
         invented = []
         for event in to_events(batch.rows()):
             whole = self.events.get((event.ring, event.ticket))

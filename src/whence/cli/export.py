@@ -10,7 +10,7 @@ import click
 
 from whence.cli.filters import Picked, filter_options
 from whence.cli.render.ledger import damage_lines
-from whence.cli.render.page import line, print_json, print_lines
+from whence.cli.render.page import line, print_json, print_lines, require_output
 from whence.cli.render.safe import safe
 from whence.cli.sources import Choice, source_options
 from whence.cli.verb import INCOMPLETE, Verb, json_option
@@ -63,6 +63,7 @@ def export(
     filtered = picked.words if left_out else ""
     written = replace(recording, events=events)
     if output == "-":
+        require_output()
         write_recording_to(sys.stdout.buffer, written, time.time_ns(), filtered=filtered)
     else:
         write_recording(output, written, time.time_ns(), filtered=filtered)

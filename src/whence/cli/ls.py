@@ -23,17 +23,19 @@ __all__ = ["ls"]
 def ls(live: bool, as_json: bool) -> None:
     """List the recorded processes, newest run first.
 
-    Live ones are "recording"; what a "dead" one recorded stays readable until it is removed.
-    Files whose header or length is wrong are named below.
+    Live ones are "recording"; what a "dead" one recorded stays readable until it is removed. Of a
+    "damaged" one not even the session file can be read. Files whose header or length is wrong are
+    named below.
     """
     room = sessions_room()
     known = room.list_sessions()
     found = [info for info in known if info.live or not live]
-    damage = [torn for info in found for torn in room.damage_of(info)]
+    unreadable = () if live else room.unreadable_sessions()
+    damage = [torn for info in found for torn in room.damage_of(info)] + list(unreadable)
     if as_json:
         print_json({"sessions": found, "damage": damage})
         return
-    if not found:
+    if not found and not unreadable:
         print_lines([line(safe(_none_live(known)) if known else "No process has recorded here.")])
         return
     rows = [
@@ -46,6 +48,7 @@ def ls(live: bool, as_json: bool) -> None:
         )
         for info in found
     ]
+    rows += [("damaged", "", "", "", torn.session) for torn in unreadable]
     print_lines(table(("state", "pid", "service", "started", "session"), rows, left=(0, 2, 3, 4)))
     print_lines(damage_lines(damage))
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from importlib import metadata
+from typing import Any
 
 import click
 
@@ -25,6 +29,30 @@ class InOrder(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands as they were added."""
         return list(self.commands)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run; output that cannot be written is one line on standard error and exit code 1."""
+        try:
+            try:
+                return super().main(*args, **kwargs)
+            finally:
+                if sys.stdout is not None:
+                    sys.stdout.flush()
+        except BrokenPipeError:  # whoever read has seen enough
+            _forget_output()
+            sys.exit(1)
+        except OSError as error:
+            _forget_output()
+            print(f"whence: {error.strerror or error}", file=sys.stderr)
+            sys.exit(1)
+
+
+def _forget_output() -> None:
+    """What is left to write goes nowhere, so that the interpreter's end does not try again."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _version() -> str:

@@ -14,6 +14,8 @@ from typing import Any, Protocol, TypeVar, cast
 
 import click
 
+from whence.cli.render.ledger import damage_lines
+from whence.cli.render.page import print_lines
 from whence.model.errors import SessionNotFound, UnsupportedFormat, WhenceError
 from whence.model.event import TraceEvent
 from whence.model.recording import Damage, KindInfo, Recording, RingLedger, SessionInfo
@@ -61,6 +63,12 @@ class Sessions(Protocol):
 
     def list_sessions(self, base: Path | None = None) -> list[SessionInfo]:
         """All sessions that can be found, those of the newest run first."""
+
+    def unreadable_sessions(self, base: Path | None = None) -> Sequence[Damage]:
+        """The sessions that are left out of that list, and what is wrong with each."""
+
+    def all_folders(self, base: Path | None = None) -> list[Path]:
+        """The folders of all sessions, those that cannot be read last."""
 
     def damage_of(self, session: SessionInfo) -> Sequence[Damage]:
         """The session's files that cannot be read, as far as a look at their headers tells."""
@@ -123,7 +131,7 @@ class Choice:
             return [Path(self.spec)]
         room = sessions_room()
         if self.spec is None and self.all_sessions:
-            found = [Path(info.path) for info in room.list_sessions()]
+            found = room.all_folders()
         else:
             found = find_sessions(self.spec)
         if not found:
@@ -137,8 +145,7 @@ class Choice:
         """
         if (export := self._export()) is not None:
             return _ended_streams(_parsed(*export))
-        room = sessions_room()
-        return [room.SessionStream(path) for path in self.paths()]
+        return _live_streams(self.paths())
 
     def _export(self) -> tuple[bytes, str] | None:
         """The bytes and the name of an export file, if the source is one."""
@@ -241,6 +248,24 @@ def _parsed(content: bytes, name: str) -> Recording:
     from whence.receive.json_export import parse_json_export
 
     return parse_json_export(content, name)
+
+
+def _live_streams(paths: Sequence[Path]) -> list[Stream]:
+    """Cursors over these sessions; one that cannot be read is told of if others can."""
+    room = sessions_room()
+    streams: list[Stream] = []
+    problems: list[Damage] = []
+    for path in paths:
+        try:
+            streams.append(room.SessionStream(path))
+        except (WhenceError, OSError) as error:
+            if len(paths) == 1:
+                raise
+            problems.append(Damage(path.name, "session", str(error)))
+    print_lines(damage_lines(problems), err=True)
+    if not streams:
+        raise SessionNotFound("none of these sessions can be read")
+    return streams
 
 
 class _EndedStream:

@@ -50,10 +50,10 @@ class Verb(click.Command):
             code, word = _code(error)
             hints, what = _hints(error)
             if context.params.get("as_json"):
-                found = {"error": word, "message": str(error)}
+                found = {"error": word, "message": _message(error)}
                 print_json(found | ({what: list(hints)} if hints else {}))
             else:
-                print_lines([line(safe(f"whence: {error}"))], err=True)
+                print_lines([line(safe(f"whence: {_message(error)}"))], err=True)
                 if hints and what == "nearest":
                     print_lines([line("Nearest:")], err=True)
                 print_lines(
@@ -75,6 +75,13 @@ def _code(error: Exception) -> tuple[int, str]:
         if isinstance(error, kind):
             return code, word
     return FAILED, "failed"
+
+
+def _message(error: Exception) -> str:
+    """The error's own words; of the system's, those that people read."""
+    if isinstance(error, OSError) and error.strerror and error.filename is None:
+        return error.strerror
+    return str(error)
 
 
 def _hints(error: Exception) -> tuple[tuple[str, ...], str]:

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from whence._native import RingReader
 from whence.model.recording import MOST_INT64, KindCounts, KindInfo, RingLedger
 from whence.ring import layout
 
-__all__ = ["ring_ledger"]
+__all__ = ["Counted", "named_ledgers", "ring_ledger"]
+
+# A ring's ledger whose kinds are still to be named, and their counts by the kind's number.
+Counted = tuple[RingLedger, Sequence[tuple[int, tuple[int, ...]]]]
 
 
-def ring_ledger(
-    session: str,
-    reader: RingReader,
-    times: tuple[int, int] | None,
-    kinds: Sequence[KindInfo],
-) -> RingLedger:
+def named_ledgers(counted: Iterable[Counted], kinds: Sequence[KindInfo]) -> list[RingLedger]:
+    """The ledgers with the counts of each kind under its name.
+
+    `kinds` are those known after all the rings were drained: a kind is declared before the first
+    event of it.
+    """
+    names = {kind.id: kind for kind in kinds}
+    return [
+        replace(ledger, per_kind=tuple(_kind_counts(kind, row, names) for kind, row in counts))
+        for ledger, counts in counted
+    ]
+
+
+def ring_ledger(session: str, reader: RingReader, times: tuple[int, int] | None) -> Counted:
     """The ledger of a ring that has just been drained for the first time.
 
     `times` are those of the oldest and newest event drained. The counts are read after the
@@ -25,8 +37,7 @@ def ring_ledger(
     """
     counts = [(kind, tuple(_int64(n) for n in row)) for kind, row in reader.counts()]
     recorded = _int64(sum(row[0] for _, row in counts))
-    names = {kind.id: kind for kind in kinds}
-    return RingLedger(
+    ledger = RingLedger(
         session=session,
         ring=reader.ring,
         capacity=reader.capacity,
@@ -40,8 +51,8 @@ def ring_ledger(
         in_flight=recorded - _int64(reader.next_ticket),
         oldest_ns=times[0] if times else None,
         newest_ns=times[1] if times else None,
-        per_kind=tuple(_kind_counts(kind, row, names) for kind, row in counts),
     )
+    return ledger, counts
 
 
 def _int64(count: int) -> int:

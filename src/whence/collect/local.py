@@ -10,7 +10,7 @@ from pathlib import Path
 from whence import _native
 from whence._native import Batch, Catalogue, RingReader
 from whence.collect.kinds import kind_infos
-from whence.collect.ledger import ring_ledger
+from whence.collect.ledger import named_ledgers, ring_ledger
 from whence.model.errors import NotASession
 from whence.model.recording import GateChange, KindInfo, RingLedger, SessionInfo
 from whence.ring.gates import read_gate_changes
@@ -32,6 +32,7 @@ def local_session() -> SessionInfo | None:
 def drain_local(readers: Sequence[RingReader], session: SessionInfo) -> tuple[Batch, Catalogue]:
     """Everything these rings hold now."""
     batch, catalogue = Batch(), Catalogue()
+    catalogue.update_local()  # what long ids are read by while the rings are drained
     for reader in readers:
         # no more than the ring holds, however fast its writers are meanwhile
         batch.drain(reader, catalogue, session.name, session.key, reader.capacity)
@@ -44,17 +45,14 @@ def local_ledgers(
 ) -> tuple[Batch, Catalogue, tuple[RingLedger, ...]]:
     """The same with the ledger of each ring."""
     batch, catalogue = Batch(), Catalogue()
-    catalogue.update_local()
-    ledgers = []
+    catalogue.update_local()  # what long ids are read by while the rings are drained
+    counted = []
     for reader in sorted(readers, key=lambda reader: reader.ring):  # as from the files
         first = len(batch)
         batch.drain(reader, catalogue, session.name, session.key, reader.capacity)
-        catalogue.update_local()
-        times = batch.time_range(first)
-        ledgers.append(
-            ring_ledger(session.name, reader, times, kind_infos(catalogue, session.name))
-        )
-    return batch, catalogue, tuple(ledgers)
+        counted.append(ring_ledger(session.name, reader, batch.time_range(first)))
+    catalogue.update_local()
+    return batch, catalogue, tuple(named_ledgers(counted, kind_infos(catalogue, session.name)))
 
 
 def local_gate_changes(session: SessionInfo, kinds: Sequence[KindInfo]) -> tuple[GateChange, ...]:

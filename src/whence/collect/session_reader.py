@@ -7,7 +7,7 @@ from pathlib import Path
 
 from whence._native import Batch, Catalogue, RingReader
 from whence.collect.kinds import kind_infos
-from whence.collect.ledger import ring_ledger
+from whence.collect.ledger import Counted, named_ledgers, ring_ledger
 from whence.model.errors import CorruptFile, NotASession, UnsupportedFormat
 from whence.model.recording import GateChange, KindInfo, RingLedger, SessionInfo
 from whence.ring.folders import open_session_file, ring_files
@@ -61,6 +61,7 @@ class SessionReader:
         """What every ring has gained since the last drain, rings that are new among them."""
         batch = Batch()
         self._attach_new_rings()
+        self._update_catalogue()  # what long ids are read by while the rings are drained
         for name in list(self._rings):
             self._drain_ring(name, batch)
         self._update_catalogue()
@@ -69,20 +70,20 @@ class SessionReader:
     def drain_with_ledgers(self) -> tuple[Batch, tuple[RingLedger, ...]]:
         """The first drain, and the ledger of each ring at that moment."""
         batch = Batch()
-        ledgers = []
+        counted: list[Counted] = []
         self._attach_new_rings()
-        self._update_catalogue()
+        self._update_catalogue()  # what long ids are read by while the rings are drained
         for name, reader in list(self._rings.items()):
             first = len(batch)
             if not self._drain_ring(name, batch):
                 continue
-            self._update_catalogue()  # a name is published before the slot that uses it
             times = batch.time_range(first)
             try:
-                ledgers.append(ring_ledger(self.info.name, reader, times, self.kinds))
+                counted.append(ring_ledger(self.info.name, reader, times))
             except CorruptFile as error:
                 self._leave_out(name, error)
-        return batch, tuple(ledgers)
+        self._update_catalogue()  # after the events: a name is older than the slot that uses it
+        return batch, tuple(named_ledgers(counted, self.kinds))
 
     def gate_changes(self) -> tuple[GateChange, ...]:
         """When kinds were switched on and off, oldest first."""

@@ -17,11 +17,13 @@ from whence.ring.session_file import read_session_file
 
 __all__ = [
     "SessionStream",
+    "all_folders",
     "damage_of",
     "find_sessions",
     "list_sessions",
     "read_recording",
     "remove_session",
+    "unreadable_sessions",
 ]
 
 _MOST_NAMED = 10
@@ -32,18 +34,45 @@ def list_sessions(base: Path | None = None) -> list[SessionInfo]:
 
     `base` is a folder of sessions; by default all places where sessions are made.
     """
-    found = []
-    for folder in (base,) if base else base_folders():
-        for session_folder in session_folders(folder):
-            try:
-                found.append(read_session_file(session_folder))
-            except (WhenceError, OSError):
-                continue  # `whence recover` on its path says what is wrong with it
+    found = _look(base)[0]
     run_start: dict[str, int] = {}
     for session in found:
         run_start[session.run] = max(run_start.get(session.run, 0), session.started_wall_ns)
     found.sort(key=lambda s: (run_start[s.run], s.run, s.started_wall_ns), reverse=True)
     return found
+
+
+def unreadable_sessions(base: Path | None = None) -> list[Damage]:
+    """The sessions that `list_sessions` leaves out, and what is wrong with each."""
+    return [Damage(folder.name, "session", problem) for folder, problem in _look(base)[1]]
+
+
+def all_folders(base: Path | None = None) -> list[Path]:
+    """The folders of all sessions, those that cannot be read last."""
+    readable = [Path(session.path) for session in list_sessions(base)]
+    return [*readable, *(folder for folder, _ in _look(base)[1])]
+
+
+def _look(base: Path | None) -> tuple[list[SessionInfo], list[tuple[Path, str]]]:
+    """The sessions that are there, and the folders whose `session` cannot be read, with why."""
+    found: list[SessionInfo] = []
+    unreadable: list[tuple[Path, str]] = []
+    for folder in (base,) if base else base_folders():
+        for session_folder in session_folders(folder):
+            try:
+                found.append(read_session_file(session_folder))
+            except (WhenceError, OSError) as error:
+                if not _is_gone(session_folder):
+                    unreadable.append((session_folder, _problem(error)))
+    return found, unreadable
+
+
+def _is_gone(folder: Path) -> bool:
+    return not os.path.lexists(folder / "session")
+
+
+def _problem(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def damage_of(session: SessionInfo) -> tuple[Damage, ...]:
@@ -76,7 +105,11 @@ def find_sessions(spec: str | None = None) -> list[Path]:
         if len(chosen) > 1:
             raise _several(spec, [session.name for session in chosen])
     if not chosen:
-        raise SessionNotFound(_none_found(spec, sessions))
+        unreadable = [folder for folder, _ in _look(None)[1]]
+        named = [folder for folder in unreadable if spec and folder.name.startswith(spec)]
+        if len(named) == 1:
+            return named  # reading it says what is wrong
+        raise SessionNotFound(_none_found(spec, sessions, len(unreadable)))
     return [Path(session.path) for session in chosen]
 
 
@@ -98,8 +131,10 @@ def _several(spec: str, names: Sequence[str]) -> AmbiguousId:
     return AmbiguousId(message, tuple(names[:_MOST_NAMED]), len(names))
 
 
-def _none_found(spec: str | None, sessions: Sequence[SessionInfo]) -> str:
+def _none_found(spec: str | None, sessions: Sequence[SessionInfo], unreadable: int) -> str:
     where = ", ".join(str(base) for base in base_folders())
+    if not sessions and unreadable:
+        return f"none of {unreadable} sessions in {where} can be read; `whence ls` says why"
     if not sessions:
         return f"no sessions in {where}; run a program that records, or set WHENCE_DIR"
     names = ", ".join(session.name for session in sessions[:3])
@@ -109,10 +144,11 @@ def _none_found(spec: str | None, sessions: Sequence[SessionInfo]) -> str:
 def read_recording(paths: Sequence[Path]) -> Recording:
     """All that the sessions in these folders hold now, as one recording.
 
-    A session that cannot be read raises NotASession, UnsupportedFormat, CorruptFile or OSError;
-    damaged rings within one are left out and told of in `damage`. About 8 us an event.
+    Damaged rings are left out and told of in `damage`, and so is a session that cannot be read
+    where others can; where none can, NotASession, UnsupportedFormat, CorruptFile or OSError says
+    why. About 8 us an event.
     """
-    readers = [SessionReader(path) for path in paths]
+    readers, unreadable = _open_readers(paths)
     events: list[TraceEvent] = []
     rings: list[RingLedger] = []
     changes: list[GateChange] = []
@@ -131,8 +167,25 @@ def read_recording(paths: Sequence[Path]) -> Recording:
             Damage(reader.info.name, file, problem)
             for reader in readers
             for file, problem in sorted(reader.damaged.items())
-        ),
+        )
+        + tuple(unreadable),
     )
+
+
+def _open_readers(paths: Sequence[Path]) -> tuple[list[SessionReader], list[Damage]]:
+    readers: list[SessionReader] = []
+    unreadable: list[Damage] = []
+    first_error: Exception | None = None
+    for path in paths:
+        try:
+            readers.append(SessionReader(path))
+        except (WhenceError, OSError) as error:
+            first_error = first_error or error
+            if not _is_gone(path):
+                unreadable.append(Damage(path.name, "session", _problem(error)))
+    if first_error is not None and not readers:
+        raise first_error
+    return readers, unreadable
 
 
 def remove_session(path: Path) -> None:

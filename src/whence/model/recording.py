@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -68,7 +69,7 @@ class Anchor:
 class SessionInfo:
     """One process's recording: who, when, and whether it still runs.
 
-    `state` is "recording", "dead" or "exported". Anchors are in order of time.
+    `state` is "recording", "dead" or "exported". Anchors are kept in order of time.
     """
 
     name: str
@@ -84,11 +85,20 @@ class SessionInfo:
     live: bool = False
     state: str = "exported"
 
+    def __post_init__(self) -> None:
+        if any(left > right for left, right in pairwise(self.anchors)):
+            object.__setattr__(self, "anchors", tuple(sorted(self.anchors)))
+
     def wall_ns(self, monotonic_ns: int) -> int | None:
-        """Wall time of a monotonic moment by the nearest anchor; None without any anchor."""
+        """Wall time of a monotonic moment by the nearest anchor; None without any anchor.
+
+        Of two that are as near it is the earlier one. Costs O(log n) in the number of anchors.
+        """
         if not self.anchors:
             return None
-        nearest = min(self.anchors, key=lambda anchor: abs(anchor.monotonic_ns - monotonic_ns))
+        at = bisect_left(self.anchors, monotonic_ns, key=lambda anchor: anchor.monotonic_ns)
+        around = self.anchors[max(at - 1, 0) : at + 1]
+        nearest = min(around, key=lambda anchor: abs(anchor.monotonic_ns - monotonic_ns))
         return nearest.wall_ns + monotonic_ns - nearest.monotonic_ns
 
 

@@ -86,8 +86,10 @@ def nearest_ids(source: Recording | Index, text: str, limit: int = 3) -> tuple[s
     """Request, chain and event ids that are spelled most like the text, the most alike first."""
     index = as_index(source)
     near: dict[str, None] = {}
-    for names in (index.request_names, index.chain_names, index.event_names):
+    for names in (index.request_names, index.chain_names):
         near.update((name, None) for name in names.near(text, _NEAR_REACH))
+    for folded in index.event_names.near(text, _NEAR_REACH):
+        near.update((name, None) for name in index.event_spellings[folded])
     return tuple(difflib.get_close_matches(text, list(near), limit, cutoff=0.5))
 
 
@@ -111,7 +113,7 @@ def _exactly(index: Index, text: str) -> Chain | None:
         raise _ambiguous(text, "decision chains", [_key_name(key) for key in keys])
     if keys:
         return _made(index, keys[0], index.named_chains[keys[0]])
-    if text and (at := index.event_ids.get(text.lower())) is not None:
+    if text and (at := index.event_ids.get(text)) is not None:
         return chain_of(index, index.events[at])
     return None
 
@@ -119,6 +121,8 @@ def _exactly(index: Index, text: str) -> Chain | None:
 def _by_part(index: Index, text: str) -> Chain | None:
     if not text:
         return None
+    if spelled := index.event_spellings.get(text.lower()):
+        return _one_event(index, text, spelled)
     for what, names, part in (
         ("requests", index.request_names, text),
         ("decision chains", index.chain_names, text),
@@ -126,11 +130,20 @@ def _by_part(index: Index, text: str) -> Chain | None:
     ):
         found = names.matching(part)
         some = list(islice(found, _SHOWN_CANDIDATES))
+        if len(some) == 1 and names is index.event_names:
+            return _one_event(index, text, index.event_spellings[some[0]])
         if len(some) == 1:
             return _exactly(index, some[0])
         if some:
             raise _ambiguous(text, what, some, beyond=sum(1 for _ in found))
     return None
+
+
+def _one_event(index: Index, text: str, spelled: Sequence[str]) -> Chain:
+    """The chain of the event of that id, in whatever case the id was typed."""
+    if len(spelled) > 1:
+        raise _ambiguous(text, "events", spelled)
+    return chain_of(index, index.events[index.event_ids[spelled[0]]])
 
 
 def _ambiguous(text: str, what: str, some: Sequence[str], beyond: int = 0) -> AmbiguousId:

@@ -295,13 +295,13 @@ class ChainCheck:
 
     def _note_texts(self) -> None:
         for event in self._events:
-            for flag, what in ((event.text_lost, "lost"), (event.truncated, "cut")):
+            for flag, kind in ((event.text_lost, "text lost"), (event.truncated, "truncated")):
                 if flag:
-                    sentence = f"some text of {event.event_type} was {what}"
+                    sentence = f"some text of {event.event_type} was {kind.removeprefix('text ')}"
                     causes = [Cause(kind=TEXT_LOST)] if event.text_lost else []
                     self._findings.append(
                         Finding(
-                            kind=f"text {what}",
+                            kind=kind,
                             member=event.event_type,
                             sentence=sentence,
                             causes=tuple(causes),

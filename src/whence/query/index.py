@@ -139,12 +139,20 @@ class Index:
 
     @cached_property
     def event_ids(self) -> Mapping[str, int]:
-        """Position by event id in lower case; the first event if an id occurs twice."""
+        """Position by event id; the first event if an id occurs twice."""
         found: dict[str, int] = {}
         for position, event in enumerate(self.events):
             if event.event_id:
-                found.setdefault(event.event_id.lower(), position)
+                found.setdefault(event.event_id, position)
         return found
+
+    @cached_property
+    def event_spellings(self) -> Mapping[str, Sequence[str]]:
+        """Event ids by what they are in lower case: several if they differ in that alone."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name in self.event_ids:
+            found[name.lower()].append(name)
+        return dict(found)
 
     @cached_property
     def request_names(self) -> Names:
@@ -159,7 +167,7 @@ class Index:
     @cached_property
     def event_names(self) -> Names:
         """Event ids, in lower case, by prefix and suffix."""
-        return Names(self.event_ids)
+        return Names(self.event_spellings)
 
     @cached_property
     def newest_ns(self) -> int | None:

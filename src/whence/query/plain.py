@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from whence.model.event import AttributeValue, Option, SpanLink, TraceEvent
+from whence.model.recording import GateChange, KindCounts, KindInfo
 from whence.model.severity import Severity
 from whence.model.time import Duration, Timestamp
 
@@ -15,6 +16,12 @@ __all__ = ["attribute_text", "plain", "plain_event", "plain_number", "plain_span
 
 _HEX_IDS = frozenset({"span_id", "parent_span_id"})
 _WIDE_IDS = frozenset({"key", "lineage_id", "ticket"})  # JavaScript would round them
+# Exports and answers name what is the same alike.
+_RENAMED: Mapping[type, Mapping[str, str]] = {
+    KindCounts: {"kind": "event_type"},
+    KindInfo: {"name": "event_type"},
+    GateChange: {"kind": "event_type"},
+}
 _SAYS_NOTHING: tuple[object, ...] = (None, "", {}, [])
 
 
@@ -44,7 +51,9 @@ def plain(value: object) -> Any:
     if isinstance(value, tuple | list):
         return [plain(part) for part in value]
     if is_dataclass(value) and not isinstance(value, type):
-        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        renamed = _RENAMED.get(type(value), {})
+        names = ((field.name, renamed.get(field.name, field.name)) for field in fields(value))
+        parts = {shown: getattr(value, name) for name, shown in names}
         return {name: _plain_field(name, part) for name, part in parts.items()}
     raise TypeError(f"{type(value).__name__} has no plain form")
 

@@ -257,10 +257,17 @@ def _next_commands(
             if typed and not own and (text in index.requests or text in index.chain_keys):
                 named[text] = None
     for text in list(named)[:_MOST_NEXT]:
-        yield f"whence why {shlex.quote(text)}{checked}"
+        yield _why_command(text, checked)
     if not complete:
         yield f"whence stats{source}"
     name = chain.name
     if not name.isprintable() or len(name) > _LONGEST_TYPED:  # nobody could type it
         name = chain.events[0].event_id or name
-    yield f"whence why {shlex.quote(name)}{checked} --json"
+    yield _why_command(name, checked, " --json")
+
+
+def _why_command(name: str, options: str, more: str = "") -> str:
+    """The command; an id that looks like an option goes behind the end of the options."""
+    if name.startswith("-"):
+        return f"whence why{options}{more} -- {shlex.quote(name)}"
+    return f"whence why {shlex.quote(name)}{options}{more}"

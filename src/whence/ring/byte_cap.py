@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 
-__all__ = ["UNFINISHED", "cap_of", "folder_bytes", "wants_clearing"]
+__all__ = ["UNFINISHED", "cap_of", "folder_bytes", "tell_once", "wants_clearing"]
 
 DEFAULT_CAP_BYTES = 1 << 30
 UNFINISHED = ".new-"  # how the name of a session that is being made begins
+
+_told: set[str] = set()
 
 
 def wants_clearing(base: str) -> bool:
@@ -40,10 +44,21 @@ def folder_bytes(folder: str | os.PathLike[str]) -> int:
 def cap_of(base: str | os.PathLike[str]) -> int:
     """$WHENCE_CAP_BYTES, by default 1 GiB or half of the file system, if that is less."""
     text = os.environ.get("WHENCE_CAP_BYTES", "")
-    if text.isdecimal():
+    if text.isascii() and text.isdecimal():
         return int(text)
+    if text:
+        tell_once(f"WHENCE_CAP_BYTES={text!r} is no number of bytes; the default applies")
     try:
         room = os.statvfs(base)
     except OSError:
         return DEFAULT_CAP_BYTES
     return min(DEFAULT_CAP_BYTES, room.f_frsize * room.f_blocks // 2)
+
+
+def tell_once(trouble: str) -> None:
+    """Says on standard error what is wrong with a setting, once in a process."""
+    if trouble in _told:
+        return
+    _told.add(trouble)
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(f"whence: {trouble}", file=sys.stderr)

@@ -23,10 +23,13 @@ _OURS = re.compile(r"session|control|names|gates|ring-[0-9]+|\.new-[0-9]+")
 UNFINISHED_AGE_S = 60.0  # a session is made within milliseconds
 
 
-def enforce_byte_cap(base: Path | None = None, cap_bytes: int | None = None) -> list[str]:
+def enforce_byte_cap(
+    base: Path | None = None, cap_bytes: int | None = None, *, most: int | None = None
+) -> list[str]:
     """Removes the oldest dead sessions until those in `base` take at most `cap_bytes`.
 
-    Live sessions are never touched. Each removed session leaves a line in `tombstones.ndjson`.
+    Stops after `most` sessions: whoever waits for it leaves the rest to the next caller. Live
+    sessions are never touched. Each removed session leaves a line in `tombstones.ndjson`.
     The cap is $WHENCE_CAP_BYTES, by default 1 GiB or half of the file system, if that is less.
     Returns the names removed; never raises for what other processes do to the folder meanwhile.
     """
@@ -36,9 +39,9 @@ def enforce_byte_cap(base: Path | None = None, cap_bytes: int | None = None) -> 
     folders = list(session_folders(where))  # newest first
     sizes = {folder: folder_bytes(folder) for folder in folders}
     total = sum(sizes.values())
-    removed = []
+    removed: list[str] = []
     for folder in reversed(folders):
-        if total <= cap:
+        if total <= cap or (most is not None and len(removed) >= most):
             break
         try:
             session = read_session_file(folder)

@@ -27,6 +27,10 @@ anything = st.text(st.characters(), max_size=80)
         ("\ud800", "\\ud800"),
         ("\U000e0041", "\\U000e0041"),
         ("a\u00a0b\u3164", "a b\\u3164"),
+        ("a\ufe0f\ufe00\u180b\u180f", "a\\ufe0f\\ufe00\\u180b\\u180f"),
+        ("\u034f\u17b4\u17b5\U0001d159", "\\u034f\\u17b4\\u17b5\\U0001d159"),
+        ("\U000e0100\U000e01ef", "\\U000e0100\\U000e01ef"),
+        ("e\u0301 \u0e01\u0e49", "e\u0301 \u0e01\u0e49"),
     ],
 )
 def test_harmful_characters_are_escaped(text: str, shown: str) -> None:

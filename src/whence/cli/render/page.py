@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -23,6 +24,7 @@ __all__ = [
     "page_cells",
     "print_json",
     "print_lines",
+    "require_output",
     "table",
 ]
 
@@ -59,13 +61,22 @@ def print_lines(lines: Iterable[Text], *, err: bool = False) -> None:
     console = Console(
         stderr=err, soft_wrap=True, highlight=False, markup=False, emoji=False, width=_MOST_PAGE
     )
+    if not err:
+        require_output()
     for text in lines:
         console.print(text, soft_wrap=True)
 
 
 def print_json(value: object, *, indent: int | None = 2) -> None:
     """Print a value as JSON in ASCII, which no recorded text can break out of."""
+    require_output()
     click.echo(json.dumps(plain(value), indent=indent, allow_nan=False))
+
+
+def require_output() -> None:
+    """OSError if this process was started without a standard output: an answer would be lost."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
 
 
 def table(
