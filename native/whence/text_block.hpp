@@ -67,6 +67,9 @@ class TextBlock {
       put(entry, index, data, bytes);
   }
 
+  // What was too large to be put at all.
+  void left_out(Entry entry, std::size_t bytes) { note_truncated(entry, bytes); }
+
   // Pads to the words the ring stores; returns the block's length. The writer fills the header.
   std::size_t finish() {
     const std::size_t end = (used_ + 7) / 8 * 8;
