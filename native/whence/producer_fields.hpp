@@ -164,7 +164,7 @@ consteval void check_placeholder(std::string_view inner) {
   const bool known = ((Args::name == name && Args::stored != FieldType::None) || ...);
   if (!known) the_rationale_names_a_field_that_there_is_not();
   if (colon == std::string_view::npos || colon + 1 == inner.size()) return;
-  const std::string_view format = inner.substr(colon + 1);
+  [[maybe_unused]] const std::string_view format = inner.substr(colon + 1);
   (void)((Args::name == name && (check_format(Args::stored, format), true)) || ...);
 }
 

@@ -21,6 +21,7 @@ from whence.model.severity import Severity
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "cpp_producer"
 COMPILER = os.environ.get("CXX", "g++")
+HEADERS = ("-std=c++20", "-pthread", "-I", ROOT / "native", "-isystem", ROOT / "native" / "vendor")
 
 pytestmark = pytest.mark.skipif(shutil.which(COMPILER) is None, reason=f"no compiler {COMPILER}")
 
@@ -28,9 +29,7 @@ pytestmark = pytest.mark.skipif(shutil.which(COMPILER) is None, reason=f"no comp
 def compiled(source: Path, program: Path, *flags: str) -> Path:
     """The program built as a user would build it; warnings are errors."""
     subprocess.run(
-        [COMPILER, "-std=c++20", "-O1", "-Wall", "-Wextra", "-Werror", *flags]
-        + [f"-I{ROOT / 'native'}", "-isystem", f"{ROOT / 'native' / 'vendor'}", "-pthread"]
-        + [str(source), "-o", str(program)],
+        [COMPILER, "-O1", "-Wall", "-Wextra", "-Werror", *HEADERS, *flags, source, "-o", program],
         check=True,
         timeout=100,
     )
@@ -58,9 +57,7 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cpp")
     for name in ("Makefile", "scheduler.cpp"):
         shutil.copy(EXAMPLE / name, folder)
-    subprocess.run(
-        ["make", "-s", f"WHENCE={ROOT / 'native'}"], cwd=folder, check=True, timeout=100
-    )
+    subprocess.run(["make", "-s", f"WHENCE={ROOT / 'native'}"], cwd=folder, check=True, timeout=100)
     return folder / "scheduler"
 
 
@@ -227,8 +224,7 @@ def test_a_wrong_declaration_does_not_compile(
         f"const {declaration}\nint main() {{}}\n"
     )
     finished = subprocess.run(
-        [COMPILER, "-std=c++20", "-fsyntax-only", f"-I{ROOT / 'native'}"]
-        + ["-isystem", f"{ROOT / 'native' / 'vendor'}", str(source)],
+        [COMPILER, "-fsyntax-only", *HEADERS, source],
         capture_output=True,
         text=True,
         timeout=100,
