@@ -14,6 +14,7 @@ from whence.cli.chain import chain
 from whence.cli.demo import demo
 from whence.cli.export import export
 from whence.cli.ls import ls
+from whence.cli.record import record
 from whence.cli.recover import recover
 from whence.cli.render.page import escape_unencodable
 from whence.cli.stats import stats
@@ -80,7 +81,7 @@ def trace() -> None:
     """The same export, stream and stats."""
 
 
-for command in (why, chain, ls, stats, stream, export, recover, demo):
+for command in (why, chain, ls, stats, stream, record, export, recover, demo):
     cli.add_command(command)
 for command in (export, stream, stats):
     trace.add_command(command)

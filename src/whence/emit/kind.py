@@ -14,7 +14,7 @@ from whence._native import Kind
 from whence.emit.fields import FieldRole, ParameterSpec, parameter_spec
 from whence.model.severity import Severity
 
-__all__ = ["Kind", "kind"]
+__all__ = ["Kind", "any_declared", "kind"]
 
 P = ParamSpec("P")
 
@@ -100,6 +100,11 @@ def kind(
     caller = sys._getframe(1)
     source = f"{caller.f_code.co_filename}:{caller.f_lineno}"
     return declaration.make(name, specs, source, None)
+
+
+def any_declared() -> bool:
+    """Whether this process has declared a kind by now."""
+    return bool(_declared)
 
 
 class _Declaration:

@@ -79,9 +79,9 @@ def session() -> Session | None:
     return _as_session(present) if present is not None else None
 
 
-def prepare() -> None:
-    """Tells the native core what a session says of itself; runs once, at import."""
-    _native.configure(description=_description(None), run=_run_from_environment())
+def prepare(service: str | None = None) -> None:
+    """Tells the native core what a session says of itself; runs at import, with no `service`."""
+    _native.configure(description=_description(service), run=_run_from_environment())
     _native.set_hooks(_on_session, DECISION_TYPES)
     _native.set_strict(os.environ.get("WHENCE_STRICT", "1") != "0")
 

@@ -1,0 +1,1 @@
+"""The folder that `whence record` puts on PYTHONPATH; nothing else may lie in it."""
