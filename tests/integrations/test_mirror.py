@@ -76,7 +76,7 @@ class Tracer:
 def test_a_priming_event_is_logged_by_its_name_with_type_and_strength(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The tracer records as before, and logging gets cognitive_priming_event. R1.48 R1.56"""
+    """The tracer records as before, and logging gets cognitive_priming_event. R1.48"""
     tracer = Tracer()
     with caplog.at_level("DEBUG"):
         assert mirror_tracer(tracer).trace_priming(PrimingType.Semantic, 0.5, 1, target_node=2)

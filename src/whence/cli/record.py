@@ -97,7 +97,7 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
     try:
         child = os.posix_spawnp(
             command[0],
-            command,
+            list(command),
             environment,
             setsigmask=before,
             setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores these two

@@ -116,7 +116,8 @@ def _hook_logging(wanted: str) -> None:
 
     def call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
         if record.exc_info and self.name == "asyncio" and record.levelno >= logging.ERROR:
-            record_uncaught(*record.exc_info, "asyncio")
+            error_type, error, trace = record.exc_info
+            record_uncaught(error_type, error, trace, "asyncio")
         elif wanted == "always" or (
             wanted != "never" and Handler.made == made_by_the_program and not kind.any_declared()
         ):
