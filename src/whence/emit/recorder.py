@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from whence import _native
 from whence.model.errors import AlreadyStarted
+from whence.ring import byte_cap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,9 +132,9 @@ def _run_from_environment() -> int:
         run = -1
     if 0 <= run < 2**64:
         return run
-    from whence.ring.byte_cap import tell_once
-
-    tell_once(f"WHENCE_RUN={text!r} is no hexadecimal number of 64 bits; this is a run of its own")
+    byte_cap.tell_once(
+        f"WHENCE_RUN={text!r} is no hexadecimal number of 64 bits; this is a run of its own"
+    )
     return 0
 
 
@@ -142,10 +143,12 @@ def _on_session() -> None:
 
     The first event waits for this, so what reads sessions is imported only when some must go.
     """
-    from whence.ring.byte_cap import wants_clearing
-
     present = _native.session()
-    if present is None or not wants_clearing(os.path.dirname(present["path"])):
+    if present is None or not byte_cap.wants_clearing(os.path.dirname(present["path"])):
+        return
+    # Half imported: by a thread that clears already, or by one that this forked child lacks, for
+    # whose import it would wait for ever.
+    if getattr(getattr(sys.modules.get("whence.ring.reap"), "__spec__", None), "_initializing", 0):
         return
     from pathlib import Path
 
