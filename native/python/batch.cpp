@@ -184,7 +184,7 @@ PyObject* row_object(const whence::Batch& batch, std::size_t row, EventDecoder& 
       options_object(event), to_str(event.caused_by), static_cast<unsigned long long>(event.lineage_id),
       event.decision ? Py_True : Py_False, event.text_lost ? Py_True : Py_False,
       event.truncated ? Py_True : Py_False, to_str(source.session), static_cast<unsigned>(source.ring),
-      static_cast<unsigned long long>(ticket), 1.0, trace_object(trace),
+      static_cast<unsigned long long>(ticket), weight_of(event.threshold), trace_object(trace),
       static_cast<unsigned long long>(event.span_id), static_cast<unsigned long long>(event.parent_span_id),
       event.span ? Py_True : Py_False, kStatusNames[static_cast<std::size_t>(event.status)],
       to_str(event.status_message), links_object(event));

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "py.hpp"
+#include "whence/recorder.hpp"
 #include "whence/request.hpp"
 
 namespace whence::py {
@@ -33,6 +34,15 @@ inline Ref current_context() {
   Ref found(value);
   if (value == Py_None || Py_TYPE(value) != g_context_type) return Ref();
   return found;
+}
+
+// What events are sampled by that name no request of their own.
+inline std::uint64_t ambient_sample_value(WriterState& state) {
+  if (g_any_context.load(std::memory_order_relaxed)) [[unlikely]] {
+    const Ref context = current_context();
+    if (context) return sample_value_of_key(reinterpret_cast<ContextObject*>(context.get())->request.key);
+  }
+  return state.sample_value();
 }
 
 bool add_context(PyObject* module);

@@ -5,6 +5,7 @@
 #include <new>
 #include <vector>
 
+#include "gates.hpp"
 #include "kind_object.hpp"
 
 namespace whence::py {
@@ -17,14 +18,20 @@ PyTypeObject* g_kind_type = nullptr;
 
 // ---------------------------------------------------------------- the call
 
+[[gnu::always_inline]] inline PyObject* call(PyObject* self, PyObject* const* args, std::size_t given,
+                                             PyObject* keywords) {
+  const Gate gate = gate_of(*as_kind(self));
+  if (!gate.on()) Py_RETURN_NONE;
+  if (!gate.plain()) [[unlikely]] return record_gated(*as_kind(self), gate, args, given, keywords);
+  return record_call(*as_kind(self), args, given, keywords);
+}
+
 PyObject* kind_vectorcall(PyObject* self, PyObject* const* args, std::size_t given, PyObject* keywords) {
-  if (!gate_is_on(*as_kind(self))) Py_RETURN_NONE;
-  return record_call(*as_kind(self), args, static_cast<std::size_t>(PyVectorcall_NARGS(given)), keywords);
+  return call(self, args, static_cast<std::size_t>(PyVectorcall_NARGS(given)), keywords);
 }
 
 PyObject* kind_emit(PyObject* self, PyObject* const* args, Py_ssize_t given, PyObject* keywords) {
-  if (!gate_is_on(*as_kind(self))) Py_RETURN_NONE;
-  return record_call(*as_kind(self), args, static_cast<std::size_t>(given), keywords);
+  return call(self, args, static_cast<std::size_t>(given), keywords);
 }
 
 // ---------------------------------------------------------------- the type
@@ -66,6 +73,12 @@ bool read_fields(PyObject* fields, KindSchema& schema, std::vector<FieldPlan>& p
   return true;
 }
 
+std::size_t find_role(const std::vector<FieldPlan>& plans, FieldRole role) {
+  for (std::size_t i = 0; i < plans.size(); ++i)
+    if (plans[i].role == role) return i;
+  return kNoField;
+}
+
 PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   const char *name, *component, *rationale, *otel_name, *source;
   int severity = 0;
@@ -96,6 +109,8 @@ PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   if (!read_fields(fields, schema, self->plans)) return nullptr;
   self->fields = self->plans.size();
   self->record = record_of(self->plans);
+  self->request_at = find_role(self->plans, FieldRole::Request);
+  self->strength_at = find_role(self->plans, FieldRole::Strength);
   self->kind = Recorder::get().declare(std::move(schema), &self->gate);
   if (self->kind == nullptr) {
     PyErr_Format(PyExc_RuntimeError, "more than %u kinds: declare kinds once, not per event", kMaxKinds - 1);
@@ -142,13 +157,30 @@ void kind_dealloc(PyObject* object) {
 
 int kind_bool(PyObject* self) { return gate_is_on(*as_kind(self)); }
 
-PyObject* kind_enable(PyObject* self, PyObject*) {
-  Recorder::get().set_on(*as_kind(self)->kind, true);
+PyObject* kind_enable(PyObject* object, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"sample_rate", "min_strength", nullptr};
+  PyObject* rate = nullptr;
+  PyObject* minimum = nullptr;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$O:enable", const_cast<char**>(names), &rate, &minimum))
+    return nullptr;
+  const KindObject& self = *as_kind(object);
+  Gate gate;
+  if (!gate_from(rate, minimum, gate)) return nullptr;
+  const char* name = self.kind->schema.name.c_str();
+  if (self.kind->schema.decision && !gate.plain()) {
+    PyErr_Format(PyExc_ValueError, "%s is a decision: decisions are recorded all, or off", name);
+    return nullptr;
+  }
+  if (gate.has_minimum() && self.strength_at == kNoField) {
+    PyErr_Format(PyExc_ValueError, "%s has no parameter 'strength', nor one of type whence.Strength", name);
+    return nullptr;
+  }
+  Recorder::get().set_gate(*self.kind, gate);
   Py_RETURN_NONE;
 }
 
 PyObject* kind_disable(PyObject* self, PyObject*) {
-  Recorder::get().set_on(*as_kind(self)->kind, false);
+  Recorder::get().switch_off(*as_kind(self)->kind);
   Py_RETURN_NONE;
 }
 
@@ -163,8 +195,22 @@ PyObject* get_component(PyObject* self, void*) { return to_str(as_kind(self)->ki
 PyObject* get_decision(PyObject* self, void*) { return PyBool_FromLong(as_kind(self)->kind->schema.decision); }
 PyObject* get_on(PyObject* self, void*) { return PyBool_FromLong(gate_is_on(*as_kind(self))); }
 PyObject* get_id(PyObject* self, void*) { return PyLong_FromLong(as_kind(self)->kind->id); }
+PyObject* get_sample_rate(PyObject* self, void*) { return PyFloat_FromDouble(gate_of(*as_kind(self)).rate()); }
+PyObject* get_min_strength(PyObject* self, void*) {
+  const Gate gate = gate_of(*as_kind(self));
+  if (!gate.has_minimum()) Py_RETURN_NONE;
+  return PyFloat_FromDouble(static_cast<double>(gate.minimum()) + 0.0);  // -0.0 was given as 0.0
+}
 PyMethodDef kMethods[] = {
-    {"enable", kind_enable, METH_NOARGS, "Switches the kind on; noted in the session's gates log."},
+    {"enable", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(kind_enable)),
+     METH_VARARGS | METH_KEYWORDS,
+     "enable($self, sample_rate=1.0, *, min_strength=None)\n--\n\n"
+     "Switches the kind on; noted in the session's gates log, and effective at once in every thread.\n\n"
+     "    sample_rate   float above 0 and up to 1, kept to 30 bits: the share of requests whose events\n"
+     "                  are kept, all of a request or none; outside of requests, of events\n"
+     "    min_strength  float, kept as 32 bits: events whose strength is less are left out\n\n"
+     "Raises ValueError for a rate out of range (0 is what disable() is for), for a NaN, for anything but\n"
+     "on for a decision, and for a minimum where no parameter is a strength; TypeError for no number."},
     {"disable", kind_disable, METH_NOARGS, "Switches the kind off; noted in the session's gates log."},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "Kind[P], for annotations."},
     {nullptr, nullptr, 0, nullptr},
@@ -182,6 +228,8 @@ PyGetSetDef kGetters[] = {
     {"component", get_component, nullptr, "Who records it (str).", nullptr},
     {"decision", get_decision, nullptr, "Is it a decision (bool)?", nullptr},
     {"on", get_on, nullptr, "Is it recorded at present (bool)?", nullptr},
+    {"sample_rate", get_sample_rate, nullptr, "The share that is kept when the kind is on (float).", nullptr},
+    {"min_strength", get_min_strength, nullptr, "The least strength that is kept (float), or None.", nullptr},
     {"id", get_id, nullptr, "The kind's number in this process (int).", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };

@@ -22,6 +22,8 @@ struct FieldPlan {
   std::uint16_t last_id = 0;
 };
 
+constexpr std::size_t kNoField = ~std::size_t{0};
+
 struct KindObject {
   PyObject_HEAD
   vectorcallfunc vectorcall;
@@ -37,13 +39,16 @@ struct KindObject {
   PyMethodDef method;
   // Fields of which one must hold text, because the rationale consists of nothing else.
   std::uint64_t must_say;
+  std::size_t request_at;   // the parameter that is the event's request, or kNoField
+  std::size_t strength_at;  // the one that is compared with the gate's minimum
 };
 
 inline KindObject* as_kind(PyObject* object) { return reinterpret_cast<KindObject*>(object); }
 
-inline bool gate_is_on(const KindObject& self) {
-  return self.gate.load(std::memory_order_relaxed)->load(std::memory_order_relaxed) & kGateOn;
+inline Gate gate_of(const KindObject& self) {
+  return Gate{self.gate.load(std::memory_order_relaxed)->load(std::memory_order_relaxed)};
 }
+inline bool gate_is_on(const KindObject& self) { return gate_of(self).on(); }
 
 using RecordValues = PyObject* (*)(KindObject& self, PyObject* const* values);
 
@@ -60,5 +65,9 @@ PyObject* record_named(KindObject& self, PyObject* const* args, std::size_t give
     return record_named(self, args, given, keywords);
   return self.record(self, args);
 }
+
+// The same where the gate says more than on: the event may be sampled out or too weak.
+PyObject* record_gated(KindObject& self, Gate gate, PyObject* const* args, std::size_t given,
+                       PyObject* keywords);
 
 }  // namespace whence::py

@@ -238,10 +238,10 @@ void name_argument(const KindObject& self, std::size_t index) {
   return reject(self);
 }
 
-PyObject* record_values(KindObject& self, PyObject* const* values, PyObject* options);
+PyObject* record_values(KindObject& self, PyObject* const* values, PyObject* options, Gate gate);
 
 // Converts whatever is not exact, which may run Python code, then records.
-PyObject* record_converted(KindObject& self, PyObject* const* values) {
+PyObject* record_converted(KindObject& self, PyObject* const* values, Gate gate) {
   const std::size_t fields = self.plans.size();
   std::vector<Ref> kept(fields);
   std::vector<PyObject*> exact(fields);
@@ -265,22 +265,45 @@ PyObject* record_converted(KindObject& self, PyObject* const* values) {
     if (!kept[i]) return reject_argument(self, i);
     exact[i] = kept[i].get();
   }
-  return record_values(self, exact.data(), options ? options.get() : Py_None);
+  return record_values(self, exact.data(), options ? options.get() : Py_None, gate);
+}
+
+float strength_of(const FieldPlan& plan, const std::byte* image) {
+  const auto read = [&](auto value) {
+    std::memcpy(&value, image + plan.offset, sizeof value);
+    return static_cast<float>(value);
+  };
+  switch (plan.type) {
+    case FieldType::F32: return read(0.0f);
+    case FieldType::F64: return read(0.0);
+    case FieldType::I64: return read(std::int64_t{0});
+    case FieldType::U64: return read(std::uint64_t{0});
+    case FieldType::U32: return read(std::uint32_t{0});
+    default: return read(std::uint8_t{0});
+  }
+}
+
+[[gnu::noinline]] bool is_too_weak(const KindObject& self, const Draft& draft, Gate gate) {
+  const std::size_t at = self.strength_at;
+  return at != kNoField && (draft.absent >> at & 1) == 0 &&
+         gate.is_below_minimum(strength_of(self.plans[at], draft.image));
 }
 
 // `options` is null at the first try; then what convert_options() made, or None.
-[[gnu::noinline]] PyObject* record_values(KindObject& self, PyObject* const* values, PyObject* options) {
+[[gnu::noinline]] PyObject* record_values(KindObject& self, PyObject* const* values, PyObject* options,
+                                          Gate gate) {
   WriterState* state = thread_writer();
   if (state == nullptr) [[unlikely]] Py_RETURN_NONE;  // counted as unrecorded
   Draft draft;
   std::memset(draft.image, 0, kInlineFieldBytes);
+  draft.tag = gate.threshold() << kTagThresholdShift;
   const std::size_t fields = self.plans.size();
   for (std::size_t i = 0; i < fields; ++i) {
     // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): bind() filled as many as there are plans
     const Unboxed done = encode_field(draft, self.plans[i], i, *state, values[i]);
     if (done == Unboxed::Ok) [[likely]] continue;
     if (done == Unboxed::NeedsConversion) {
-      if (options == nullptr) return record_converted(self, values);
+      if (options == nullptr) return record_converted(self, values, gate);
       PyErr_Format(PyExc_TypeError, "expected %s, got %s", wanted_type(self.plans[i]),
                    Py_TYPE(values[i])->tp_name);
     }
@@ -291,6 +314,10 @@ PyObject* record_converted(KindObject& self, PyObject* const* values) {
                  self.kind->schema.name.c_str());
     return reject(self);
   }
+  if (gate.has_minimum() && is_too_weak(self, draft, gate)) [[unlikely]] {
+    state->writer.count(self.kind->id, kBelowMinimum);
+    Py_RETURN_NONE;
+  }
   if (options != nullptr && options != Py_None) draft.options = options;
   const Ref context = current_context();
   write_draft(self, *state, draft, reinterpret_cast<ContextObject*>(context.get()));
@@ -298,15 +325,48 @@ PyObject* record_converted(KindObject& self, PyObject* const* values) {
 }
 
 [[gnu::noinline]] PyObject* record_bound(KindObject& self, PyObject* const* args, std::size_t given,
-                                         PyObject* keywords) {
+                                         PyObject* keywords, Gate gate) {
   PyObject* bound[kMaxFields];
   if (!bind(self, args, given, keywords, bound)) return reject(self);
-  return record_values(self, bound, nullptr);
+  return record_values(self, bound, nullptr, gate);
+}
+
+// ---------------------------------------------------------------- sampling
+
+// The argument that names the event's request, before arguments are bound; or null.
+PyObject* request_argument(const KindObject& self, PyObject* const* args, std::size_t given,
+                           PyObject* keywords) {
+  const FieldPlan& plan = self.plans[self.request_at];
+  if (self.request_at < given) return args[self.request_at];
+  const Py_ssize_t named = keywords != nullptr ? PyTuple_GET_SIZE(keywords) : 0;
+  for (Py_ssize_t k = 0; k < named; ++k) {
+    PyObject* keyword = PyTuple_GET_ITEM(keywords, k);
+    if (keyword == plan.name || PyUnicode_Compare(keyword, plan.name) == 0)
+      return args[given + static_cast<std::size_t>(k)];
+  }
+  return plan.fallback;
+}
+
+// What the call is sampled by. Nothing is unboxed yet, but for a request of its own.
+std::uint64_t sample_value(const KindObject& self, WriterState& state, PyObject* const* args,
+                           std::size_t given, PyObject* keywords) {
+  if (self.request_at != kNoField) [[unlikely]] {
+    PyObject* id = request_argument(self, args, given, keywords);
+    std::string_view text;
+    if (id != nullptr && PyUnicode_Check(id)) {
+      if (!strict_utf8_of(id, text)) {
+        PyErr_Clear();
+        return kSampleSteps;  // kept, so that it is rejected
+      }
+      if (!text.empty()) return sample_value_of_key(encode_request(text).key);
+    }
+  }
+  return ambient_sample_value(state);
 }
 
 // Every event that the quick way leaves to it.
 [[gnu::noinline]] PyObject* record_plain(KindObject& self, PyObject* const* values) try {
-  return record_values(self, values, nullptr);
+  return record_values(self, values, nullptr, Gate{});
 } catch (const std::bad_alloc&) {
   PyErr_NoMemory();
   return reject(self);
@@ -377,7 +437,24 @@ RecordValues record_of(const std::vector<FieldPlan>& plans) {
 }
 
 PyObject* record_named(KindObject& self, PyObject* const* args, std::size_t given, PyObject* keywords) try {
-  return record_bound(self, args, given, keywords);
+  return record_bound(self, args, given, keywords, Gate{});
+} catch (const std::bad_alloc&) {
+  PyErr_NoMemory();
+  return reject(self);
+}
+
+PyObject* record_gated(KindObject& self, Gate gate, PyObject* const* args, std::size_t given,
+                       PyObject* keywords) try {
+  if (gate.exempt() || self.kind->schema.decision) return record_call(self, args, given, keywords);
+  if (gate.threshold() != 0) {
+    WriterState* state = thread_writer();
+    if (state == nullptr) [[unlikely]] Py_RETURN_NONE;  // counted as unrecorded
+    if (sample_value(self, *state, args, given, keywords) < gate.threshold()) [[likely]] {
+      state->writer.count(self.kind->id, kSampledOut);
+      Py_RETURN_NONE;
+    }
+  }
+  return record_bound(self, args, given, keywords, gate);
 } catch (const std::bad_alloc&) {
   PyErr_NoMemory();
   return reject(self);

@@ -5,6 +5,7 @@
 #include "catalogue.hpp"
 #include "context.hpp"
 #include "dynamic_kinds.hpp"
+#include "gates.hpp"
 #include "kind.hpp"
 #include "py.hpp"
 #include "reader.hpp"
@@ -163,7 +164,7 @@ int execute(PyObject* module) {
   }
   const bool added = PyModule_AddFunctions(module, kFunctions) == 0 && add_context(module) &&
                      add_kind(module) && add_shared_ring(module) && add_catalogue(module) && add_reader(module) && add_batch(module) &&
-                     hear_of_exit(module);
+                     add_gates(module) && hear_of_exit(module);
   return added ? 0 : -1;
 }
 

@@ -55,6 +55,7 @@ struct Given {
 // The same as native values.
 struct Plain {
   const whence::Kind* kind = nullptr;
+  Gate gate;
   bool overflow = false;
   std::string_view rationale, request_id, model_id, event_id, chain_id, caused_by, event_type, component;
   Ref owners[8];
@@ -73,8 +74,6 @@ bool text_of(PyObject* value, const char* what, std::string_view& out, Ref& owne
 }
 
 bool unbox(const Given& given, Plain& plain) {
-  plain.kind = dynamic_kind(given.event_type, given.component, given.decision, plain.overflow);
-  if (plain.kind == nullptr) return false;
   if (plain.overflow && (!text_of(given.event_type, "event_type", plain.event_type, plain.owners[0]) ||
                          !text_of(given.component, "component", plain.component, plain.owners[1])))
     return false;
@@ -84,14 +83,6 @@ bool unbox(const Given& given, Plain& plain) {
       !text_of(given.chain_id, "decision_chain_id", plain.chain_id, plain.owners[5]) ||
       !text_of(given.caused_by, "caused_by", plain.caused_by, plain.owners[6]))
     return false;
-  if (given.request_id != nullptr) {
-    if (!PyUnicode_Check(given.request_id)) {
-      PyErr_Format(PyExc_TypeError, "request_id must be str, not %s", Py_TYPE(given.request_id)->tp_name);
-      return false;
-    }
-    if (!strict_utf8_of(given.request_id, plain.request_id)) return false;
-    plain.request = encode_request(plain.request_id);
-  }
   if (given.severity != nullptr &&
       unbox_u64(given.severity, plain.severity, 4) != Unboxed::Ok) {
     if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "severity must be a whence.Severity");
@@ -118,6 +109,17 @@ bool unbox(const Given& given, Plain& plain) {
   return true;
 }
 
+bool unbox_request(const Given& given, Plain& plain) {
+  if (given.request_id == nullptr) return true;
+  if (!PyUnicode_Check(given.request_id)) {
+    PyErr_Format(PyExc_TypeError, "request_id must be str, not %s", Py_TYPE(given.request_id)->tp_name);
+    return false;
+  }
+  if (!strict_utf8_of(given.request_id, plain.request_id)) return false;
+  plain.request = encode_request(plain.request_id);
+  return true;
+}
+
 // Encodes and writes; nothing can fail from here on and no Python code runs.
 void write_event(WriterState& state, const Given& given, Plain& plain) {
   const Ref ambient = plain.request.form == RequestForm::None ? current_context() : Ref();
@@ -125,7 +127,8 @@ void write_event(WriterState& state, const Given& given, Plain& plain) {
   const RequestId& request = context != nullptr ? context->request : plain.request;
   SlotImage slot;
   std::uint64_t tag = plain.kind->id | static_cast<std::uint64_t>(request.form) << kTagRequestShift |
-                      (plain.severity + 1) << kTagSeverityShift;
+                      (plain.severity + 1) << kTagSeverityShift |
+                      plain.gate.threshold() << kTagThresholdShift;
   slot.words[kRequestWord] = request.words[0];
   slot.words[kRequestWord + 1] = request.words[1];
   slot.words[kTimeWord] = plain.timestamp_ns >= 0 ? static_cast<std::uint64_t>(plain.timestamp_ns)
@@ -184,9 +187,32 @@ bool try_to_write(WriterState& state, const Given& given, Plain& plain) {
   }
 }
 
+// Counts the event that its gate leaves out.
+bool is_sampled_out(SharedRingObject& self, const Plain& plain) {
+  bool out = false;
+  WHENCE_LOCKED(reinterpret_cast<PyObject*>(&self))
+  if (WriterState* state = writer_of(self)) {
+    const std::uint64_t value = plain.request.form != RequestForm::None
+                                    ? sample_value_of_key(plain.request.key)
+                                    : ambient_sample_value(*state);
+    out = value < plain.gate.threshold();
+    if (out) state->writer.count(plain.kind->id, kSampledOut);
+  }
+  WHENCE_UNLOCKED()
+  return out;
+}
+
 PyObject* record(SharedRingObject& self, const Given& given) {
   Plain plain;
-  bool accepted = unbox(given, plain);
+  plain.kind = dynamic_kind(given.event_type, given.component, given.decision, plain.overflow);
+  bool accepted = plain.kind != nullptr && unbox_request(given, plain);
+  if (accepted) {
+    plain.gate = Gate{plain.kind->gate.load(std::memory_order_relaxed)->load(std::memory_order_relaxed)};
+    if (!plain.gate.on()) [[unlikely]] Py_RETURN_NONE;
+    if (plain.gate.exempt() || plain.kind->schema.decision) plain.gate = Gate{};
+    if (!plain.gate.plain() && is_sampled_out(self, plain)) Py_RETURN_NONE;
+    accepted = unbox(given, plain);
+  }
   WriterState* state = nullptr;
   WHENCE_LOCKED(reinterpret_cast<PyObject*>(&self))
   state = writer_of(self);

@@ -171,6 +171,10 @@ class JsonEvents {
       out.put('"');
     }
     append_trace(out, event, trace_of(event, known ? std::string_view(request_) : "", source.catalogue->run));
+    if (event.threshold != 0) {
+      out.put(",\"weight\":");
+      append_json_float(out, weight_of(event.threshold));
+    }
     if (event.text_lost) out.put(",\"text_lost\":true");
     if (event.truncated) out.put(",\"truncated\":true");
     out.put(place_of(source));

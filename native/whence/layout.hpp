@@ -10,7 +10,7 @@
 namespace whence {
 
 constexpr std::uint16_t kFormatMajor = 1;  // readers refuse another major
-constexpr std::uint16_t kFormatMinor = 0;  // readers ignore what a newer minor adds
+constexpr std::uint16_t kFormatMinor = 1;  // readers ignore what a newer minor adds
 constexpr std::uint32_t kEndianMark = 0x01020304;
 
 // ---------------------------------------------------------------- slot, 64 bytes = 8 words
@@ -266,13 +266,23 @@ struct Anchor {
 constexpr char kControlMagic[8] = {'W', 'H', 'N', 'C', 'C', 'T', 'R', 'L'};
 constexpr std::uint32_t kMaxKinds = 4096;
 constexpr std::size_t kGatesOffset = 64;
-constexpr std::size_t kControlBytes = kGatesOffset + kMaxKinds * 8;
+constexpr std::size_t kRulesOffset = kGatesOffset + kMaxKinds * 8;
 
 // Gate word of a kind: bit 0 on, bit 1 exempt, bits 2-31 threshold, bits 32-63 minimum (f32 bits).
 constexpr std::uint64_t kGateOn = 1;
 constexpr std::uint64_t kGateExempt = 2;
 constexpr unsigned kGateThresholdShift = 2;
 constexpr std::uint64_t kGateThresholdMask = (1ull << 30) - 1;
+constexpr unsigned kGateMinimumShift = 32;
+constexpr std::uint64_t kSampleSteps = 1ull << 30;  // a threshold counts in these
+
+// Rules: the gate that a kind of this name gets when it is declared later.
+//   u32 bytes of the name, stored last with   u32 CRC-32 of the name   u64 gate   name, zero padded
+constexpr std::uint32_t kRuleCount = 128;
+constexpr std::size_t kRuleBytes = 128;
+constexpr std::size_t kRuleNameBytes = kRuleBytes - 16;
+constexpr std::size_t kControlBytes = kRulesOffset + kRuleCount * kRuleBytes;
+constexpr std::size_t kControlBytesOfMinor0 = kRulesOffset;  // without rules
 
 // ---------------------------------------------------------------- names file
 //   64-byte header, then records, 8-byte aligned, until a zero word:

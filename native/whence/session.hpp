@@ -11,6 +11,7 @@
 
 #include "gate.hpp"
 #include "names.hpp"
+#include "rules.hpp"
 #include "session_files.hpp"
 
 namespace whence {
@@ -38,6 +39,8 @@ class Session {
   GateWord* gate(std::uint16_t kind) const {
     return reinterpret_cast<GateWord*>(control_.base + kGatesOffset) + kind;
   }
+  std::byte* rules_bytes() const { return control_.base + kRulesOffset; }
+  Rules rules() const { return Rules(rules_bytes()); }
   // Events that no memory could be had for, and kinds that the dictionary has no room for.
   std::atomic<std::uint64_t> unrecorded{0};
   std::atomic<std::uint64_t> unnamed_kinds{0};

@@ -17,7 +17,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from whence.emit.fields import F32, U8, U32, U64
+from whence.emit.fields import F32, U8, U32, U64, Strength
 from whence.emit.kind import Kind, kind
 from whence.emit.recorder import Session, prepare, session, start
 from whence.emit.request import current, request
@@ -52,6 +52,7 @@ __all__ = [
     "Result",
     "Session",
     "Severity",
+    "Strength",
     "Timestamp",
     "TraceCollector",
     "TraceEvent",

@@ -77,4 +77,7 @@ def test_a_kind_switched_off_before_the_session_stays_off(run_app: RunApp) -> No
         quiet(4)
     """)
     assert [event.attributes["n"] for event in run.recording().events] == [2, 4]
-    assert [(c.kind, c.on) for c in run.recording().gate_changes] == [("quiet", True)]
+    assert [(c.kind, c.on) for c in run.recording().gate_changes] == [
+        ("quiet", False),
+        ("quiet", True),
+    ]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from whence import _native
 from whence.model.errors import NotASession
 from whence.model.recording import GateChange
 from whence.ring import layout
-from whence.ring.gates import read_gate_changes
+from whence.ring.gates import gate_parts, read_gate_changes, threshold_of
 
 NAMES = {1: "first", 2: "second"}
 
@@ -41,9 +42,29 @@ def test_every_change_of_on_and_off_is_told(tmp_path: Path) -> None:
     ]
 
 
-def test_a_change_of_something_else_is_none_of_on_and_off(tmp_path: Path) -> None:
-    """A new sampling rate leaves a kind on. P3"""
-    assert changes(tmp_path, record(5, 1, 1, 0xFFFF_FFFF)) == []
+def test_a_change_tells_rate_and_minimum(tmp_path: Path) -> None:
+    """R1.35 A new sampling rate leaves a kind on; one that is exempt has none of both."""
+    half = _native.gate_word(0.5, 0.25)
+    words = [half, half | layout.GATE_EXEMPT, 0x7FC0_0000_0000_0001, 2**64 - 1, 0]
+    befores = [1, *words]
+    data = b"".join(record(5, 1, *pair) for pair in zip(befores, words, strict=False))
+    (tmp_path / "gates").write_bytes(data)
+    found = read_gate_changes(tmp_path, "s", NAMES)
+    assert [(change.on, change.rate, change.minimum) for change in found] == [
+        (True, 0.5, 0.25),
+        (True, 1.0, None),
+        (True, 1.0, None),  # a NaN
+        (True, 1.0, None),
+        (False, 1.0, None),
+    ]
+
+
+def test_a_threshold_is_what_the_native_gate_holds() -> None:
+    """R1.35 Rates are turned into thresholds in two languages, and equally."""
+    for rate in (1.0, 0.99, 0.5, 0.1, 1 / 3, 0.01, 2**-30):
+        word = _native.gate_word(rate, None)
+        assert word >> layout.GATE_THRESHOLD_SHIFT == threshold_of(rate)
+        assert _native.gate_parts(word)[:2] == gate_parts(word)[:2] == (True, pytest.approx(rate))
 
 
 def test_a_damaged_record_is_left_out_and_the_next_is_read(tmp_path: Path) -> None:

@@ -21,19 +21,36 @@ NAMES = {
     "ANCHORS_OFFSET": "kAnchorsOffset",
     "ANCHOR_COUNT": "kAnchorCount",
     "GATE_ON": "kGateOn",
+    "GATE_EXEMPT": "kGateExempt",
+    "GATE_THRESHOLD_SHIFT": "kGateThresholdShift",
+    "GATE_MINIMUM_SHIFT": "kGateMinimumShift",
+    "SAMPLE_STEPS": "kSampleSteps",
+    "GATES_OFFSET": "kGatesOffset",
+    "MAX_KINDS": "kMaxKinds",
+    "RULES_OFFSET": "kRulesOffset",
+    "RULE_COUNT": "kRuleCount",
+    "RULE_BYTES": "kRuleBytes",
+    "RULE_NAME_BYTES": "kRuleNameBytes",
+    "CONTROL_BYTES": "kControlBytes",
+    "CONTROL_BYTES_OF_MINOR_0": "kControlBytesOfMinor0",
     "RING_HEADER_BYTES": "kRingHeaderBytes",
     "SLOT_BYTES": "kSlotBytes",
     "OTHER_KINDS": "kOtherKinds",
 }
-STRUCTS = {"SESSION_HEADER": "SessionHeader", "ANCHOR": "Anchor"}
+STRUCTS = {
+    "SESSION_HEADER": "SessionHeader",
+    "ANCHOR": "Anchor",
+    "SMALL_HEADER": "SmallHeader",
+}
 LETTERS = {"uint64_t": "Q", "uint32_t": "I", "uint16_t": "H", "uint8_t": "B"}
 
 
 def constant(name: str) -> int:
     """The value of a constexpr number of the header."""
-    found = re.search(rf"constexpr std::\w+ {name} = ([^;]+);", HEADER)
+    found = re.search(rf"constexpr (?:std::\w+|unsigned) {name} = ([^;]+);", HEADER)
     assert found is not None, name
-    return int(eval(re.sub(r"\b(0x[0-9a-f]+|\d+)u?l*\b", r"\1", found[1]), {"__builtins__": {}}))
+    text = re.sub(r"\bk[A-Z]\w*", lambda other: str(constant(other[0])), found[1])
+    return int(eval(re.sub(r"\b(0x[0-9a-f]+|\d+)u?l*\b", r"\1", text), {"__builtins__": {}}))
 
 
 def members(name: str) -> list[tuple[str, str, int]]:
@@ -73,11 +90,13 @@ def test_a_struct_is_that_of_the_header(name: str) -> None:
     assert packed.format == struct_format(STRUCTS[name])
 
 
-def test_the_session_magic_is_that_of_the_header() -> None:
-    """The eight letters that a session file begins with. P7"""
-    found = re.search(r"kSessionMagic\[8\] = \{(.*?)\}", HEADER)
+@pytest.mark.parametrize("name", ["Session", "Control"])
+def test_a_magic_is_that_of_the_header(name: str) -> None:
+    """The eight letters that a file begins with. P7"""
+    found = re.search(rf"k{name}Magic\[8\] = \{{(.*?)\}}", HEADER)
     assert found is not None
-    assert "".join(re.findall(r"'(.)'", found[1])).encode() == layout.SESSION_MAGIC
+    magic = getattr(layout, f"{name.upper()}_MAGIC")
+    assert "".join(re.findall(r"'(.)'", found[1])).encode() == magic
 
 
 def test_a_gate_record_is_that_of_the_header() -> None:
@@ -95,7 +114,8 @@ def test_the_checksum_comes_last_but_one() -> None:
 
 def test_every_constant_of_the_module_is_compared() -> None:
     """A constant added to layout.py is added to these tests. P7"""
-    compared = {*NAMES, *STRUCTS, "SESSION_MAGIC", "GATE_RECORD", "SESSION_CRC_OFFSET"}
+    magics = {"SESSION_MAGIC", "CONTROL_MAGIC"}
+    compared = {*NAMES, *STRUCTS, *magics, "GATE_RECORD", "SESSION_CRC_OFFSET"}
     derived = {"ENDIAN_MARK_SWAPPED"}
     assert {name for name in vars(layout) if name.isupper()} == compared | derived
     swapped = int.from_bytes(layout.ENDIAN_MARK.to_bytes(4, "little"), "big")

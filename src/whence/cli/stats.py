@@ -33,7 +33,7 @@ def stats(context: click.Context, choice: Choice, as_json: bool) -> None:
             {
                 "sessions": recording.sessions,
                 "rings": recording.rings,
-                "kinds": kind_totals(recording.rings),
+                "kinds": kind_totals(recording.rings, recording.events),
                 "gate_changes": recording.gate_changes,
                 "closes": closes,
                 "damage": recording.damage,

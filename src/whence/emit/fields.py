@@ -12,12 +12,24 @@ from whence.model.ids import ModelID
 from whence.model.option import Option
 from whence.model.severity import Severity
 
-__all__ = ["F32", "U8", "U32", "U64", "FieldRole", "FieldType", "ParameterSpec", "parameter_spec"]
+__all__ = [
+    "F32",
+    "Strength",
+    "U8",
+    "U32",
+    "U64",
+    "FieldRole",
+    "FieldType",
+    "ParameterSpec",
+    "parameter_spec",
+]
 
 U8 = Annotated[int, "u8"]
 U32 = Annotated[int, "u32"]
 U64 = Annotated[int, "u64"]
 F32 = Annotated[float, "f32"]
+# The number that `min_strength` is compared with; Annotated[whence.F32, "strength"] is one, too.
+Strength = Annotated[float, "strength"]
 
 
 class FieldType(IntEnum):
@@ -46,6 +58,7 @@ class FieldRole(IntEnum):
     Options = 6
     CausedBy = 7
     Lineage = 8
+    Strength = 9
     Span = 10
     Parent = 11
 
@@ -74,6 +87,7 @@ _NARROW = {
     "u64": FieldType.U64,
     "f32": FieldType.F32,
 }
+_NUMBERS = frozenset({*_NARROW.values(), FieldType.I64, FieldType.F64})
 # role, stored as, the annotations it takes
 _WELL_KNOWN: dict[str, tuple[FieldRole, FieldType, tuple[FieldType, ...]]] = {
     "model": (FieldRole.Model, FieldType.Name, (FieldType.Name,)),
@@ -97,6 +111,8 @@ def parameter_spec(name: str, annotation: Any, default: object = ...) -> Paramet
     bare, optional = _without_none(annotation)
     stored = _stored_as(name, bare)
     if name not in _WELL_KNOWN:
+        if _is_strength(name, bare, stored):
+            return ParameterSpec(name, stored, FieldRole.Strength, optional, default)
         if stored is FieldType.Elsewhere:
             raise TypeError(f"parameter {name!r}: only 'options' takes a sequence of Option")
         return ParameterSpec(name, stored, FieldRole.Plain, optional, default)
@@ -106,6 +122,15 @@ def parameter_spec(name: str, annotation: Any, default: object = ...) -> Paramet
             raise TypeError(_no_options(annotation))
         raise TypeError(f"parameter {name!r} is well known and cannot be {annotation!r}")
     return ParameterSpec(name, stored_well_known, role, optional, default)
+
+
+def _is_strength(name: str, annotation: Any, stored: FieldType) -> bool:
+    marked = typing.get_origin(annotation) is Annotated and "strength" in typing.get_args(
+        annotation
+    )
+    if marked and stored not in _NUMBERS:
+        raise TypeError(f"parameter {name!r}: a strength is a number, not {annotation!r}")
+    return marked or (name == "strength" and stored in _NUMBERS)
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

@@ -22,7 +22,7 @@ from whence.model.recording import (
     RingLedger,
     SessionInfo,
 )
-from whence.query.plain import plain_event, plain_span_id
+from whence.query.plain import plain, plain_event, plain_span_id
 
 if TYPE_CHECKING:
     from whence._native import Batch
@@ -241,6 +241,10 @@ def _gate(change: GateChange) -> dict[str, Any]:
         "monotonic_ns": change.monotonic_ns,
         "event_type": change.kind,
         "on": change.on,
+    } | {
+        name: value
+        for name, value in (("rate", change.rate), ("minimum", plain(change.minimum)))
+        if value not in (1.0, None)
     }
 
 

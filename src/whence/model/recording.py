@@ -172,12 +172,18 @@ class RingLedger:
 
 @dataclass(frozen=True, slots=True)
 class GateChange:
-    """A kind was switched on or off in a session at a monotonic moment."""
+    """From a monotonic moment on, a kind of a session was on or off, and recorded so.
+
+    `rate` is the share of requests whose events are kept while it is on, exact to 30 bits;
+    `minimum` the strength that events must reach, None where any will do.
+    """
 
     session: str
     monotonic_ns: int
     kind: str
     on: bool
+    rate: float = 1.0
+    minimum: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

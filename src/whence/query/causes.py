@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from whence.model.event import TraceEvent
-from whence.model.recording import RingLedger, SessionInfo
+from whence.model.recording import GateChange, RingLedger, SessionInfo
 from whence.query.index import Index
 from whence.query.words import count_text, duration_text, events_text, listed
 
@@ -234,13 +234,17 @@ class Causes:
             moment_ns = self._index.moment_ns(change.session, change.monotonic_ns)
             if not change.on:
                 off_since.setdefault(key, moment_ns)
-            elif key in off_since or key not in known:
+            elif key in off_since or (key not in known and _is_wholly_on(change)):
                 # switched on first of all: it was off from the session's start
                 found[change.kind].append((change.session, off_since.pop(key, None), moment_ns))
             known.add(key)
         for (session, kind), since_ns in off_since.items():
             found[kind].append((session, since_ns, None))
         return dict(found)
+
+
+def _is_wholly_on(change: GateChange) -> bool:
+    return change.on and change.rate == 1 and change.minimum is None
 
 
 def _precedes(end_ns: int | None, start_ns: int | None) -> bool:

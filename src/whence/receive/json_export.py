@@ -170,6 +170,8 @@ def _gate(fields: Fields) -> GateChange:
         monotonic_ns=fields.integer("monotonic_ns"),
         kind=fields.text("event_type"),
         on=fields.flag("on"),
+        rate=fields.number("rate", 1.0),
+        minimum=fields.number("minimum") if fields.has("minimum") else None,
     )
 
 

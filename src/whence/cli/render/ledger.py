@@ -10,12 +10,14 @@ from rich.text import Text
 
 from whence.cli.render.page import clock_text, line, page_cells, table
 from whence.cli.render.safe import clip, safe
+from whence.model.event import TraceEvent
 from whence.model.recording import Damage, KindCounts, Recording, RingLedger, SessionInfo
 from whence.query.words import count_text, files_text
 
 __all__ = [
     "KindTotals",
     "damage_lines",
+    "gate_text",
     "kind_totals",
     "ledger_lines",
     "ring_lines",
@@ -27,7 +29,11 @@ _OUTCOMES = ("recorded", "sampled_out", "throttled", "below_minimum", "rejected"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KindTotals:
-    """What became of the calls of one kind, over all rings: called is the sum of the others."""
+    """What became of the calls of one kind, over all rings: called is the sum of the others.
+
+    `estimated` is how many events those stand for that are readable: the sum of their weights.
+    Not among the counts that add up, and None where no event was sampled.
+    """
 
     event_type: str
     component: str
@@ -38,10 +44,20 @@ class KindTotals:
     below_minimum: int
     rejected: int
     nested: int
+    estimated: float | None = None
 
 
-def kind_totals(rings: Sequence[RingLedger]) -> tuple[KindTotals, ...]:
-    """The counts of each kind summed over the rings, the most called first."""
+def kind_totals(
+    rings: Sequence[RingLedger], events: Sequence[TraceEvent] = ()
+) -> tuple[KindTotals, ...]:
+    """The counts of each kind summed over the rings, the most called first.
+
+    `events` are those that are readable, for the estimates.
+    """
+    sampled = {(e.event_type, e.component) for e in events if e.weight != 1}
+    estimates: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for event in events if sampled else ():
+        estimates[event.event_type, event.component] += event.weight
     counts: defaultdict[tuple[str, str], list[KindCounts]] = defaultdict(list)
     for ring in rings:
         for kind in ring.per_kind:
@@ -51,6 +67,7 @@ def kind_totals(rings: Sequence[RingLedger]) -> tuple[KindTotals, ...]:
             event_type=name,
             component=component,
             called=sum(kind.called for kind in kinds),
+            estimated=estimates[name, component] if (name, component) in sampled else None,
             **{outcome: sum(getattr(k, outcome) for k in kinds) for outcome in _OUTCOMES},
         )
         for (name, component), kinds in counts.items()
@@ -69,7 +86,7 @@ def ledger_lines(recording: Recording) -> Iterator[Text]:
         yield line()
     yield sum_line(recording.rings, recording.damage)
     yield from damage_lines(recording.damage)
-    kinds = kind_totals(recording.rings)
+    kinds = kind_totals(recording.rings, recording.events)
     if kinds:
         yield line()
         yield from _kind_lines(kinds)
@@ -136,17 +153,24 @@ def _kind_lines(kinds: Sequence[KindTotals]) -> list[Text]:
     shown = [
         name for name in _OUTCOMES if name == "recorded" or any(getattr(k, name) for k in kinds)
     ]
+    weighted = any(kind.estimated is not None for kind in kinds)
     header = ("event type", "component", "called", *(name.replace("_", " ") for name in shown))
+    header += ("readable stand for",) if weighted else ()
     rows = [
         (
             kind.event_type,
             kind.component,
             count_text(kind.called),
             *(count_text(getattr(kind, name)) for name in shown),
+            *([_estimate_text(kind.estimated)] if weighted else []),
         )
         for kind in kinds
     ]
     return table(header, rows, left=(0, 1))
+
+
+def _estimate_text(estimated: float | None) -> str:
+    return "" if estimated is None else f"about {count_text(round(estimated))}"
 
 
 def _gate_lines(recording: Recording) -> list[Text]:
@@ -155,5 +179,13 @@ def _gate_lines(recording: Recording) -> list[Text]:
         session = recording.session(change.session)
         wall_ns = session.wall_ns(change.monotonic_ns) if session else None
         when = clock_text(wall_ns) or f"{change.monotonic_ns} ns"
-        rows.append((when, change.kind, "on" if change.on else "off"))
+        rows.append((when, change.kind, gate_text(change.on, change.rate, change.minimum)))
     return table(("switched", "event type", "to"), rows, left=(0, 1, 2))
+
+
+def gate_text(on: bool, rate: float, minimum: float | None) -> str:
+    """What a gate lets pass: off, on, 10 %, 10 % from strength 0.3."""
+    if not on:
+        return "off"
+    share = "on" if rate == 1 else f"{100 * rate:.4g} %"
+    return share if minimum is None else f"{share} from strength {minimum:.4g}"
