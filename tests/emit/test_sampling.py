@@ -1,4 +1,4 @@
-"""Sampling: a share of requests is kept whole, everything left out is counted, rows have weights."""
+"""Sampling: a share of requests is kept whole, what is left out is counted, rows have weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def kept(request_id: str, rate: float) -> bool:
 
 
 def test_a_share_of_the_events_is_kept_and_the_rest_is_counted(recorded: OwnEvents) -> None:
-    """R1.35 R1.33 Called = recorded + sampled out, and the weights of the kept add up to about it."""
+    """R1.35 R1.33 Called = recorded + sampled out, about the sum of the weights of the kept."""
     tick = whence.kind("sampled_tick", component="Sampling", n=int)
     tick.enable(0.25)
     for n in range(20_000):
@@ -80,7 +80,7 @@ def test_a_request_of_the_event_itself_decides(recorded: OwnEvents) -> None:
 
 
 def test_a_request_that_cannot_be_told_is_refused_not_sampled(recorded: OwnEvents) -> None:
-    """R1.35 A wrong request_id raises at whatever rate, where an event outside of requests is kept."""
+    """R1.35 A request_id that UTF-8 cannot hold raises at whatever rate."""
 
     @whence.kind(component="Sampling")
     def own_bad_request(n: int, request_id: str) -> None: ...
@@ -92,7 +92,7 @@ def test_a_request_that_cannot_be_told_is_refused_not_sampled(recorded: OwnEvent
 
 
 def test_decisions_are_exempt(recorded: OwnEvents) -> None:
-    """R5.5 A decision kind cannot be sampled, by no spelling, and is switched off only as a whole."""
+    """R5.5 A decision kind cannot be sampled in any way, only switched off as a whole."""
     decide = whence.kind(
         "sampled_decision", component="S", decision=True, rationale="Took {n}", n=int
     )

@@ -14,13 +14,13 @@ from whence.model.severity import Severity
 
 __all__ = [
     "F32",
-    "Strength",
     "U8",
     "U32",
     "U64",
     "FieldRole",
     "FieldType",
     "ParameterSpec",
+    "Strength",
     "parameter_spec",
 ]
 
