@@ -180,7 +180,7 @@ PyObject* kind_enable(PyObject* object, PyObject* args, PyObject* kwargs) {
 }
 
 PyObject* kind_disable(PyObject* self, PyObject*) {
-  Recorder::get().switch_off(*as_kind(self)->kind);
+  Recorder::get().set_on(*as_kind(self)->kind, false);
   Py_RETURN_NONE;
 }
 

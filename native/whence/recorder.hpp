@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
@@ -21,9 +20,8 @@
 #include <vector>
 
 #include "clock.hpp"
-#include "kind.hpp"
+#include "kind_table.hpp"
 #include "ring_writer.hpp"
-#include "rules.hpp"
 #include "session.hpp"
 #include "text_block.hpp"
 
@@ -84,59 +82,24 @@ class Recorder {
   // Null: the table of kinds is full. `follower` is kept pointing at the kind's gate.
   Kind* declare(KindSchema schema, std::atomic<GateWord*>* follower = nullptr) {
     const Guard guard(*this);
-    const std::uint32_t id = kind_count_.load(std::memory_order_relaxed) + 1;
-    if (id >= kMaxKinds) return nullptr;
-    auto* kind = new Kind;
-    schema.place_fields();
-    kind->id = static_cast<std::uint16_t>(id);
-    kind->follower = follower;
-    kind->point_gate_at(&kind->own_gate);
-    Gate gate = Gate::make(schema.on, schema.decision);
-    if (session_ == nullptr && early_rules_ != nullptr)
-      gate = ruled(Rules(early_rules_), schema, gate);
-    kind->own_gate.store(gate.word, std::memory_order_relaxed);
-    kind->schema = std::move(schema);
-    kinds_[id].store(kind, std::memory_order_release);
-    kind_count_.store(id, std::memory_order_release);
-    if (session_ != nullptr) {
-      publish_kind(*kind);
-      // Whoever adds a rule now sees the kind in the dictionary, or we see the rule.
-      std::atomic_thread_fence(std::memory_order_seq_cst);
-      const std::uint64_t present = kind->gate.load()->load(std::memory_order_relaxed);
-      const Gate wanted = ruled(session_->rules(), kind->schema, Gate{present});
-      if (wanted.word != present) change_gate(*kind, wanted);
-    }
-    return kind;
+    return kinds_.declare(std::move(schema), follower, session_);
   }
-
-  std::uint32_t kind_count() const { return kind_count_.load(std::memory_order_acquire); }
-  Kind* kind(std::uint32_t id) const { return kinds_[id].load(std::memory_order_acquire); }
+  std::uint32_t kind_count() const { return kinds_.count(); }
+  Kind* kind(std::uint32_t id) const { return kinds_.at(id); }
 
   void set_gate(Kind& kind, Gate gate) {
     const Guard guard(*this);
-    change_gate(kind, kind.schema.decision ? gate.of_decision() : gate);
+    kinds_.change(kind, kind.schema.decision ? gate.of_decision() : gate, session_);
   }
-  void switch_off(Kind& kind) {
+  void set_on(Kind& kind, bool on) {
     const Guard guard(*this);
-    GateWord& gate = *kind.gate.load(std::memory_order_acquire);
-    change_gate(kind, Gate{gate.load(std::memory_order_relaxed) & ~kGateOn});
+    const std::uint64_t word = KindTable::gate_of(kind).word;
+    kinds_.change(kind, Gate{on ? word | kGateOn : word & ~kGateOn}, session_);
   }
-
-  // For all kinds of that name, now and later; "*": those without a rule of their own. False: there
-  // is no room for another rule, or the name is none.
+  // See KindTable::set_rule().
   bool set_rule(std::string_view name, Gate gate) {
     const Guard guard(*this);
-    if (session_ == nullptr && !own_early_rules()) return false;
-    Rules rules = session_ != nullptr ? session_->rules() : Rules(early_rules_);
-    if (!rules.set(name, gate)) return false;
-    for (std::uint32_t id = 1; id <= kind_count(); ++id) {
-      Kind& each = *kind(id);
-      if (name == Rules::kAny || each.schema.name == name) {
-        const std::uint64_t present = each.gate.load()->load(std::memory_order_relaxed);
-        change_gate(each, ruled(rules, each.schema, Gate{present}));
-      }
-    }
-    return true;
+    return kinds_.set_rule(name, gate, session_);
   }
 
   // Effective for sessions made later. False: one exists already.
@@ -296,18 +259,9 @@ class Recorder {
   // Runs in the child, whose only thread is the caller.
   void reset_in_child() {
     new (&mutex_) std::mutex;
-    const std::uint32_t count = kind_count();
-    for (std::uint32_t id = 1; id <= count; ++id) {
-      Kind* each = kind(id);
-      if (each == nullptr) continue;
-      const std::uint64_t word = each->gate.load()->load(std::memory_order_relaxed);
-      each->own_gate.store(word, std::memory_order_relaxed);
-      each->point_gate_at(&each->own_gate);
-    }
+    kinds_.leave(session_);
     if (session_ != nullptr) {
       settings_.run = session_->identity().run;
-      early_rules_ = session_->rules_bytes();  // stays mapped; read, never written from here on
-      early_rules_owned_ = false;
       session_->abandon();
     }
     session_ = nullptr;
@@ -330,47 +284,8 @@ class Recorder {
   bool ensure_session() {
     if (session_ != nullptr) return false;
     session_ = Session::create(settings_.run, settings_.description, clock_source_);
-    if (early_rules_ != nullptr) std::memcpy(session_->rules_bytes(), early_rules_, Rules::kBytes);
-    const std::uint32_t count = kind_count();
-    for (std::uint32_t id = 1; id <= count; ++id) publish_kind(*kind(id));
+    kinds_.publish_all(*session_);
     return true;
-  }
-
-  void publish_kind(Kind& kind) {
-    GateWord* gate = session_->gate(kind.id);
-    const std::uint64_t word = kind.own_gate.load(std::memory_order_relaxed);
-    gate->store(word, std::memory_order_release);  // before others can find the kind and change it
-    KindSchema shown = kind.schema;
-    shown.on = word & kGateOn;
-    if (!session_->names().add_kind(kind.id, encode_kind(shown)))
-      session_->unnamed_kinds.fetch_add(1, std::memory_order_relaxed);
-    kind.point_gate_at(gate);
-    const std::uint64_t usual = Gate::make(true, kind.schema.decision).word;
-    if (word != usual) session_->log_gate(kind.id, usual, word);
-  }
-
-  void change_gate(Kind& kind, Gate wanted) {
-    GateWord& gate = *kind.gate.load(std::memory_order_acquire);
-    const std::uint64_t before = gate.exchange(wanted.word, std::memory_order_relaxed);
-    if (before != wanted.word && session_ != nullptr)
-      session_->log_gate(kind.id, before, wanted.word);
-  }
-
-  // The gate that the rules give to a kind, else the one it has.
-  static Gate ruled(const Rules& rules, const KindSchema& schema, Gate present) {
-    const std::optional<Gate> rule = rules.find(schema.name);
-    if (!rule) return present;
-    return schema.decision ? rule->of_decision() : Gate{rule->word & ~kGateExempt};
-  }
-
-  // Makes the early rules writable: in a child they lie in the parent's control page.
-  bool own_early_rules() {
-    if (early_rules_owned_) return true;
-    const Region region = anonymous_region(Rules::kBytes);
-    if (!region) return false;
-    if (early_rules_ != nullptr) std::memcpy(region.base, early_rules_, Rules::kBytes);
-    early_rules_ = region.base;
-    return early_rules_owned_ = true;
   }
 
   void tell_created(const Session& session) {
@@ -468,12 +383,9 @@ class Recorder {
 
   std::mutex mutex_;
   std::atomic<std::uint32_t>* alive_ = nullptr;  // 0 in a forked child until it was reset
-  std::array<std::atomic<Kind*>, kMaxKinds> kinds_{};
-  std::atomic<std::uint32_t> kind_count_{0};
+  KindTable kinds_;
   RecorderSettings settings_;
   Session* session_ = nullptr;
-  std::byte* early_rules_ = nullptr;  // those given before there is a session
-  bool early_rules_owned_ = false;
   const ClockSource clock_source_ = detect_clock_source();
   std::uint32_t next_ring_ = 0;
   std::vector<WriterState*> threads_;  // every thread ring, idle ones too
