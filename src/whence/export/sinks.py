@@ -15,6 +15,8 @@ __all__ = ["open_sink", "scheme_of"]
 # such a URL looks. A path without a scheme is a file. Modules are imported when they are asked for.
 _SINKS: dict[str, tuple[str, str]] = {
     "file": ("whence.export.file_sinks:open_file_sink", "./out.ndjson or ./out.json[.gz|.zst]"),
+    "loki": ("whence.export.loki:open_loki_sink", "loki://host:3100[?tenant=..&format=json]"),
+    "lokis": ("whence.export.loki:open_loki_sink", "lokis://host"),
 }
 
 

@@ -1,0 +1,145 @@
+"""One kept connection that POSTs to one URL: what sinks over HTTP share."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+from urllib.parse import SplitResult, unquote
+
+from whence.collect.sink import Unavailable
+
+__all__ = ["Answer", "HttpPost", "basic_credentials", "retry_after_s"]
+
+MOST_ANSWER_BYTES = 64 << 10
+
+
+class Answer(NamedTuple):
+    """What the server said: redirections are not followed, and long bodies are cut."""
+
+    status: int
+    headers: Mapping[str, str]  # by lower-case name
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as one short line."""
+        return " ".join(self.body.decode("utf-8", "replace").split())[:500]
+
+
+class HttpPost:
+    """Sends bodies to one host; connects at the first one. One thread at a time.
+
+    Certificates are checked against the system's authorities unless `context` says otherwise.
+    """
+
+    def __init__(
+        self,
+        parts: SplitResult,
+        *,
+        secure: bool,
+        path: str,
+        headers: Mapping[str, str] = {},
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        """`parts` gives host and port; ValueError where it has no host, or a header is no header.
+
+        `context` is for `secure` connections alone.
+        """
+        if not parts.hostname:
+            raise ValueError("the URL names no host")
+        self._host, self._port = parts.hostname, parts.port
+        self._path = path
+        self._headers = {name: _header(name, value) for name, value in headers.items()}
+        self._secure = secure
+        self._context = context
+        self._connection: http.client.HTTPConnection | None = None
+
+    def post(self, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Answer:
+        """One attempt, on a fresh connection where the kept one turned out to be closed.
+
+        Raises Unavailable where no whole answer came.
+        """
+        kept = self._connection is not None
+        try:
+            return self._attempt(body, headers, timeout_s)
+        except (ConnectionError, http.client.HTTPException) as error:
+            self.close()
+            if not kept or isinstance(error, http.client.IncompleteRead):
+                raise Unavailable(_said(error)) from error
+        except OSError as error:
+            self.close()
+            raise Unavailable(_said(error)) from error
+        try:  # servers close idle connections whenever they like
+            return self._attempt(body, headers, timeout_s)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise Unavailable(_said(error)) from error
+
+    def close(self) -> None:
+        """Closes the connection; the next post opens one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _attempt(self, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Answer:
+        connection = self._connected(timeout_s)
+        connection.request("POST", self._path, body, {**self._headers, **headers})
+        response = connection.getresponse()
+        content = response.read(MOST_ANSWER_BYTES)
+        found = {name.lower(): value for name, value in response.getheaders()}
+        if response.will_close or not response.isclosed():
+            self.close()
+        return Answer(response.status, found, content)
+
+    def _connected(self, timeout_s: float) -> http.client.HTTPConnection:
+        if self._connection is None:
+            if self._secure:
+                context = self._context or ssl.create_default_context()
+                self._connection = http.client.HTTPSConnection(
+                    self._host, self._port, timeout=timeout_s, context=context
+                )
+            else:
+                self._connection = http.client.HTTPConnection(
+                    self._host, self._port, timeout=timeout_s
+                )
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(timeout_s)
+        self._connection.timeout = timeout_s
+        return self._connection
+
+
+def basic_credentials(parts: SplitResult) -> dict[str, str]:
+    """The Authorization header that a URL's user and password mean; none where it has none."""
+    if parts.username is None:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode("ascii")}
+
+
+def retry_after_s(answer: Answer, now: datetime | None = None) -> float | None:
+    """What Retry-After asks for, given in seconds or as a date; None where it says nothing."""
+    said = answer.headers.get("retry-after", "").strip()
+    if said.isdecimal() and len(said) < 10:
+        return float(said)
+    try:
+        moment = parsedate_to_datetime(said)
+    except (TypeError, ValueError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+
+
+def _header(name: str, value: str) -> str:
+    if any(letter in name + value for letter in "\r\n\0"):
+        raise ValueError(f"header {name!r} holds a line break or NUL")
+    return value
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
