@@ -38,11 +38,16 @@ class Claim {
   bool good_;
 };
 
-PyObject* batch_new(PyTypeObject* type, PyObject*, PyObject*) {
+PyObject* batch_new(PyTypeObject* type, PyObject* args, PyObject*) {
+  PyObject* earlier = Py_None;
+  if (!PyArg_ParseTuple(args, "|O:Batch", &earlier)) return nullptr;
+  if (earlier != Py_None && !Py_IS_TYPE(earlier, type))
+    return PyErr_Format(PyExc_TypeError, "Batch() takes another Batch, or nothing");
   PyObject* object = type->tp_alloc(type, 0);
   if (object == nullptr) return nullptr;
   new (&as_batch(object)->batch) whence::Batch;
   new (&as_batch(object)->users) std::atomic<int>(0);
+  if (earlier != Py_None) as_batch(object)->batch.share_long_requests(as_batch(earlier)->batch);
   return object;
 }
 
@@ -330,7 +335,11 @@ PyType_Slot kSlots[] = {
     {Py_tp_dealloc, reinterpret_cast<void*>(batch_dealloc)},
     {Py_tp_methods, kMethods},
     {Py_sq_length, reinterpret_cast<void*>(batch_length)},
-    {Py_tp_doc, const_cast<char*>("Events of one or more rings. One thread fills it; then any number may read it.")},
+    {Py_tp_doc, const_cast<char*>(
+                     "Batch(earlier=None, /)\n--\n\n"
+                     "Events of one or more rings. One thread fills it; then any number may read it.\n\n"
+                     "What long request ids `earlier` has read, and will read, this one knows, and the\n"
+                     "other way round: up to a mebibyte of them.")},
     {0, nullptr},
 };
 

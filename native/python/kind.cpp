@@ -79,6 +79,21 @@ std::size_t find_role(const std::vector<FieldPlan>& plans, FieldRole role) {
   return kNoField;
 }
 
+// A source that is too long is cut when it is declared; what people wrote is refused instead.
+bool short_enough(const KindSchema& schema) {
+  for (const std::string* name : {&schema.name, &schema.component})
+    if (name->size() > kMaxKindNameBytes) {
+      PyErr_Format(PyExc_ValueError, "the name of a kind or component has at most %zu bytes", kMaxKindNameBytes);
+      return false;
+    }
+  for (const std::string* text : {&schema.rationale, &schema.otel_name})
+    if (text->size() > kMaxKindTextBytes) {
+      PyErr_Format(PyExc_ValueError, "a rationale's template has at most %zu bytes", kMaxKindTextBytes);
+      return false;
+    }
+  return true;
+}
+
 PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   const char *name, *component, *rationale, *otel_name, *source;
   int severity = 0;
@@ -106,7 +121,7 @@ PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   schema.severity = static_cast<std::uint8_t>(severity);
   schema.decision = decision != 0;
   schema.on = on != 0;
-  if (!read_fields(fields, schema, self->plans)) return nullptr;
+  if (!short_enough(schema) || !read_fields(fields, schema, self->plans)) return nullptr;
   self->fields = self->plans.size();
   self->record = record_of(self->plans);
   self->request_at = find_role(self->plans, FieldRole::Request);

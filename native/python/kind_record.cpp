@@ -186,7 +186,7 @@ void write_draft(const KindObject& self, WriterState& state, Draft& draft, const
     block.text_before([&, left] { return bytes_after(draft, left & (left - 1)); }, Entry::FieldText, index,
                       {draft.texts[index].data, draft.texts[index].bytes});
   }
-  if (!draft.caused_by.empty()) block.text(Entry::CausedBy, 0, draft.caused_by);
+  if (!draft.caused_by.empty()) block.id(Entry::CausedBy, 0, draft.caused_by);
   if (draft.options != nullptr) put_options(block, draft.options);
   const std::size_t bytes = block.finish();
   if (block.truncated()) {

@@ -139,7 +139,7 @@ void write_event(WriterState& state, const Given& given, Plain& plain) {
   if (parse_uuid(plain.event_id, uuid))
     block.whole(Entry::EventId, 0, uuid, sizeof uuid);
   else if (!plain.event_id.empty())
-    block.text(Entry::EventId, 1, plain.event_id);
+    block.id(Entry::EventId, 1, plain.event_id);
   if (plain.duration_ns != 0) block.whole(Entry::Duration, 0, &plain.duration_ns, 8);
   if (plain.overflow) {
     block.text(Entry::EventType, 0, plain.event_type);
@@ -157,8 +157,8 @@ void write_event(WriterState& state, const Given& given, Plain& plain) {
     block.whole(Entry::Lineage, 0, &plain.lineage_id, 8);
   if (plain.request.form == RequestForm::Long) put_request(block, plain.request_id);
   if (!plain.chain_id.empty() && plain.chain_id != plain.request_id)
-    block.text(Entry::Chain, 0, plain.chain_id);
-  if (!plain.caused_by.empty()) block.text(Entry::CausedBy, 0, plain.caused_by);
+    block.id(Entry::Chain, 0, plain.chain_id);
+  if (!plain.caused_by.empty()) block.id(Entry::CausedBy, 0, plain.caused_by);
   if (!plain.rationale.empty())
     block.text_before(
         [&] { return options_bytes(given.options) + attributes_bytes(given.attributes); },

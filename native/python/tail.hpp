@@ -20,7 +20,7 @@ inline void put_request(TextBlock& block, std::string_view id) {
 // What the ambient context adds: the full id of a Long request, chain and lineage.
 inline void put_context(TextBlock& block, const ContextObject& context) {
   if (context.request.form == RequestForm::Long) put_request(block, context.request_id);
-  if (!context.chain_id.empty()) block.text(Entry::Chain, 0, context.chain_id);
+  if (!context.chain_id.empty()) block.id(Entry::Chain, 0, context.chain_id);
   if (context.lineage_id != 0) block.whole(Entry::Lineage, 0, &context.lineage_id, 8);
 }
 

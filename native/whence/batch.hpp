@@ -18,6 +18,7 @@
 #include "catalogue.hpp"
 #include "decode.hpp"
 #include "layout.hpp"
+#include "long_requests.hpp"
 #include "ring_reader.hpp"
 
 namespace whence {
@@ -71,6 +72,9 @@ class Batch {
   }
   std::uint64_t ticket(std::size_t row) const { return columns_[kTicketColumn].get()[row]; }
   std::uint64_t time_ns(std::size_t row) const { return columns_[kTimeWord].get()[row]; }
+
+  // What this batch and `earlier` learn of long request ids, both know from now on.
+  void share_long_requests(const Batch& earlier) { shared_ = earlier.shared_; }
 
   // Forgets the events and keeps the memory: a collector's next drain then costs no page faults.
   void clear() {
@@ -148,6 +152,7 @@ class Batch {
   std::string lost_request(const std::array<std::uint64_t, 2>& words) const {
     const auto found = long_requests_.find(Fingerprint{words});
     if (found != long_requests_.end()) return found->second;
+    if (auto id = shared_->find(Fingerprint{words})) return *std::move(id);
     char text[48];
     std::snprintf(text, sizeof text, "lost:%016llx%016llx", static_cast<unsigned long long>(words[1]),
                   static_cast<unsigned long long>(words[0]));
@@ -166,13 +171,7 @@ class Batch {
     std::shared_ptr<const RowSource> source;
   };
 
-  struct Fingerprint {
-    std::array<std::uint64_t, 2> words;
-    bool operator==(const Fingerprint& other) const { return words == other.words; }
-  };
-  struct FingerprintHash {
-    std::size_t operator()(const Fingerprint& print) const { return print.words[0]; }
-  };
+  using Fingerprint = RequestFingerprint;
 
   void reserve(std::size_t rows) {
     if (rows <= capacity_) return;
@@ -214,7 +213,10 @@ class Batch {
     if (static_cast<RequestForm>((tag >> kTagRequestShift) & 3) != RequestForm::Long) return;
     const Fingerprint print{{column(kRequestWord)[rows_], column(kRequestWord + 1)[rows_]}};
     const auto known = from.long_requests_.find(print);
-    if (known != from.long_requests_.end()) long_requests_.emplace(print, known->second);
+    if (known != from.long_requests_.end())
+      long_requests_.emplace(print, known->second);
+    else if (auto id = from.shared_->find(print))
+      long_requests_.emplace(print, *std::move(id));
   }
 
   std::uint64_t append_text(const RawEvent& event) {
@@ -234,7 +236,9 @@ class Batch {
     EventDecoder decoder;
     const DecodedEvent& decoded =
         decoder.decode(*drains_.back().source->catalogue, event.words, event.text, event.text_bytes, false);
-    if (!decoded.request_lost) long_requests_.emplace(print, decoded.request_id);
+    if (decoded.request_lost) return;
+    long_requests_.emplace(print, decoded.request_id);
+    shared_->remember(print, decoded.request_id);
   }
 
   std::size_t rows_ = 0;
@@ -242,7 +246,8 @@ class Batch {
   std::array<WordColumn, kSlotWords> columns_;
   std::vector<std::byte> heap_;  // texts: u64 length, bytes
   std::vector<Drain> drains_;
-  std::unordered_map<Fingerprint, std::string, FingerprintHash> long_requests_;
+  LongRequestIds long_requests_;           // of the events here
+  std::shared_ptr<LongRequests> shared_ = std::make_shared<LongRequests>();  // drained before, too
 };
 
 }  // namespace whence

@@ -111,6 +111,7 @@ class Catalogue {
     std::memcpy(&id, record + 10, 2);
     const std::byte* data = record + kRecordHeaderBytes;
     if (type == static_cast<std::uint16_t>(Record::Name)) {
+      if (payload > kMaxNameBytes) return;  // not of our writing, and each use would repeat it
       names_.put(id, std::make_unique<std::string>(reinterpret_cast<const char*>(data), payload));
     } else if (type == static_cast<std::uint16_t>(Record::Kind)) {
       auto known = std::make_unique<KnownKind>();

@@ -147,8 +147,12 @@ inline bool decode_kind(ByteReader reader, KindSchema& kind) {
   const auto fields = reader.take<std::uint16_t>();
   if (fields > kMaxFields || kind.severity > 6) return false;
   for (std::string* text :
-       {&kind.name, &kind.component, &kind.rationale, &kind.otel_name, &kind.source})
+       {&kind.name, &kind.component, &kind.rationale, &kind.otel_name, &kind.source}) {
     *text = reader.take_text(reader.take<std::uint32_t>());
+    // Each of its events repeats these: one that lies must not cost gigabytes.
+    const bool is_name = text == &kind.name || text == &kind.component;
+    if (text->size() > (is_name ? kMaxKindNameBytes : kMaxKindTextBytes)) return false;
+  }
   kind.fields.clear();
   for (unsigned i = 0; i < fields; ++i) {
     Field field;
@@ -160,6 +164,7 @@ inline bool decode_kind(ByteReader reader, KindSchema& kind) {
     field.type = static_cast<FieldType>(type);
     field.role = static_cast<FieldRole>(role);
     field.name = reader.take_text(reader.take<std::uint16_t>());
+    if (field.name.size() > kMaxFieldNameBytes) return false;
     kind.fields.push_back(std::move(field));
   }
   kind.place_fields();

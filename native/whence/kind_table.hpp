@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "region.hpp"
 #include "rules.hpp"
 #include "session.hpp"
+#include "text_block.hpp"
 
 namespace whence {
 
@@ -30,6 +32,7 @@ class KindTable {
     const std::uint32_t id = count_.load(std::memory_order_relaxed) + 1;
     if (id >= kMaxKinds) return nullptr;
     auto* kind = new Kind;
+    cut_texts(schema);
     schema.place_fields();
     kind->id = static_cast<std::uint16_t>(id);
     kind->follower = follower;
@@ -93,6 +96,16 @@ class KindTable {
   }
 
  private:
+  // Readers refuse a kind whose texts are longer.
+  static void cut_texts(KindSchema& schema) {
+    for (std::string* name : {&schema.name, &schema.component})
+      name->resize(cut_at_code_point(*name, kMaxKindNameBytes));
+    for (std::string* text : {&schema.rationale, &schema.otel_name, &schema.source})
+      text->resize(cut_at_code_point(*text, kMaxKindTextBytes));
+    for (Field& field : schema.fields)
+      field.name.resize(cut_at_code_point(field.name, kMaxFieldNameBytes));
+  }
+
   void publish(Kind& kind, Session& session) {
     GateWord* gate = session.gate(kind.id);
     const std::uint64_t word = kind.own_gate.load(std::memory_order_relaxed);

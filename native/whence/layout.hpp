@@ -120,6 +120,8 @@ enum class FieldRole : std::uint8_t {
 };
 constexpr std::size_t kMaxFields = 64;
 constexpr std::size_t kMaxFieldNameBytes = 255;
+constexpr std::size_t kMaxKindNameBytes = 1024;      // its name, and its component
+constexpr std::size_t kMaxKindTextBytes = 4 * 1024;  // its template, its other name, its source
 constexpr std::size_t kMaxImageBytes = 512;  // 64 fields x 8 bytes
 
 constexpr std::size_t field_bytes(FieldType type) {
@@ -265,6 +267,8 @@ struct Anchor {
 // ---------------------------------------------------------------- control page
 constexpr char kControlMagic[8] = {'W', 'H', 'N', 'C', 'C', 'T', 'R', 'L'};
 constexpr std::uint32_t kMaxKinds = 4096;
+constexpr std::size_t kRemovedRingsOffset = 40;   // u64: ended collectors' rings that made room
+constexpr std::size_t kRemovedEventsOffset = 48;  // u64: what had been recorded to them
 constexpr std::size_t kGatesOffset = 64;
 constexpr std::size_t kRulesOffset = kGatesOffset + kMaxKinds * 8;
 

@@ -68,8 +68,11 @@ class Rationale {
 
   // `fields` has one value per field of the kind.
   void render(const std::vector<Value>& fields, TextOut& out) const {
+    std::size_t most = kSpareBytes;  // a hostile template may repeat a long text
+    for (const Value& value : fields)
+      if (value.type == ValueType::Text) most += value.text.size();
     for (const Part& part : parts_) {
-      if (out.size() > kMostBytes) return;
+      if (out.size() > most) return;
       out.put(std::string_view(part.literal));
       if (part.field == kNoField) continue;
       append_formatted(out, part, part.field < fields.size() ? fields[part.field] : Value());
@@ -77,7 +80,7 @@ class Rationale {
   }
 
  private:
-  static constexpr std::size_t kMostBytes = 128 * 1024;  // a hostile template may repeat a long text
+  static constexpr std::size_t kSpareBytes = 16 * 1024;
   enum class Format : std::uint8_t { Plain, Nanoseconds, Bytes, Decimals, Percent };
   static constexpr std::size_t kNoField = ~std::size_t{0};
   struct Part {

@@ -182,6 +182,7 @@ class Recorder {
     }
     std::erase(shared_, state);
     state->writer.set_state(RingState::Idle);
+    const std::uint64_t events = state->writer.next_ticket();
     const std::size_t bytes =
         ring_file_bytes(state->writer.capacity(), state->writer.text_bytes());
     if (pins_ == 0)
@@ -189,10 +190,11 @@ class Recorder {
     else
       unmap_later_.push_back({state->writer.base(), bytes, -1});
     std::free(state->scratch);
-    closed_.push_back({state->ring, bytes});
+    closed_.push_back({state->ring, bytes, events});
     munmap(state, sizeof(WriterState));
     closed_bytes_ += bytes;
     while (closed_bytes_ > kClosedRingsBytes && closed_.size() > 1) {
+      session_->count_removed_ring(closed_.front().events);  // first: a kill must not hide them
       if (session_->on_disk()) remove_ring_file(session_->folder(), closed_.front().ring);
       closed_bytes_ -= closed_.front().bytes;
       closed_.pop_front();
@@ -227,6 +229,7 @@ class Recorder {
   struct ClosedRing {
     std::uint32_t ring;
     std::size_t bytes;
+    std::uint64_t events;
   };
 
   Recorder() {

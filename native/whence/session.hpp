@@ -45,6 +45,14 @@ class Session {
   std::atomic<std::uint64_t> unrecorded{0};
   std::atomic<std::uint64_t> unnamed_kinds{0};
 
+  // A ring of an ended collector is removed to make room: the ledger must still add up.
+  void count_removed_ring(std::uint64_t events) {
+    for (const auto& [offset, count] : {std::pair{kRemovedRingsOffset, std::uint64_t{1}},
+                                        {kRemovedEventsOffset, events}})
+      std::atomic_ref(*reinterpret_cast<std::uint64_t*>(control_.base + offset))
+          .fetch_add(count, std::memory_order_relaxed);
+  }
+
   // Proves when a kind was off. Lost on a full disk, like anything else there.
   void log_gate(std::uint16_t kind, std::uint64_t before, std::uint64_t after) {
     const int fd = gates_log_.fd();

@@ -4,10 +4,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <string_view>
 
 #include "layout.hpp"
+#include "session_files.hpp"
+#define XXH_INLINE_ALL
+#include "xxhash/xxhash.h"
 
 namespace whence {
 
@@ -59,6 +63,25 @@ class TextBlock {
     return after == 0 ? room : std::max(room / 2, room - std::min(room, after + kNoteBytes));
   }
 
+  // An id, or where it has no room its beginning and the hash of all of it: two ids that only begin
+  // alike must not become one.
+  void id(Entry entry, std::uint8_t index, std::string_view text) {
+    if (text.size() <= room_for_payload()) {
+      put(entry, index, text.data(), text.size());
+      return;
+    }
+    static const std::uint64_t seed = random_u64();  // so that nobody can make two that meet
+    const XXH128_hash_t hash = XXH3_128bits_withSeed(text.data(), text.size(), seed);
+    char cut[kIdBeginningBytes + 40];
+    const std::size_t kept = cut_at_code_point(text, kIdBeginningBytes);
+    std::memcpy(cut, text.data(), kept);
+    const int more = std::snprintf(cut + kept, sizeof cut - kept, "~%016llx%016llx",
+                                   static_cast<unsigned long long>(hash.high64),
+                                   static_cast<unsigned long long>(hash.low64));
+    whole(entry, index, cut, kept + static_cast<std::size_t>(more));
+    note_truncated(entry, text.size());
+  }
+
   // Bytes that make sense only whole.
   void whole(Entry entry, std::uint8_t index, const void* data, std::size_t bytes) {
     if (bytes > room_for_payload())
@@ -78,6 +101,7 @@ class TextBlock {
   }
 
  private:
+  static constexpr std::size_t kIdBeginningBytes = 64;
   // Two notes of truncation must always find room.
   static constexpr std::size_t kNoteBytes = kEntryHeaderBytes + 8;
   static constexpr std::size_t kKeptForNotes = 2 * kNoteBytes + 8;

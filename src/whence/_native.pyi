@@ -184,6 +184,7 @@ class Batch:
     """Events of one or more rings. One thread fills it; then any number may read it."""
 
     nbytes: int
+    def __init__(self, earlier: Batch | None = None, /) -> None: ...
     def drain(
         self,
         reader: RingReader,

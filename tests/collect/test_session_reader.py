@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +13,14 @@ import pytest
 
 from tests.apps import AppRun
 from tests.ring.session_bytes import write_session
+from whence._native import Catalogue
 from whence.collect.events import to_events
 from whence.collect.session_reader import SessionReader
 from whence.model.errors import NotASession
 from whence.model.event import TraceEvent
+from whence.model.recording import REMOVED_RINGS
+from whence.query.causes import Causes
+from whence.query.index import Index
 
 RunApp = Callable[..., AppRun]
 
@@ -236,3 +242,71 @@ def test_an_empty_session_has_no_events(tmp_path: Path) -> None:
     batch, ledgers = reader.drain_with_ledgers()
     assert (len(batch), batch.rows(), list(batch.json()), ledgers) == (0, [], [], ())
     assert reader.gate_changes() == ()
+
+
+def test_rings_of_ended_collectors_that_made_room_stay_in_the_ledger(run_app: RunApp) -> None:
+    """Their events are counted as lost, in one row: nothing recorded is unaccounted for. R5.16"""
+    run = run_app("""
+        import whence
+        for number in range(4):
+            collector = whence.TraceCollector(50_000)  # 25 MiB of text and slots
+            for _ in range(number + 1):
+                collector.record_now("tick", "C")
+            del collector
+    """)
+    recording = run.recording()
+    (removed,) = [ring for ring in recording.rings if ring.ring == REMOVED_RINGS]
+    assert (removed.recorded, removed.lost, removed.readable) == (1 + 2, 1 + 2, 0)
+    assert removed.owners == ("2 ended collectors",)
+    assert sum(ring.recorded for ring in recording.rings) == 1 + 2 + 3 + 4
+    assert all(ring.closes for ring in recording.rings)
+    (cause,) = Causes(Index(recording)).of_losses_since(recording.events)
+    assert cause.sentence.startswith("the rings of 2 ended collectors were removed with 3 events")
+
+
+def test_a_long_request_id_is_remembered_from_poll_to_poll(run_app: RunApp) -> None:
+    """An event whose own text was overtaken goes by the id that an earlier poll read. R0.28"""
+    run_app("""
+        import whence
+        from whence.collect.sessions import SessionStream
+        tick = whence.kind("tick", component="C", n=int, text=str)
+        long = "request " + "x" * 100
+        with whence.request(long):
+            tick(1, "short")
+        stream = SessionStream(whence.session().path)
+        assert [event.request_id for event in stream.poll()] == [long]
+        with whence.request(long):
+            tick(2, "short")
+        for number in range(300):
+            tick(number, "y" * 1_000)
+        (second,) = [e for e in stream.poll() if e.attributes["n"] == 2 and e.request_id]
+        assert second.text_lost
+        assert second.request_id == long
+    """)
+
+
+def test_a_dictionary_cannot_make_every_event_huge() -> None:
+    """Field names, names and kinds that no recorder writes are left out. P14 R1.15"""
+
+    def record(kind: int, number: int, payload: bytes) -> bytes:
+        body = struct.pack("<HHI", kind, number, 0) + payload
+        head = struct.pack("<II", len(payload) + 1, zlib.crc32(body))
+        return head + body + bytes(-len(payload) % 8)
+
+    def declared(name: bytes = b"k", field: bytes = b"f", template: bytes = b"") -> bytes:
+        texts = b"".join(struct.pack("<I", len(t)) + t for t in (name, b"C", template, b"", b""))
+        return struct.pack("<BBH", 2, 1, 1) + texts + struct.pack("<BBH", 5, 0, len(field)) + field
+
+    header = struct.pack("<8sIHHQ16s", b"WHNCNAME", 0x01020304, 1, 0, 0, bytes(16)).ljust(64, b"\0")
+    records = [
+        record(2, 1, declared()),
+        record(2, 2, declared(field=b"f" * 65_000)),
+        record(2, 3, declared(name=b"n" * 65_000)),
+        record(2, 4, declared(template=b"t" * 65_000)),
+        record(1, 1, b"x" * 65_000),
+        record(2, 5, declared()),
+    ]
+    catalogue = Catalogue()
+    catalogue.update(header + b"".join(records) + bytes(16))
+    assert [kind[0] for kind in catalogue.kinds()] == [1, 5]
+    assert not catalogue.damaged

@@ -207,3 +207,25 @@ def test_not_a_number_is_kept() -> None:
     (event,) = collector
     assert repr(dict(event.attributes)) == "{'nan': nan, 'inf': -inf}"
     assert repr(dict(event.options[0].scores)) == "{'nan': nan, 'inf': inf}"
+
+
+def test_ids_too_long_to_keep_stay_apart() -> None:
+    """R0.28 R0.49 Two decision chains whose ids only begin alike are two, and both are flagged."""
+    collector = whence.TraceCollector(10)
+    beginning = "é" * 60_000
+    for end in ("1", "2", "1"):
+        collector.record(
+            TraceEventBuilder()
+            .with_type("step")
+            .with_component("C")
+            .with_request("r")
+            .with_decision_chain(beginning + end)
+            .with_caused_by(beginning + end)
+            .build()
+        )
+    events = collector.query()
+    first, second, third = (event.decision_chain_id for event in events)
+    assert first == third != second
+    assert all(event.truncated for event in events)
+    assert all(event.caused_by == event.decision_chain_id for event in events)
+    assert first.startswith("é" * 32 + "~")

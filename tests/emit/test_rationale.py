@@ -235,3 +235,20 @@ def test_a_rationale_given_goes_before_the_template(recorded: OwnEvents) -> None
     either(3, " ")
     either(4)
     assert [e.rationale for e in recorded()] == ["given", "template 2", "template 3", "template 4"]
+
+
+def test_a_template_that_repeats_a_long_text_ends_somewhere(recorded: OwnEvents) -> None:
+    """A reader's memory is bounded by what was recorded, not by how often it is repeated. R0.29"""
+    text = "x" * 20_000
+    shown = rendered(recorded, "{x}" * 500, str, text)
+    assert 2 * len(text) <= len(shown) <= 3 * len(text) + 16 * 1024
+
+
+@pytest.mark.parametrize(
+    "texts", [("k", "C", "x" * 4_097), ("k", "é" * 513, ""), ("n" * 1_025, "C", "")]
+)
+def test_texts_of_a_kind_have_a_limit(texts: tuple[str, str, str]) -> None:
+    """What readers would refuse is refused where it is declared. R0.29"""
+    name, component, template = texts
+    with pytest.raises(ValueError, match="has at most"):
+        whence.kind(name, component=component, rationale=template, x=int)

@@ -105,6 +105,13 @@ def test_a_gate_record_is_that_of_the_header() -> None:
     assert layout.GATE_RECORD.size == constant("kGateRecordBytes")
 
 
+def test_the_count_of_removed_rings_lies_where_the_header_says() -> None:
+    """Two words between the control page's head and its gates. P7"""
+    assert constant("kRemovedRingsOffset") == layout.REMOVED_RINGS_OFFSET
+    assert constant("kRemovedEventsOffset") == layout.REMOVED_RINGS_OFFSET + 8
+    assert constant("kGatesOffset") >= layout.REMOVED_RINGS_OFFSET + layout.REMOVED_RINGS.size
+
+
 def test_the_checksum_comes_last_but_one() -> None:
     """It covers every byte before it; the word after it says that the file is complete. P7"""
     assert [member for _, member, _ in members("SessionHeader")][-2:] == ["crc", "ready"]
@@ -116,6 +123,7 @@ def test_every_constant_of_the_module_is_compared() -> None:
     """A constant added to layout.py is added to these tests. P7"""
     magics = {"SESSION_MAGIC", "CONTROL_MAGIC"}
     compared = {*NAMES, *STRUCTS, *magics, "GATE_RECORD", "SESSION_CRC_OFFSET"}
+    compared |= {"REMOVED_RINGS_OFFSET", "REMOVED_RINGS"}
     derived = {"ENDIAN_MARK_SWAPPED"}
     assert {name for name in vars(layout) if name.isupper()} == compared | derived
     swapped = int.from_bytes(layout.ENDIAN_MARK.to_bytes(4, "little"), "big")

@@ -452,7 +452,7 @@ def test_a_ring_rewritten_and_truncated_while_it_is_read_harms_no_reader(sample:
             for _ in range(5):
                 batch = Batch()
                 batch.drain(reader, catalogue, "session", 1)
-                ring_ledger("session", reader, batch.time_range(0), ())
+                ring_ledger("session", reader, batch.time_range(0))
                 to_events(batch.rows())
         except (WhenceError, OSError):
             refused += 1

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from whence._native import RingReader
-from whence.model.recording import MOST_INT64, KindCounts, KindInfo, RingLedger
+from whence.model.recording import MOST_INT64, REMOVED_RINGS, KindCounts, KindInfo, RingLedger
 from whence.ring import layout
 
-__all__ = ["Counted", "named_ledgers", "ring_ledger"]
+__all__ = ["Counted", "named_ledgers", "removed_rings", "ring_ledger"]
 
 # A ring's ledger whose kinds are still to be named, and their counts by the kind's number.
 Counted = tuple[RingLedger, Sequence[tuple[int, tuple[int, ...]]]]
@@ -53,6 +53,19 @@ def ring_ledger(session: str, reader: RingReader, times: tuple[int, int] | None)
         newest_ns=times[1] if times else None,
     )
     return ledger, counts
+
+
+def removed_rings(session: str, rings: int, events: int) -> RingLedger:
+    """The ledger of the rings that made room for newer ones: all of their events are lost."""
+    plural = "" if rings == 1 else "s"
+    return RingLedger(
+        session=session,
+        ring=REMOVED_RINGS,
+        capacity=0,
+        owners=(f"{rings} ended collector{plural}",),
+        recorded=_int64(events),
+        lost=_int64(events),
+    )
 
 
 def _int64(count: int) -> int:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from whence._native import Batch, Catalogue, RingReader
 from whence.collect.kinds import kind_infos
-from whence.collect.ledger import Counted, named_ledgers, ring_ledger
+from whence.collect.ledger import Counted, named_ledgers, removed_rings, ring_ledger
 from whence.model.errors import CorruptFile, NotASession, UnsupportedFormat
 from whence.model.recording import GateChange, KindInfo, RingLedger, SessionInfo
+from whence.ring import layout
 from whence.ring.folders import open_session_file, ring_files
 from whence.ring.gates import read_gate_changes
 from whence.ring.session_file import read_session_file
 
 __all__ = ["SessionReader"]
 
-MOST_NAMES_BYTES = 64 << 20  # what a damaged file may make us read
+MOST_NAMES_BYTES = 1 << 20  # as much as a recorder writes; a damaged file may be larger
 
 
 class SessionReader:
@@ -34,6 +36,7 @@ class SessionReader:
         self.info: SessionInfo = read_session_file(folder)
         self.damaged: dict[str, str] = {}
         self._catalogue = Catalogue(int(self.info.run or "0", 16))
+        self._ids = Batch()  # empty: those to come share what it knows of long request ids
         self._rings: dict[str, RingReader] = {}
 
     @property
@@ -59,7 +62,7 @@ class SessionReader:
 
     def drain(self) -> Batch:
         """What every ring has gained since the last drain, rings that are new among them."""
-        batch = Batch()
+        batch = Batch(self._ids)
         self._attach_new_rings()
         self._update_catalogue()  # what long ids are read by while the rings are drained
         for name in list(self._rings):
@@ -69,7 +72,7 @@ class SessionReader:
 
     def drain_with_ledgers(self) -> tuple[Batch, tuple[RingLedger, ...]]:
         """The first drain, and the ledger of each ring at that moment."""
-        batch = Batch()
+        batch = Batch(self._ids)
         counted: list[Counted] = []
         self._attach_new_rings()
         self._update_catalogue()  # what long ids are read by while the rings are drained
@@ -83,7 +86,8 @@ class SessionReader:
             except CorruptFile as error:
                 self._leave_out(name, error)
         self._update_catalogue()  # after the events: a name is older than the slot that uses it
-        return batch, tuple(named_ledgers(counted, self.kinds))
+        ledgers = named_ledgers(counted, self.kinds)
+        return batch, (*ledgers, *self._removed_rings())
 
     def gate_changes(self) -> tuple[GateChange, ...]:
         """When kinds were switched on and off, oldest first."""
@@ -98,6 +102,23 @@ class SessionReader:
         """Looks again whether the process lives."""
         self.info = read_session_file(self.folder)
         return self.info
+
+    def _removed_rings(self) -> Iterator[RingLedger]:
+        """One ledger for the rings of ended collectors that were removed, if any were."""
+        if self._only:
+            return
+        try:
+            handle = open_session_file(self.folder, "control")
+        except (NotASession, OSError):
+            return  # gates alone are missed, which the process itself holds
+        try:
+            size = layout.REMOVED_RINGS.size
+            data = os.pread(handle, size, layout.REMOVED_RINGS_OFFSET)
+        finally:
+            os.close(handle)
+        rings, events = layout.REMOVED_RINGS.unpack(data.ljust(size, b"\0"))
+        if rings:
+            yield removed_rings(self.info.name, rings, events)
 
     def _attach_new_rings(self) -> None:
         for name in [self._only] if self._only else ring_files(self.folder):

@@ -12,6 +12,7 @@ from whence.model.severity import Severity
 
 __all__ = [
     "MOST_INT64",
+    "REMOVED_RINGS",
     "Anchor",
     "Damage",
     "FieldInfo",
@@ -27,6 +28,8 @@ __all__ = [
 
 # Times and counts are signed in exports; only a damaged file claims more.
 MOST_INT64 = 2**63 - 1
+# In the place of a ring's number: all the rings that were removed while the process ran.
+REMOVED_RINGS = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,9 @@ class OpenSpan:
 class RingLedger:
     """The counts of one ring: recorded = readable + lost + cleared + in flight.
 
-    `owners` are the threads that wrote into it. `oldest_ns` and `newest_ns` are the monotonic
-    times of the readable events, None if there are none.
+    `ring` is REMOVED_RINGS in the ledger that stands for the rings of ended collectors which made
+    room for newer ones. `owners` are the threads that wrote into it. `oldest_ns` and `newest_ns`
+    are the monotonic times of the readable events, None if there are none.
     """
 
     session: str

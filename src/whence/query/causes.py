@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from whence.model.event import TraceEvent
-from whence.model.recording import GateChange, RingLedger, SessionInfo
+from whence.model.recording import REMOVED_RINGS, GateChange, RingLedger, SessionInfo
 from whence.query.index import Index
 from whence.query.words import count_text, duration_text, events_text, listed
 
@@ -154,7 +154,10 @@ class Causes:
             known = {name: count for name, count in gone.items() if count}
             if types and not known and None not in gone.values():
                 continue
-            sentence = f"ring {ring.ring} overwrote {events_text(ring.lost)}"
+            where = f"ring {ring.ring} overwrote"
+            if ring.ring == REMOVED_RINGS:
+                where = f"the rings of {listed(ring.owners)} were removed with"
+            sentence = f"{where} {events_text(ring.lost)}"
             if known:
                 sentence += (
                     f", among them {listed(f'{count_text(n)} {name}' for name, n in known.items())}"

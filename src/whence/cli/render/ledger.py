@@ -11,7 +11,14 @@ from rich.text import Text
 from whence.cli.render.page import clock_text, line, page_cells, table
 from whence.cli.render.safe import clip, safe
 from whence.model.event import TraceEvent
-from whence.model.recording import Damage, KindCounts, Recording, RingLedger, SessionInfo
+from whence.model.recording import (
+    REMOVED_RINGS,
+    Damage,
+    KindCounts,
+    Recording,
+    RingLedger,
+    SessionInfo,
+)
 from whence.query.words import count_text, files_text
 
 __all__ = [
@@ -100,7 +107,7 @@ def ring_lines(rings: Sequence[RingLedger]) -> list[Text]:
     header = ("ring", "thread", "capacity", *_ring_counts(rings), "text lost", "truncated")
     rows = [
         (
-            str(ring.ring),
+            "removed" if ring.ring == REMOVED_RINGS else str(ring.ring),
             ring.owners[-1] if ring.owners else "",
             count_text(ring.capacity),
             *(count_text(getattr(ring, name)) for name in _ring_counts(rings).values()),
