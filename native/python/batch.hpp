@@ -62,7 +62,8 @@ class Filling {
 
 bool add_batch(PyObject* module);
 
-// Batch.select(...), in select.cpp.
+// Batch.select(...) and Batch.parts(most_events), in select.cpp.
 PyObject* batch_select(PyObject* object, PyObject* args, PyObject* kwargs);
+PyObject* batch_parts(PyObject* object, PyObject* most);
 
 }  // namespace whence::py

@@ -1,4 +1,5 @@
-// Batch.select: a new batch of the events that pass filters.
+// Batch.select and Batch.parts: new batches of some of the events.
+#include <algorithm>
 #include <exception>
 #include <new>
 
@@ -106,6 +107,43 @@ PyObject* batch_select(PyObject* object, PyObject* args, PyObject* kwargs) {
   }
   Py_END_ALLOW_THREADS
   return enough_memory ? made.release() : PyErr_NoMemory();
+}
+
+PyObject* batch_parts(PyObject* object, PyObject* argument) {
+  const std::size_t most = PyLong_AsSize_t(argument);
+  if (PyErr_Occurred()) return nullptr;
+  if (most == 0) {
+    PyErr_SetString(PyExc_ValueError, "a part holds at least one event");
+    return nullptr;
+  }
+  const Reading claim(object);
+  if (!claim) return nullptr;
+  const whence::Batch& batch = as_batch(object)->batch;
+  const std::size_t count = (batch.size() + most - 1) / most;
+  Ref parts(PyList_New(static_cast<Py_ssize_t>(count)));
+  std::vector<whence::Batch*> into;
+  for (std::size_t i = 0; parts && i < count; ++i) {
+    PyObject* part = PyObject_CallNoArgs(reinterpret_cast<PyObject*>(g_batch_type));
+    if (part == nullptr) return nullptr;
+    PyList_SET_ITEM(parts.get(), static_cast<Py_ssize_t>(i), part);
+    into.push_back(&as_batch(part)->batch);
+  }
+  if (!parts) return nullptr;
+  bool enough_memory = true;
+  Py_BEGIN_ALLOW_THREADS
+  try {
+    const std::vector<std::uint32_t> order = batch.in_time_order();
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto first = order.begin() + static_cast<std::ptrdiff_t>(i * most);
+      std::vector<std::uint32_t> rows(first, first + static_cast<std::ptrdiff_t>(std::min(most, batch.size() - i * most)));
+      std::sort(rows.begin(), rows.end());
+      into[i]->take_rows(batch, rows);
+    }
+  } catch (const std::exception&) {
+    enough_memory = false;
+  }
+  Py_END_ALLOW_THREADS
+  return enough_memory ? parts.release() : PyErr_NoMemory();
 }
 
 }  // namespace whence::py

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from whence.cli.chain import chain
+from whence.cli.collect import collect
 from whence.cli.demo import demo
 from whence.cli.export import export
 from whence.cli.ls import ls
@@ -81,7 +82,7 @@ def trace() -> None:
     """The same export, stream and stats."""
 
 
-for command in (why, chain, ls, stats, stream, record, export, recover, demo):
+for command in (why, chain, ls, stats, stream, record, export, collect, recover, demo):
     cli.add_command(command)
 for command in (export, stream, stats):
     trace.add_command(command)

@@ -15,6 +15,7 @@ from whence.model.errors import (
     IdNotFound,
     NotASession,
     SessionNotFound,
+    UnknownSink,
     WhenceError,
 )
 
@@ -32,6 +33,7 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (FileNotFoundError, NOT_FOUND, "not found"),
     (AmbiguousId, USAGE, "ambiguous"),
     (ContractError, USAGE, "usage"),
+    (UnknownSink, USAGE, "usage"),
 )
 
 F = TypeVar("F", bound=Callable[..., Any])

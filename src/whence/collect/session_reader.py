@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from whence._native import Batch, Catalogue, RingReader
@@ -31,6 +32,7 @@ class SessionReader:
 
     def __init__(self, path: Path) -> None:
         """`path` is a session's folder, or one ring file in it: then only that ring is read."""
+        self._start: Mapping[int, int] = {}
         self._only = path.name if path.name.startswith("ring-") and not path.is_dir() else None
         self.folder = folder = path.parent if self._only else path
         self.info: SessionInfo = read_session_file(folder)
@@ -38,6 +40,11 @@ class SessionReader:
         self._catalogue = Catalogue(int(self.info.run or "0", 16))
         self._ids = Batch()  # empty: those to come share what it knows of long request ids
         self._rings: dict[str, RingReader] = {}
+        self._turn = 0
+
+    def start_at(self, first_tickets: Mapping[int, int]) -> None:
+        """Before the first drain: where to begin, by ring. Of other rings all they hold is read."""
+        self._start = dict(first_tickets)
 
     @property
     def lost(self) -> int:
@@ -69,6 +76,34 @@ class SessionReader:
             self._drain_ring(name, batch)
         self._update_catalogue()
         return batch
+
+    def drain_into(self, batch: Batch, most: int) -> tuple[dict[int, tuple[int, int]], bool]:
+        """Takes at most `most` events more into `batch`; runs without the GIL while it copies.
+
+        Returns, for each ring that moved, the tickets before and after, and whether every ring
+        was drained to its end. What was overwritten meanwhile is what the tickets count beyond
+        the events taken.
+        """
+        spans: dict[int, tuple[int, int]] = {}
+        to_the_end = True
+        self._attach_new_rings()
+        first = len(batch)
+        names = list(self._rings)
+        for turn, name in enumerate(names[self._turn :] + names[: self._turn]):
+            room = most - (len(batch) - first)
+            if room <= 0:
+                self._turn = (self._turn + turn) % len(names)  # nobody waits for ever
+                to_the_end = False
+                break
+            reader, held = self._rings[name], len(batch)
+            before = reader.next_ticket
+            self._drain_ring(name, batch, room)
+            to_the_end = to_the_end and len(batch) - held < room
+            if reader.next_ticket > before:
+                spans[reader.ring] = (before, reader.next_ticket)
+        if len(batch) > first:
+            self._update_catalogue()  # a name is published before the slot that uses it
+        return spans, to_the_end
 
     def drain_with_ledgers(self) -> tuple[Batch, tuple[RingLedger, ...]]:
         """The first drain, and the ledger of each ring at that moment."""
@@ -121,7 +156,11 @@ class SessionReader:
             yield removed_rings(self.info.name, rings, events)
 
     def _attach_new_rings(self) -> None:
-        for name in [self._only] if self._only else ring_files(self.folder):
+        try:
+            names = [self._only] if self._only else ring_files(self.folder)
+        except FileNotFoundError:
+            return  # the folder was removed: what is mapped stays readable
+        for name in names:
             if name not in self._rings and name not in self.damaged:
                 self._attach_ring(name)
 
@@ -141,14 +180,21 @@ class SessionReader:
                 self.damaged[name] = f"is ring {reader.ring} under another name"
             else:
                 self._rings[name] = reader
+                self._go_to_start(reader)
         except (CorruptFile, UnsupportedFormat, OSError) as error:
             self.damaged[name] = str(error)
         finally:
             os.close(handle)
 
-    def _drain_ring(self, name: str, batch: Batch) -> bool:
+    def _go_to_start(self, reader: RingReader) -> None:
+        first = self._start.get(reader.ring)
+        recorded = sum(row[0] for _, row in reader.counts()) if first else 0
+        if first is not None and first <= recorded:  # a place beyond the end is of no use
+            reader.seek(first)
+
+    def _drain_ring(self, name: str, batch: Batch, most: int = sys.maxsize) -> bool:
         try:
-            batch.drain(self._rings[name], self._catalogue, self.info.name, self.info.key)
+            batch.drain(self._rings[name], self._catalogue, self.info.name, self.info.key, most)
         except CorruptFile as error:
             self._leave_out(name, error)
             return False

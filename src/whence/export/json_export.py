@@ -27,7 +27,13 @@ from whence.query.plain import plain, plain_event, plain_span_id
 if TYPE_CHECKING:
     from whence._native import Batch
 
-__all__ = ["write_batches", "write_recording", "write_recording_to"]
+__all__ = [
+    "plain_kind",
+    "plain_session",
+    "write_batches",
+    "write_recording",
+    "write_recording_to",
+]
 
 FORMAT = "whence-json"
 VERSION = 1
@@ -82,8 +88,8 @@ def _opening(recording: Recording, exported_at_ns: int, filtered: str = "") -> b
         "format": FORMAT,
         "version": VERSION,
         "exported_at_ns": exported_at_ns,
-        "sessions": [_session(session) for session in recording.sessions],
-        "kinds": [_kind(kind) for kind in recording.kinds],
+        "sessions": [plain_session(session) for session in recording.sessions],
+        "kinds": [plain_kind(kind) for kind in recording.kinds],
         "rings": [_ring(ring) for ring in recording.rings],
         "gates": [_gate(change) for change in recording.gate_changes],
     }
@@ -152,7 +158,8 @@ def _dump(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _session(session: SessionInfo) -> dict[str, Any]:
+def plain_session(session: SessionInfo) -> dict[str, Any]:
+    """A session as exports hold it."""
     return {
         "name": session.name,
         "uuid": session.uuid,
@@ -167,7 +174,8 @@ def _session(session: SessionInfo) -> dict[str, Any]:
     }
 
 
-def _kind(kind: KindInfo) -> dict[str, Any]:
+def plain_kind(kind: KindInfo) -> dict[str, Any]:
+    """A kind as exports hold it."""
     return (
         {
             "id": kind.id,

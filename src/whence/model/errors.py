@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "AlreadyStarted",
     "AmbiguousId",
+    "CollectorRunning",
     "ContractError",
     "CorruptFile",
     "ExportError",
@@ -25,6 +26,10 @@ class WhenceError(Exception):
 
 class AlreadyStarted(WhenceError, RuntimeError):
     """Settings came after the session they were meant for had begun."""
+
+
+class CollectorRunning(WhenceError, RuntimeError):
+    """Another process collects here already; one at a time keeps the positions."""
 
 
 class IncompleteEvent(WhenceError, ValueError):

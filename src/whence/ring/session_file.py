@@ -15,7 +15,13 @@ from whence.model.recording import MOST_INT64, Anchor, SessionInfo
 from whence.ring import layout
 from whence.ring.folders import open_session_file
 
-__all__ = ["parse_session", "read_session_file"]
+__all__ = [
+    "is_recording",
+    "parse_description",
+    "parse_session",
+    "read_description",
+    "read_session_file",
+]
 
 
 def read_session_file(folder: Path) -> SessionInfo:
@@ -30,6 +36,37 @@ def read_session_file(folder: Path) -> SessionInfo:
     finally:
         os.close(handle)
     return parse_session(data, folder, live)
+
+
+def is_recording(folder: Path) -> bool:
+    """Whether the session's process lives: 10 us. Raises NotASession, or OSError if it is gone."""
+    handle = open_session_file(folder, "session")
+    try:
+        return _is_locked(handle)
+    finally:
+        os.close(handle)
+
+
+def read_description(folder: Path) -> dict[str, object]:
+    """What the process said of itself when its session began; {} where that cannot be read."""
+    try:
+        handle = open_session_file(folder, "session")
+    except (NotASession, OSError):
+        return {}
+    try:
+        data = os.pread(handle, layout.SESSION_BYTES, 0)
+    finally:
+        os.close(handle)
+    return parse_description(data)
+
+
+def parse_description(data: bytes) -> dict[str, object]:
+    """The same from the bytes of a session file."""
+    if len(data) < layout.SESSION_BYTES or data[:8] != layout.SESSION_MAGIC:
+        return {}
+    length = layout.SESSION_HEADER.unpack_from(data)[-3]
+    start = layout.SESSION_TEXT_OFFSET
+    return _described(data[start : start + min(length, layout.SESSION_TEXT_BYTES)])
 
 
 def parse_session(data: bytes, folder: Path | None, live: bool) -> SessionInfo:

@@ -1,0 +1,275 @@
+"""whence collect: delivers the events of many processes to files and services, and counts them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from whence.cli.render.collected import collected_lines, collected_plain
+from whence.cli.render.page import line, print_json, print_lines
+from whence.cli.render.safe import safe
+from whence.cli.verb import INCOMPLETE, Verb, json_option
+from whence.collect.delivery import Delivery
+from whence.collect.follower import Follower
+from whence.collect.pipeline import Pipeline, common_start
+from whence.collect.positions import StateFile
+from whence.collect.sessions import find_sessions, list_sessions
+from whence.collect.sink import Sink
+from whence.collect.wanted import Wanted
+from whence.export.deliveries import open_sinks, resume
+from whence.model.errors import ContractError
+from whence.model.severity import Severity
+from whence.query.contract import parse_length
+from whence.ring.folders import base_folders, session_folders
+from whence.ring.session_file import read_description
+
+__all__ = ["collect"]
+
+DEFAULT_INTERVAL_S = 1.0
+LEAST_INTERVAL_S = 0.01
+
+
+def _seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    try:
+        return None if value is None else parse_length(value).nanos / 1e9
+    except ContractError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _bytes(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    units = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+    number = value.upper().rstrip("IB")
+    unit = number[-1:] if number[-1:] in ("K", "M", "G") else ""
+    digits = number.removesuffix(unit)
+    if not digits.isdecimal() or int(digits) == 0:
+        raise click.BadParameter(f"{value!r} is no size: 500K, 64M, 1G")
+    return int(digits) * units[unit]
+
+
+def _header(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> Any:
+    for pair in value:
+        if "=" not in pair:
+            raise click.BadParameter(f"{pair!r}: NAME=VALUE is wanted")
+    return dict(pair.split("=", 1) for pair in value)
+
+
+@click.command(cls=Verb)
+@click.option(
+    "--to",
+    "urls",
+    multiple=True,
+    required=True,
+    metavar="URL",
+    help="Where to deliver, as often as needed: ./out.ndjson or ./out.json, compressed with .gz "
+    "or .zst behind it, or the URL of a service.",
+)
+@click.option(
+    "--from",
+    "source",
+    metavar="SOURCE",
+    help="What to collect: a pid, the name of a session or its beginning, a session's folder or "
+    "a folder of sessions. By default every session there is and will be.",
+)
+@click.option("--once", is_flag=True, help="Deliver what is there now and end.")
+@click.option(
+    "--interval",
+    callback=_seconds,
+    metavar="LENGTH",
+    help="How often to look: 200ms, 1s, 1min. By default what the programs' configuration says, "
+    "else 1s.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    help="At most so many events in one delivery. By default as the programs' configuration "
+    "says, else as each sink likes it.",
+)
+@click.option("--type", "event_types", multiple=True, metavar="TYPE", help="Only this type.")
+@click.option("--component", "components", multiple=True, help="Only this component.")
+@click.option(
+    "--severity",
+    type=click.Choice([member.name for member in Severity], case_sensitive=False),
+    help="Only events of at least this severity.",
+)
+@click.option(
+    "--state",
+    "state_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file that keeps how far each sink has come. By default one beside the sessions, "
+    "another for other sinks.",
+)
+@click.option("--keep", is_flag=True, help="Never remove a dead session, however delivered.")
+@click.option(
+    "--rotate", callback=_bytes, metavar="SIZE", help="Begin a new file at this size: 64M, 1G."
+)
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    callback=_header,
+    metavar="NAME=VALUE",
+    help="A header for services, such as Authorization.",
+)
+@click.option(
+    "--grace",
+    default="10s",
+    show_default=True,
+    callback=_seconds,
+    metavar="LENGTH",
+    help="How long to go on delivering at the end.",
+)
+@json_option
+@click.pass_context
+def collect(
+    context: click.Context,
+    urls: tuple[str, ...],
+    source: str | None,
+    once: bool,
+    interval: float | None,
+    batch: int | None,
+    event_types: tuple[str, ...],
+    components: tuple[str, ...],
+    severity: str | None,
+    state_path: Path | None,
+    keep: bool,
+    rotate: int | None,
+    headers: dict[str, str],
+    grace: float,
+    as_json: bool,
+) -> None:
+    """Deliver the events of all processes to files and services.
+
+    Follows every session here, those that begin later included, until Ctrl-C or SIGTERM; nothing
+    in the processes waits for it. Every event is accounted for, for each --to by itself: read =
+    delivered + filtered + refused + expired + queued; lost ones were overwritten before they
+    could be read. A place that does not answer is tried again, and holds up no other. How far
+    each has come is kept in a file, so that a collector that was killed goes on where it was.
+
+    A dead process's session is removed once all its events were delivered everywhere, unless
+    --keep, --type, --component or --severity was given. Exits with 0 if everything was delivered,
+    with 3 if something was refused, expired, left in a queue or could not be read.
+    """
+    least = Severity.Debug if severity is None else Severity.from_name(severity)
+    wanted = Wanted(event_types, components, min_severity=least)
+    find = _finder(source)
+    options = {"rotate_bytes": rotate, "headers": headers}
+    sinks = open_sinks(urls, options, batch or _configured(find, "export_batch_size"))
+    with contextlib.ExitStack() as kept:
+        for sink in sinks:
+            kept.callback(sink.close)
+        state = StateFile(state_path or _state_path(source, sinks))
+        kept.callback(state.close)
+        if state.trouble:
+            _tell(state.trouble)
+        deliveries = resume(sinks, state.sinks)
+        _forget_removed(deliveries)
+        follower = Follower(find, common_start(deliveries))
+        reaps = not keep and wanted.is_everything
+        pipeline = Pipeline(follower, deliveries, wanted=wanted, state=state, reaps=reaps)
+        pause = _Pause(lambda: interval or _interval(find), deliveries, once)
+        with _ended_by_signals(pause.stop):
+            pipeline.start()
+            pipeline.run(pause)
+        pipeline.finish(grace)
+    if as_json:
+        print_json(collected_plain(deliveries, pipeline.reaped, follower.damage))
+    else:
+        print_lines(collected_lines(deliveries, pipeline.reaped, follower.damage))
+    ledgers = [delivery.ledger() for delivery in deliveries]
+    left = any(each.refused or each.expired or each.queued for each in ledgers)
+    context.exit(INCOMPLETE if left or follower.damage else 0)
+
+
+class _Pause:
+    """Between two drains: waits for the interval, or for the end; tells of sinks in trouble."""
+
+    def __init__(
+        self, interval_s: Callable[[], float], deliveries: Sequence[Delivery], once: bool
+    ) -> None:
+        self.stop = threading.Event()
+        self._interval_s = interval_s
+        self._deliveries = deliveries
+        self._once = once
+        self._told: dict[str, str] = {}
+
+    def __call__(self) -> bool:
+        for delivery in self._deliveries:
+            name, trouble = delivery.sink.name, delivery.trouble
+            if trouble != self._told.get(name, ""):
+                self._told[name] = trouble
+                _tell(f"{name}: {trouble}; trying again" if trouble else f"{name}: delivers again")
+        return self._once or self.stop.wait(self._interval_s())
+
+
+@contextlib.contextmanager
+def _ended_by_signals(stop: threading.Event) -> Iterator[None]:
+    """The first SIGINT or SIGTERM ends collecting in order, the next one at once."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        for name, former in before.items():
+            signal.signal(name, former)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+def _finder(source: str | None) -> Callable[[], Iterable[Path]]:
+    if source is None:
+        return lambda: [path for base in base_folders() for path in session_folders(base)]
+    path = Path(source)
+    if path.is_dir() and not (path / "session").exists():
+        return lambda: session_folders(path.absolute())
+    found = find_sessions(source)
+    return lambda: found
+
+
+def _state_path(source: str | None, sinks: Sequence[Sink]) -> Path:
+    base = base_folders()[0]
+    if source is not None and Path(source).is_dir():
+        path = Path(source).absolute()
+        base = path.parent if (path / "session").exists() else path
+    names = "\n".join(sorted(sink.name for sink in sinks))
+    return base / f"collector-{hashlib.sha256(names.encode()).hexdigest()[:12]}.state"
+
+
+def _forget_removed(deliveries: Sequence[Delivery]) -> None:
+    present = {info.uuid for info in list_sessions()}
+    for delivery in deliveries:
+        for uuid in delivery.acknowledged().positions.keys() - present:
+            delivery.forget(uuid)
+
+
+def _interval(find: Callable[[], Iterable[Path]]) -> float:
+    configured_ms = _configured(find, "export_interval_ms")
+    return (
+        DEFAULT_INTERVAL_S if configured_ms is None else max(LEAST_INTERVAL_S, configured_ms / 1e3)
+    )
+
+
+def _configured(find: Callable[[], Iterable[Path]], name: str) -> int | None:
+    """What the newest session says that was configured for exports."""
+    for path in find():
+        value = read_description(path).get(name)
+        return value if isinstance(value, int) and value > 0 else None
+    return None
+
+
+def _tell(text: str) -> None:
+    print_lines([line(safe(f"whence: {text}"))], err=True)

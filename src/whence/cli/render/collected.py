@@ -1,0 +1,61 @@
+"""Prints what became of the events that were collected: a line for every sink."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from whence.cli.render.ledger import damage_lines
+from whence.cli.render.page import line
+from whence.cli.render.safe import safe
+from whence.collect.delivery import Delivery
+from whence.collect.sink_ledger import SinkLedger
+from whence.model.recording import Damage
+from whence.query.words import count_text, events_text
+
+__all__ = ["collected_lines", "collected_plain", "ledger_sum"]
+
+_PARTS = ("filtered", "refused", "expired", "queued")
+
+
+def collected_lines(
+    deliveries: Sequence[Delivery], reaped: Sequence[str], damage: Sequence[Damage]
+) -> Iterator[Text]:
+    """The ledger of each sink, the sessions removed, the files that could not be read."""
+    for delivery in deliveries:
+        ledger = delivery.ledger()
+        yield line((safe(delivery.sink.name), "bold"))
+        yield line(f"    {ledger_sum(ledger)}")
+        for reason, count in sorted(ledger.reasons.items()):
+            yield line(safe(f"    {count_text(count)}: {reason}"))
+        if delivery.trouble:
+            yield line(safe(f"    last: {delivery.trouble}"))
+    if reaped:
+        yield line(f"Removed {count_text(len(reaped))} dead sessions, delivered everywhere.")
+    yield from damage_lines(damage)
+
+
+def ledger_sum(ledger: SinkLedger) -> str:
+    """The sum in words, parts that are 0 left out but for the delivered."""
+    parts = [f"{count_text(ledger.delivered)} delivered"]
+    parts += [
+        f"{count_text(getattr(ledger, part))} {part}" for part in _PARTS if getattr(ledger, part)
+    ]
+    lost = f"; {count_text(ledger.lost)} lost before" if ledger.lost else ""
+    return f"{events_text(ledger.read)} read = {' + '.join(parts)}{lost}"
+
+
+def collected_plain(
+    deliveries: Sequence[Delivery], reaped: Sequence[str], damage: Sequence[Damage]
+) -> dict[str, Any]:
+    """The same for machines."""
+    return {
+        "sinks": [
+            {"sink": each.sink.name, **each.ledger().plain(), "closes": each.ledger().closes}
+            for each in deliveries
+        ],
+        "removed": list(reaped),
+        "damage": list(damage),
+    }

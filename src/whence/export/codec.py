@@ -1,0 +1,117 @@
+"""Compression of files that grow: whole members one after the other, told by the name's suffix."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import zlib
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+from whence.model.errors import UnsupportedFormat
+
+__all__ = ["Codec", "Members", "codec_of"]
+
+CHUNK_BYTES = 1 << 20
+
+
+class Members(NamedTuple):
+    """Where the complete members of a file end, and where the last of them begins."""
+
+    last_begin: int
+    end: int
+
+
+class Codec(Protocol):
+    """How bytes are kept in a file. A file is a row of members, each complete by itself."""
+
+    suffix: str
+
+    def member(self, content: bytes) -> bytes:
+        """The bytes of one member."""
+        ...
+
+    def scan(self, file: BinaryIO, begin: int) -> Members:
+        """The complete members from `begin` on; a torn one at the end is left out."""
+        ...
+
+    def plain(self, members: bytes) -> bytes:
+        """What these whole members hold."""
+        ...
+
+
+def codec_of(name: str) -> tuple[Codec | None, str]:
+    """The codec that a file's suffix names, None for plain files, and the name without it.
+
+    Raises UnsupportedFormat where zstd is asked for and not installed.
+    """
+    stem, suffix = os.path.splitext(name)
+    if suffix == ".gz":
+        return _Gzip(), stem
+    if suffix in (".zst", ".zstd"):
+        return _Zstd(suffix), stem
+    return None, name
+
+
+class _Gzip:
+    suffix = ".gz"
+
+    def member(self, content: bytes) -> bytes:
+        packer = zlib.compressobj(6, zlib.DEFLATED, 31)
+        return packer.compress(content) + packer.flush()
+
+    def scan(self, file: BinaryIO, begin: int) -> Members:
+        return _scan(file, begin, lambda: zlib.decompressobj(31), zlib.error)
+
+    def plain(self, members: bytes) -> bytes:
+        return _plain(members, lambda: zlib.decompressobj(31))
+
+
+class _Zstd:
+    def __init__(self, suffix: str) -> None:
+        try:
+            self._library: Any = importlib.import_module("zstandard")
+        except ImportError:
+            raise UnsupportedFormat(
+                f"{suffix} needs zstandard: pip install 'whence[zstd]', or use .gz"
+            ) from None
+        self.suffix = suffix
+
+    def member(self, content: bytes) -> bytes:
+        packed: bytes = self._library.ZstdCompressor(level=3, write_checksum=True).compress(content)
+        return packed
+
+    def scan(self, file: BinaryIO, begin: int) -> Members:
+        make = self._library.ZstdDecompressor().decompressobj
+        return _scan(file, begin, make, self._library.ZstdError)
+
+    def plain(self, members: bytes) -> bytes:
+        return _plain(members, self._library.ZstdDecompressor().decompressobj)
+
+
+def _plain(members: bytes, make: Any) -> bytes:
+    out = bytearray()
+    while members:
+        unpacker = make()
+        out += unpacker.decompress(members)
+        members = unpacker.unused_data
+    return bytes(out)
+
+
+def _scan(file: BinaryIO, begin: int, make: Any, damage: type[Exception]) -> Members:
+    last, end = begin, begin
+    file.seek(begin)
+    rest, position = b"", begin
+    while True:
+        unpacker, first = make(), position - len(rest)
+        try:
+            while not unpacker.eof:
+                data = rest or file.read(CHUNK_BYTES)
+                if not data:
+                    return Members(last, end)
+                position += 0 if rest else len(data)
+                rest = b""
+                unpacker.decompress(data)
+        except damage:
+            return Members(last, end)
+        rest = unpacker.unused_data
+        last, end = first, position - len(rest)

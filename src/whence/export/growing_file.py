@@ -1,0 +1,145 @@
+"""A file that a sink makes grow: its own, never a link, whole again after a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+from whence.collect.sink import Unavailable
+from whence.model.errors import ExportError
+
+__all__ = ["GrowingFile", "open_locked", "rotated_name", "write_all"]
+
+
+def open_locked(path: Path) -> int:
+    """A descriptor of the file, made with mode 0600 if there is none, locked by this process.
+
+    Raises ExportError for what is no plain file, for a link, a file with a second name, and one
+    that another process is writing; OSError where it cannot be had.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    while True:
+        try:
+            handle = os.open(path, flags, 0o600)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EMLINK) or path.is_symlink():
+                raise ExportError(f"{path} is a symbolic link: name the file itself") from error
+            raise
+        try:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise ExportError(f"{path} is not a plain file")
+            if status.st_nlink > 1:
+                raise ExportError(f"{path} has a second name: collect into a file of its own")
+            _lock(handle, path)
+            if _is_at(handle, path):
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # it was replaced before we had the lock
+
+
+def rotated_name(path: Path) -> Path:
+    """The first free name for a full file: out.ndjson.gz becomes out-000001.ndjson.gz."""
+    stem, dot, suffixes = path.name.partition(".")
+    for number in range(1, 1_000_000):
+        candidate = path.with_name(f"{stem}-{number:06}{dot}{suffixes}")
+        if not os.path.lexists(candidate):
+            return candidate
+    raise ExportError(f"{path} was rotated a million times: move the old files away")
+
+
+def write_all(handle: int, content: bytes, at: int) -> None:
+    """Writes all of it there. Raises OSError, ENOSPC for what the disk has no room for."""
+    view = memoryview(content)
+    while view:
+        written = os.pwrite(handle, view, at)
+        at += written
+        view = view[written:]
+
+
+class GrowingFile:
+    """Bytes are appended and safe on disk when append() returns, or the file is as before."""
+
+    def __init__(self, path: Path, rotate_bytes: int = 0) -> None:
+        self.path = path
+        self.rotate_bytes = rotate_bytes
+        self._handle = open_locked(path)
+        self.size = os.fstat(self._handle).st_size
+
+    def append(self, content: bytes) -> None:
+        """Raises Unavailable, with the reason, where the disk or the folder does not allow it."""
+        try:
+            self._reopen_if_replaced()
+            if self.rotate_bytes and self.size and self.size + len(content) > self.rotate_bytes:
+                os.rename(self.path, rotated_name(self.path))
+                self._reopen()
+            self._append(content)
+        except OSError as error:
+            raise Unavailable(f"{self.path}: {error.strerror or error}") from error
+
+    def read_from(self, begin: int) -> bytes:
+        """What the file holds from there on."""
+        parts = []
+        while part := os.pread(self._handle, 1 << 20, begin):
+            parts.append(part)
+            begin += len(part)
+        return b"".join(parts)
+
+    def truncate(self, size: int) -> None:
+        """Cuts off what a crash left half written."""
+        os.ftruncate(self._handle, size)
+        os.fsync(self._handle)
+        self.size = size
+
+    def descriptor(self) -> int:
+        """For scanning; it stays this object's."""
+        return self._handle
+
+    def close(self) -> None:
+        """Gives up the file and its lock. May come twice."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    def _append(self, content: bytes) -> None:
+        try:
+            write_all(self._handle, content, self.size)
+            os.fdatasync(self._handle)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._handle, self.size)
+            raise
+        self.size += len(content)
+
+    def _reopen_if_replaced(self) -> None:
+        """Whoever rotates logs moves the file away; then a new one is begun."""
+        if self._handle < 0 or not _is_at(self._handle, self.path):
+            self._reopen()
+
+    def _reopen(self) -> None:
+        handle = open_locked(self.path)
+        self.close()
+        self._handle = handle
+        self.size = os.fstat(handle).st_size
+
+
+def _lock(handle: int, path: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ExportError(f"{path} is being written by another collector") from None
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    try:
+        there = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    ours = os.fstat(handle)
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)

@@ -1,0 +1,122 @@
+"""The NDJSON sink: one event a line, appended; a line torn by a crash is mended at the start."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from whence.collect.sink import Drained, Payload, Reply, Sink
+from whence.export.codec import Codec
+from whence.export.growing_file import GrowingFile
+
+__all__ = ["NdjsonSink", "clocks_of"]
+
+PLACE = b',"session":'  # a line ends with session, ring and ticket: where the event was
+MOST_LOOKED_FOR = 2_000_000  # lines after a restart that may have been written before it
+
+
+def clocks_of(drained: Drained) -> dict[str, list[tuple[int, int]]]:
+    """What Batch.json() makes wall times of."""
+    return {
+        name: [(anchor.monotonic_ns, anchor.wall_ns) for anchor in info.anchors]
+        for name, info in drained.sessions.items()
+    }
+
+
+class NdjsonSink(Sink):
+    """Appends events to a file, each a JSON object in a line of its own, with its wall time.
+
+    A payload is on disk when it counts as delivered. What a killed collector had written but not
+    acknowledged is found in the file, by where it was recorded, and not written twice.
+    """
+
+    most_events = 65_536
+    most_bytes = 0
+
+    def __init__(self, path: Path, codec: Codec | None, rotate_bytes: int = 0) -> None:
+        self.name = f"file://{path.absolute()}"
+        self._codec = codec
+        self._file = GrowingFile(path, rotate_bytes)
+        self._written: set[bytes] = set()  # the places of events that may come again
+        self._looked_for = 0
+        self._mend(0)
+
+    def encode(self, drained: Drained) -> Iterable[Payload]:
+        """One payload of lines."""
+        lines = b"".join(drained.batch.json(lines=True, clocks=clocks_of(drained)))
+        if self._written:
+            lines = self._without_written(lines, len(drained))
+        yield Payload(self._packed(lines), len(drained))
+
+    def deliver(self, payload: Payload, timeout_s: float) -> Reply:
+        """Appends the lines and waits for the disk."""
+        if payload.body:
+            self._file.append(payload.body)
+        return Reply(payload.events)
+
+    def token(self) -> str:
+        """How long the file is: what lies beyond was not acknowledged."""
+        status = os.fstat(self._file.descriptor())
+        return f"{status.st_ino}:{self._file.size}"
+
+    def resume(self, token: str) -> None:
+        """Looks at what was written after `token`, before the first delivery."""
+        inode, _, size = token.partition(":")
+        same = inode == str(os.fstat(self._file.descriptor()).st_ino)
+        if not same or not size.isdecimal() or int(size) > self._file.size:
+            return
+        tail = self._file.read_from(int(size))
+        lines = self._codec.plain(tail) if self._codec else tail
+        self._written = {_place(line) for line in lines.splitlines()}
+
+    def close(self) -> None:
+        """Gives up the file."""
+        self._file.close()
+
+    def _packed(self, lines: bytes) -> bytes:
+        return self._codec.member(lines) if self._codec and lines else lines
+
+    def _without_written(self, lines: bytes, count: int) -> bytes:
+        self._looked_for += count
+        parts = lines.splitlines(keepends=True)
+        kept = [line for line in parts if _place(line) not in self._written]
+        if self._looked_for > MOST_LOOKED_FOR:
+            self._written = set()
+        return b"".join(kept)
+
+    def _mend(self, begin: int) -> None:
+        """Cuts off what a crash or a full disk left half written."""
+        if self._codec is not None:
+            with open(os.dup(self._file.descriptor()), "rb") as file:
+                end = self._codec.scan(file, begin).end
+            if end < self._file.size:
+                self._file.truncate(end)
+            return
+        size = self._file.size
+        if size == 0 or os.pread(self._file.descriptor(), 1, size - 1) == b"\n":
+            return
+        last = b""
+        at = size
+        while at > 0 and b"\n" not in last:
+            step = min(at, 1 << 16)
+            at -= step
+            last = os.pread(self._file.descriptor(), step, at) + last
+        torn = last.rpartition(b"\n")[2]
+        if _is_json(torn):
+            self._file.append(b"\n")  # somebody's last line, whole but for its end
+        else:
+            self._file.truncate(size - len(torn))
+
+
+def _place(line: bytes) -> bytes:
+    return line[line.rfind(PLACE) :].rstrip()
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
