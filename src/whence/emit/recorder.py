@@ -50,8 +50,8 @@ def start(
 ) -> Session:
     """Starts recording with these settings; without it the first event starts with the defaults.
 
-    `service` is how this process is called, else $WHENCE_SERVICE, $OTEL_SERVICE_NAME or the
-    script's name. Each thread gets a ring of `ring_slots` events of 64 bytes and `text_bytes` of
+    `service` is how this process is called, else $WHENCE_SERVICE, $OTEL_SERVICE_NAME, service.name
+    in $OTEL_RESOURCE_ATTRIBUTES or the script's name. Each thread gets a ring of `ring_slots` events of 64 bytes and `text_bytes` of
     text. With `strict=False` refused events, such as a decision without a rationale or a field of
     the wrong type, are counted as rejected and do not raise; left out, $WHENCE_STRICT=0 says so.
 
@@ -105,15 +105,18 @@ def _as_session(found: _native.SessionDict) -> Session:
 def _description(service: str | None) -> str:
     """The JSON in the session file: at most 3,840 bytes, else attributes are left out."""
     script = sys.argv[0] if sys.argv else ""
+    attributes = _resource_attributes(os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""))
     name = (
         service
         or os.environ.get("WHENCE_SERVICE")
         or os.environ.get("OTEL_SERVICE_NAME")
+        or attributes.get("service.name")
         or os.path.basename(script)
         or "python"
     )
-    text = {"service": name[:256], "script": script[:1024], "python": sys.version.split()[0]}
-    attributes = _resource_attributes(os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""))
+    python = sys.version.split()[0]
+    host = os.uname().nodename
+    text = {"service": name[:256], "script": script[:1024], "python": python, "host": host}
     whole = json.dumps(text | {"attributes": attributes})
     return whole if len(whole) <= 3840 else json.dumps(text)
 

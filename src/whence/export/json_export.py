@@ -171,7 +171,7 @@ def plain_session(session: SessionInfo) -> dict[str, Any]:
         "started_wall_ns": session.started_wall_ns,
         "anchors": [[anchor.monotonic_ns, anchor.wall_ns] for anchor in session.anchors],
         "live": session.live,
-    }
+    } | ({"resource": dict(session.resource)} if session.resource else {})
 
 
 def plain_kind(kind: KindInfo) -> dict[str, Any]:

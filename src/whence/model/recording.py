@@ -72,7 +72,8 @@ class Anchor:
 class SessionInfo:
     """One process's recording: who, when, and whether it still runs.
 
-    `state` is "recording", "dead" or "exported". Anchors are kept in order of time.
+    `state` is "recording", "dead" or "exported". Anchors are kept in order of time. `resource` is
+    what else the process told of itself, by OpenTelemetry's names: pairs in order.
     """
 
     name: str
@@ -87,6 +88,7 @@ class SessionInfo:
     anchors: tuple[Anchor, ...] = ()
     live: bool = False
     state: str = "exported"
+    resource: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if any(left > right for left, right in pairwise(self.anchors)):

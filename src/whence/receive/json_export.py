@@ -97,7 +97,12 @@ def _session(fields: Fields, state: str) -> SessionInfo:
         anchors=tuple(Anchor(*pair) for pair in fields.pairs("anchors", int, int)),
         live=fields.flag("live"),
         state=state,
+        resource=_resource(fields.part("resource", {})),
     )
+
+
+def _resource(fields: Fields) -> tuple[tuple[str, str], ...]:
+    return tuple((name, fields.text(name)) for name in fields.names())
 
 
 def _kind(fields: Fields) -> KindInfo:

@@ -9,6 +9,7 @@ import struct
 import uuid
 import zlib
 from pathlib import Path
+from urllib.parse import unquote
 
 from whence.model.errors import CorruptFile, NotASession, UnsupportedFormat
 from whence.model.recording import MOST_INT64, Anchor, SessionInfo
@@ -105,6 +106,7 @@ def parse_session(data: bytes, folder: Path | None, live: bool) -> SessionInfo:
         anchors=_anchors(data),
         live=live,
         state="recording" if live else "dead",
+        resource=_resource(described),
     )
 
 
@@ -114,6 +116,15 @@ def _described(text: bytes) -> dict[str, object]:
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _resource(described: dict[str, object]) -> tuple[tuple[str, str], ...]:
+    """What the process said of itself; its $OTEL_RESOURCE_ATTRIBUTES overrule what we know."""
+    known = {"host.name": described.get("host"), "process.runtime.version": described.get("python")}
+    given = described.get("attributes")
+    for name, value in given.items() if isinstance(given, dict) else ():
+        known[unquote(name)] = unquote(value) if isinstance(value, str) else value
+    return tuple((name, value) for name, value in known.items() if value and isinstance(value, str))
 
 
 def _anchors(data: bytes) -> tuple[Anchor, ...]:
