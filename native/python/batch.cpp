@@ -6,6 +6,7 @@
 
 #include "catalogue.hpp"
 #include "errors.hpp"
+#include "otlp.hpp"
 #include "reader.hpp"
 #include "whence/batch.hpp"
 #include "whence/fault_guard.hpp"
@@ -285,6 +286,11 @@ PyObject* get_bytes(PyObject* object, void*) {
   return claim ? PyLong_FromSize_t(as_batch(object)->batch.bytes()) : nullptr;
 }
 
+PyObject* batch_otlp(PyObject* object, PyObject* args, PyObject* kwargs) {
+  const Reading claim(object);
+  return claim ? otlp_requests(as_batch(object)->batch, args, kwargs) : nullptr;
+}
+
 PyObject* batch_time_range(PyObject* object, PyObject* argument) {
   const whence::Batch& batch = as_batch(object)->batch;
   const std::size_t first = PyLong_AsSize_t(argument);
@@ -321,6 +327,9 @@ PyMethodDef kMethods[] = {
      "json(lines=False, clocks={})\n--\n\n"
      "All events as JSON objects in order of time, a list of bytes: joined by commas, or one a line.\n\n"
      "`clocks` is {session: [(monotonic ns, wall ns), ...]}: events of these sessions get a \"wall_ns\"."},
+    {"otlp", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(batch_otlp)), METH_VARARGS | METH_KEYWORDS,
+     "otlp(table, sessions, *, as_json=False, signals='both', most_bytes=..., most_events=..., most_attributes=128)\n--\n\n"
+     "All events as OTLP requests: a list of (signal, body, events). Runs without the GIL (export/otlp.py)."},
     {"time_range", batch_time_range, METH_O,
      "time_range(first)\n--\n\n(least, greatest) monotonic time of the rows from `first` on, or None."},
     {nullptr, nullptr, 0, nullptr},

@@ -12,7 +12,9 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "catalogue.hpp"
@@ -76,6 +78,18 @@ class Batch {
   // What this batch and `earlier` learn of long request ids, both know from now on.
   void share_long_requests(const Batch& earlier) { shared_ = earlier.shared_; }
 
+  // The row of the event at this place; size() if it is not here.
+  std::size_t find(std::uint64_t session_key, std::uint32_t ring, std::uint64_t wanted) const {
+    const std::uint64_t* tickets = columns_[kTicketColumn].get();
+    for (std::size_t i = 0; i < drains_.size(); ++i) {
+      if (drains_[i].source->ring != ring || drains_[i].source->session_key != session_key) continue;
+      const std::uint64_t* end = tickets + (i + 1 < drains_.size() ? drains_[i + 1].first_row : rows_);
+      const std::uint64_t* found = std::lower_bound(tickets + drains_[i].first_row, end, wanted);
+      if (found != end && *found == wanted) return static_cast<std::size_t>(found - tickets);
+    }
+    return rows_;
+  }
+
   // Forgets the events and keeps the memory: a collector's next drain then costs no page faults.
   void clear() {
     rows_ = 0;
@@ -115,6 +129,19 @@ class Batch {
     };
     if (!std::is_sorted(order.begin(), order.end(), before)) std::sort(order.begin(), order.end(), before);
     return order;
+  }
+
+  // The rows of each session in order of time; sessions in the order of their first events.
+  std::vector<std::pair<std::string, std::vector<std::uint32_t>>> rows_by_session() const {
+    std::vector<std::pair<std::string, std::vector<std::uint32_t>>> out;
+    std::unordered_map<std::string_view, std::size_t> places;
+    for (const std::uint32_t row : in_time_order()) {
+      const std::string& session = source(row).session;
+      const auto [place, fresh] = places.try_emplace(session, out.size());
+      if (fresh) out.emplace_back(session, std::vector<std::uint32_t>());
+      out[place->second].second.push_back(row);
+    }
+    return out;
   }
 
   const DecodedEvent& decode(std::size_t row, EventDecoder& decoder) const {

@@ -51,6 +51,15 @@ class TextOut {
     at_ += count;
   }
 
+  // What lies from `at` on moves to `to`, which is before it; the text ends there.
+  void close_gap(std::size_t to, std::size_t at) {
+    const std::size_t moved = size() - at;
+    std::memmove(begin_.get() + to, begin_.get() + at, moved);
+    at_ = begin_.get() + to + moved;
+  }
+  void cut(std::size_t size) { at_ = begin_.get() + size; }
+  char* at(std::size_t place) { return begin_.get() + place; }
+
   // `count` bytes for the caller to fill.
   char* extend(std::size_t count) {
     make_room(count);

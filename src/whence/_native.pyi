@@ -214,6 +214,17 @@ class Batch:
     def json(
         self, lines: bool = ..., clocks: dict[str, list[tuple[int, int]]] = ...
     ) -> list[bytes]: ...
+    def otlp(
+        self,
+        table: dict[str, Any],
+        sessions: dict[str, tuple[dict[str, int | float | bool | str], list[tuple[int, int]]]],
+        *,
+        as_json: bool = ...,
+        signals: str = ...,
+        most_bytes: int = ...,
+        most_events: int = ...,
+        most_attributes: int = ...,
+    ) -> list[tuple[str, bytes, int]]: ...
     def time_range(self, first: int, /) -> tuple[int, int] | None: ...
 
 def now_ns() -> int: ...
