@@ -51,10 +51,10 @@ def start(
     """Starts recording with these settings; without it the first event starts with the defaults.
 
     `service` is how this process is called, else $WHENCE_SERVICE, $OTEL_SERVICE_NAME, service.name
-    in $OTEL_RESOURCE_ATTRIBUTES or the script's name. Each thread gets a ring of `ring_slots` events
-    of 64 bytes and `text_bytes` of text. With `strict=False` refused events, such as a decision
-    without a rationale or a field of the wrong type, are counted as rejected and do not raise; left
-    out, $WHENCE_STRICT=0 says so.
+    in $OTEL_RESOURCE_ATTRIBUTES or the script's name. Each thread gets a ring of `ring_slots`
+    events of 64 bytes and `text_bytes` of text. With `strict=False` refused events, such as a
+    decision without a rationale or a field of the wrong type, are counted as rejected and do not
+    raise; left out, $WHENCE_STRICT=0 says so.
 
     Raises AlreadyStarted when a session exists and these settings come too late, ValueError for
     sizes out of range. Makes a folder and files: about a millisecond. Any thread.
