@@ -17,13 +17,17 @@ namespace {
 CatalogueObject* as_catalogue(PyObject* object) { return reinterpret_cast<CatalogueObject*>(object); }
 
 PyObject* catalogue_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  static const char* names[] = {"run", nullptr};
+  static const char* names[] = {"run", "request_seed", nullptr};
   unsigned long long run = 0;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|K", const_cast<char**>(names), &run)) return nullptr;
+  unsigned long long request_seed = Recorder::get().request_seed();
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|KK", const_cast<char**>(names), &run, &request_seed))
+    return nullptr;
+  auto catalogue = std::make_shared<Catalogue>();
+  catalogue->run = run;
+  catalogue->set_request_seed(request_seed);
   PyObject* object = type->tp_alloc(type, 0);
-  if (object == nullptr) return nullptr;
-  new (&as_catalogue(object)->catalogue) std::shared_ptr<Catalogue>(new Catalogue);
-  as_catalogue(object)->catalogue->run = run;
+  if (object != nullptr)
+    new (&as_catalogue(object)->catalogue) std::shared_ptr<Catalogue>(std::move(catalogue));
   return object;
 }
 

@@ -3,6 +3,8 @@
 
 #include <new>
 
+#include "whence/recorder.hpp"
+
 namespace whence::py {
 
 PyTypeObject* g_context_type = nullptr;
@@ -32,7 +34,7 @@ PyObject* context_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   }
   auto* self = as_context(type->tp_alloc(type, 0));
   if (self == nullptr) return nullptr;
-  new (&self->request) RequestId(encode_request(request));
+  new (&self->request) RequestId(encode_request(request, Recorder::get().request_seed()));
   new (&self->request_id) std::string(request);
   new (&self->chain_id) std::string(chain == request ? std::string_view() : chain);
   self->lineage_id = lineage_id;

@@ -56,7 +56,7 @@ PyObject* sample_value(PyObject*, PyObject* argument) {
     return nullptr;
   }
   if (!strict_utf8_of(argument, id)) return nullptr;
-  return PyLong_FromUnsignedLongLong(sample_value_of_key(encode_request(id).key));
+  return PyLong_FromUnsignedLongLong(sample_value_of_key(encode_request(id, 0).key));
 }
 
 // Runs `change` on the aligned word at `offset` of a file. False with an exception set: it is gone.

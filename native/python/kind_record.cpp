@@ -117,7 +117,7 @@ Unboxed encode_elsewhere(Draft& draft, const FieldPlan& plan, PyObject* value) {
     case FieldRole::Request:
       if (!PyUnicode_Check(value)) return Unboxed::NeedsConversion;
       if (!strict_utf8_of(value, draft.request_text)) return Unboxed::Error;
-      draft.request = encode_request(draft.request_text);
+      draft.request = encode_request(draft.request_text, Recorder::get().request_seed());
       draft.has_request = !draft.request_text.empty();
       return Unboxed::Ok;
     case FieldRole::CausedBy: return text_of(draft, value, draft.caused_by);
@@ -358,7 +358,7 @@ std::uint64_t sample_value(const KindObject& self, WriterState& state, PyObject*
         PyErr_Clear();
         return kSampleSteps;  // kept, so that it is rejected
       }
-      if (!text.empty()) return sample_value_of_key(encode_request(text).key);
+      if (!text.empty()) return sample_value_of_key(encode_request(text, 0).key);
     }
   }
   return ambient_sample_value(state);

@@ -116,7 +116,7 @@ bool unbox_request(const Given& given, Plain& plain) {
     return false;
   }
   if (!strict_utf8_of(given.request_id, plain.request_id)) return false;
-  plain.request = encode_request(plain.request_id);
+  plain.request = encode_request(plain.request_id, Recorder::get().request_seed());
   return true;
 }
 

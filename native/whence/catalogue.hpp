@@ -89,6 +89,10 @@ class Catalogue {
     }
   }
 
+  // Of the session's long request ids.
+  std::uint64_t request_seed() const { return request_seed_; }
+  void set_request_seed(std::uint64_t seed) { request_seed_ = seed; }
+
   bool damaged() const { return damaged_; }
   // The session's run: without it the trace ids of requests cannot be told.
   std::uint64_t run = 0;
@@ -125,6 +129,7 @@ class Catalogue {
 
   std::size_t next_ = kNamesHeaderBytes;
   bool damaged_ = false;
+  std::uint64_t request_seed_ = 0;
   IdTable<KnownKind> kinds_;
   IdTable<std::string> names_;
 };

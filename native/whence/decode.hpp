@@ -262,7 +262,7 @@ class EventDecoder {
         return;
       case Entry::Request: {  // compared: text that was misread must not give it another request
         const std::string_view id = reader.take_text(length);
-        if (encode_request(id).words != event_.request_words) return;
+        if (encode_request(id, catalogue.request_seed()).words != event_.request_words) return;
         event_.request_id = id;
         event_.request_lost = false;
         return;

@@ -54,7 +54,7 @@ enum class RequestForm : std::uint8_t {
   None = 0,
   Uuid = 1,   // 16 bytes of a canonical lower-case UUID
   Short = 2,  // up to 16 bytes of UTF-8, padded with zeros
-  Long = 3,   // XXH3-128 of the id (low word first); the id itself is in the text block
+  Long = 3,   // XXH3-128 of the id by the session's seed (low word first); the id is in the text
 };
 
 // ---------------------------------------------------------------- text block, 8-byte aligned
@@ -252,7 +252,8 @@ struct SessionHeader {
   std::uint64_t created_wall_ns;
   std::uint32_t clock_source;  // ClockSource
   std::uint32_t text_length;   // bytes of JSON at offset 256
-  std::uint64_t reserved[16];
+  std::uint64_t request_seed;  // of Long requests' fingerprints; known to nobody who chooses ids
+  std::uint64_t reserved[15];
   std::uint32_t crc;  // CRC-32 of the bytes before it, then of the text
   std::uint32_t ready;
 };

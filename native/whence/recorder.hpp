@@ -87,6 +87,10 @@ class Recorder {
   std::uint32_t kind_count() const { return kinds_.count(); }
   Kind* kind(std::uint32_t id) const { return kinds_.at(id); }
 
+  // Of the fingerprints of long request ids. Forked children have it, too: what they inherit is
+  // encoded already.
+  std::uint64_t request_seed() const { return request_seed_; }
+
   void set_gate(Kind& kind, Gate gate) {
     const Guard guard(*this);
     kinds_.change(kind, kind.schema.decision ? gate.of_decision() : gate, session_);
@@ -286,7 +290,7 @@ class Recorder {
 
   bool ensure_session() {
     if (session_ != nullptr) return false;
-    session_ = Session::create(settings_.run, settings_.description, clock_source_);
+    session_ = Session::create(settings_.run, request_seed_, settings_.description, clock_source_);
     kinds_.publish_all(*session_);
     return true;
   }
@@ -390,6 +394,7 @@ class Recorder {
   RecorderSettings settings_;
   Session* session_ = nullptr;
   const ClockSource clock_source_ = detect_clock_source();
+  const std::uint64_t request_seed_ = random_u64();
   std::uint32_t next_ring_ = 0;
   std::vector<WriterState*> threads_;  // every thread ring, idle ones too
   std::vector<WriterState*> shared_;

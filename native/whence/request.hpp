@@ -64,7 +64,8 @@ inline std::string format_uuid(const std::uint8_t bytes[16]) {
   return out;
 }
 
-inline RequestId encode_request(std::string_view id) {
+// `seed` is the session's: without it anybody could make two long ids with the same words.
+inline RequestId encode_request(std::string_view id, std::uint64_t seed) {
   RequestId out;
   if (id.empty()) return out;
   out.key = XXH3_64bits(id.data(), id.size());
@@ -77,7 +78,7 @@ inline RequestId encode_request(std::string_view id) {
     std::memcpy(out.words.data(), id.data(), id.size());
   } else {
     out.form = RequestForm::Long;
-    const XXH128_hash_t hash = XXH3_128bits(id.data(), id.size());
+    const XXH128_hash_t hash = XXH3_128bits_withSeed(id.data(), id.size(), seed);
     out.words = {hash.low64, hash.high64};
   }
   return out;

@@ -20,9 +20,10 @@ class Session {
  public:
   // Makes the folder and its files; where that fails, the same in plain memory (`on_disk()` false,
   // `trouble()` says why): recording goes on, only nothing outlives the process.
-  static Session* create(std::uint64_t run, std::string_view description, ClockSource source) {
+  static Session* create(std::uint64_t run, std::uint64_t request_seed, std::string_view description,
+                         ClockSource source) {
     auto* session = new Session;  // lives as long as the process: emitters point into it
-    session->identity_ = new_identity(run);
+    session->identity_ = new_identity(run, request_seed);
     session->on_disk_ = session->create_on_disk(description, source);
     if (!session->on_disk()) session->create_in_memory(description, source);
     return session;

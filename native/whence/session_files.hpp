@@ -80,12 +80,14 @@ struct SessionIdentity {
   std::uint8_t uuid[16] = {};
   std::uint64_t key = 0;
   std::uint64_t run = 0;
+  std::uint64_t request_seed = 0;
   std::string name;
 };
 
 // What the session file says beside the identity: JSON made by the caller.
-inline SessionIdentity new_identity(std::uint64_t run) {
+inline SessionIdentity new_identity(std::uint64_t run, std::uint64_t request_seed) {
   SessionIdentity identity;
+  identity.request_seed = request_seed;
   const std::uint64_t high = random_u64();
   const std::uint64_t low = random_u64();
   std::memcpy(identity.uuid, &high, 8);
@@ -193,6 +195,7 @@ inline void fill_session(std::byte* base, const SessionIdentity& identity, std::
   header.created_monotonic_ns = monotonic_ns();
   header.created_wall_ns = wall_ns();
   header.clock_source = static_cast<std::uint32_t>(source);
+  header.request_seed = identity.request_seed;
   if (text.size() > kSessionTextBytes) text = "{}";
   header.text_length = static_cast<std::uint32_t>(text.size());
   header.crc = crc32(text.data(), text.size(), crc32(&header, offsetof(SessionHeader, crc)));

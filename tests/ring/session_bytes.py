@@ -23,6 +23,7 @@ def session_bytes(
     key: int = 0x0A0B0C0D0E0F,
     pid: int = 4711,
     run: int = 0xBEEF,
+    seed: int = 0,
     created_wall_ns: int = 1_700_000_000_000_000_000,
     said: object = None,
     anchors: tuple[tuple[int, int], ...] = ((1_000, 1_700_000_000_000_001_000),),
@@ -34,7 +35,7 @@ def session_bytes(
     length = len(text) if text_length is None else text_length
     head = layout.SESSION_HEADER.pack(
         magic, endian, major, minor, UUID_BYTES, key, pid, 0, 5, UUID_BYTES[::-1], run,
-        900, created_wall_ns, 1, length, 0, ready,
+        900, created_wall_ns, 1, length, seed, 0, ready,
     )  # fmt: skip
     crc = zlib.crc32(text[:length], zlib.crc32(head[: layout.SESSION_CRC_OFFSET]))
     head = head[: layout.SESSION_CRC_OFFSET] + struct.pack("<II", crc, ready)

@@ -17,7 +17,7 @@ from whence.collect.session_reader import SessionReader
 from whence.model.errors import WhenceError
 from whence.model.event import TraceEvent
 from whence.model.recording import RingLedger
-from whence.ring.session_file import read_session_file
+from whence.ring.session_file import read_request_seed, read_session_file
 
 __all__ = ["Sample", "record_sample", "refused", "ring_file"]
 
@@ -88,7 +88,7 @@ class Sample:
         self.files = {path.name: path.read_bytes() for path in folder.iterdir()}
         self.events, self.damaged, self.ledgers = examine(folder)
         self.key = read_session_file(folder).key
-        self.catalogue = Catalogue()
+        self.catalogue = Catalogue(request_seed=read_request_seed(folder))
         self.catalogue.update(self.files["names"])
 
     def copy_to(self, base: Path) -> Sample:

@@ -15,7 +15,7 @@ from whence.model.recording import GateChange, KindInfo, RingLedger, SessionInfo
 from whence.ring import layout
 from whence.ring.folders import open_session_file, ring_files
 from whence.ring.gates import read_gate_changes
-from whence.ring.session_file import read_session_file
+from whence.ring.session_file import read_request_seed, read_session_file
 
 __all__ = ["SessionReader"]
 
@@ -37,7 +37,7 @@ class SessionReader:
         self.folder = folder = path.parent if self._only else path
         self.info: SessionInfo = read_session_file(folder)
         self.damaged: dict[str, str] = {}
-        self._catalogue = Catalogue(int(self.info.run or "0", 16))
+        self._catalogue = Catalogue(int(self.info.run or "0", 16), read_request_seed(folder))
         self._ids = Batch()  # empty: those to come share what it knows of long request ids
         self._rings: dict[str, RingReader] = {}
         self._turn = 0

@@ -17,7 +17,8 @@ SESSION_TEXT_BYTES = 3840
 ANCHORS_OFFSET = 4096
 ANCHOR_COUNT = 255
 # magic endian major minor uuid key pid uid start_ticks boot_id run created x2 clock text_length
-SESSION_HEADER = struct.Struct("<8sIHH16sQIIQ16sQQQII128xII")
+# request_seed crc ready
+SESSION_HEADER = struct.Struct("<8sIHH16sQIIQ16sQQQIIQ120xII")
 SESSION_CRC_OFFSET = SESSION_HEADER.size - 8
 ANCHOR = struct.Struct("<QQ")
 

@@ -21,6 +21,7 @@ __all__ = [
     "parse_description",
     "parse_session",
     "read_description",
+    "read_request_seed",
     "read_session_file",
 ]
 
@@ -77,7 +78,7 @@ def parse_session(data: bytes, folder: Path | None, live: bool) -> SessionInfo:
         raise CorruptFile(f"{where}: the session file is cut short ({len(data)} bytes)")
     fields = layout.SESSION_HEADER.unpack_from(data)
     (magic, endian, major, _minor, uuid_bytes, key, pid, _uid, _ticks, boot_id, run) = fields[:11]
-    (_created_monotonic, created_wall, _clock, text_length, crc, ready) = fields[11:]
+    (_created_monotonic, created_wall, _clock, text_length, _seed, crc, ready) = fields[11:]
     if magic != layout.SESSION_MAGIC:
         raise CorruptFile(f"{where}: not a session file")
     if endian != layout.ENDIAN_MARK:
@@ -108,6 +109,20 @@ def parse_session(data: bytes, folder: Path | None, live: bool) -> SessionInfo:
         state="recording" if live else "dead",
         resource=_resource(described),
     )
+
+
+def read_request_seed(folder: Path) -> int:
+    """The secret of the session's long request ids; of a session that read_session_file reads.
+
+    No SessionInfo has it: whoever chooses request ids must not come to know it. Raises OSError.
+    """
+    handle = open_session_file(folder, "session")
+    try:
+        data = os.pread(handle, layout.SESSION_HEADER.size, 0)
+    finally:
+        os.close(handle)
+    seed: int = layout.SESSION_HEADER.unpack(data)[-3]
+    return seed
 
 
 def _described(text: bytes) -> dict[str, object]:
