@@ -36,7 +36,7 @@ class RequestScope {
  public:
   explicit RequestScope(std::string_view id, std::string_view chain_id = {},
                         std::uint64_t lineage_id = 0)
-      : request_(encode_request(id)),
+      : request_(encode_request(id, Recorder::get().request_seed())),
         id_(id),
         chain_id_(chain_id == id ? std::string_view() : chain_id),
         lineage_id_(lineage_id),
@@ -88,7 +88,7 @@ class EventDraft {
     else if constexpr (A::role == FieldRole::CausedBy)
       caused_by_ = value;
     else if constexpr (A::role == FieldRole::Request)
-      request_text_ = value, request_ = encode_request(value);
+      request_text_ = value, request_ = encode_request(value, Recorder::get().request_seed());
     else if constexpr (A::stored == FieldType::Name)
       add_text(index, offset, value);
     else

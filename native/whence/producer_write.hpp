@@ -130,7 +130,7 @@ inline void EventDraft::put_text_block(TextBlock& block, const RequestScope* sco
   const std::string_view long_id = !request_text_.empty() ? request_text_
                                    : scope != nullptr     ? std::string_view(scope->id_)
                                                           : std::string_view();
-  if (!long_id.empty() && encode_request(long_id).form == RequestForm::Long)
+  if (!long_id.empty() && encode_request(long_id, 0).form == RequestForm::Long)
     block.whole(Entry::Request, 0, long_id.data(), long_id.size());
   if (scope != nullptr && !scope->chain_id_.empty()) block.text(Entry::Chain, 0, scope->chain_id_);
   if (scope != nullptr && scope->lineage_id_ != 0)

@@ -38,7 +38,7 @@ class Selector {
     if (!wanted.request) return;
     // The name that stands for a request whose id was overtaken is known only after decoding.
     request_known_ = !wanted.request->starts_with("lost:");
-    request_ = encode_request(*wanted.request);
+    request_ = encode_request(*wanted.request, request_seed_);
   }
 
   // The numbers of the rows that pass, in rising order.
@@ -80,10 +80,14 @@ class Selector {
     return !names || (kind == last_kind_ ? last_passed_ : names_pass(kind));
   }
 
-  bool request_may_match(std::size_t row, std::uint64_t tag) const {
+  bool request_may_match(std::size_t row, std::uint64_t tag) {
     if (!wanted_.request || !request_known_) return true;
     const auto form = static_cast<RequestForm>((tag >> kTagRequestShift) & 3);
     if (form != request_.form) return false;
+    if (form == RequestForm::Long) {  // its words depend on the session
+      const std::uint64_t seed = batch_.source(row).catalogue->request_seed();
+      if (seed != request_seed_) request_ = encode_request(*wanted_.request, request_seed_ = seed);
+    }
     return form == RequestForm::None || (batch_.column(kRequestWord)[row] == request_.words[0] &&
                                          batch_.column(kRequestWord + 1)[row] == request_.words[1]);
   }
@@ -129,6 +133,7 @@ class Selector {
   const Batch& batch_;
   const Selection& wanted_;
   RequestId request_;
+  std::uint64_t request_seed_ = 0;
   bool request_known_ = false;
   EventDecoder decoder_;
   const KnownKind* last_kind_ = nullptr;
