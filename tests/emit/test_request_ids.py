@@ -149,7 +149,7 @@ COLLIDING_IDS = (
 def test_ids_made_to_collide_do_not_merge_when_text_is_lost(
     run_app: Callable[..., AppRun],
 ) -> None:
-    """A secret seed makes fingerprints; live and dead readers know it, exports do not. R0.28 R0.49"""
+    """A secret seed makes fingerprints; all readers know it, exports do not. R0.28 R0.49"""
     run = run_app(f"""
         import os, pathlib, struct, whence
         os.chdir(os.path.dirname(__file__))
