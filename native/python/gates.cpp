@@ -59,6 +59,17 @@ PyObject* sample_value(PyObject*, PyObject* argument) {
   return PyLong_FromUnsignedLongLong(sample_value_of_key(encode_request(id, 0).key));
 }
 
+PyObject* hash64(PyObject*, PyObject* argument) {
+  std::string_view text;
+  if (!PyUnicode_Check(argument)) {
+    PyErr_SetString(PyExc_TypeError, "hash64() takes a str");
+    return nullptr;
+  }
+  Ref owner;
+  if (!utf8_of(argument, text, owner)) return nullptr;
+  return PyLong_FromUnsignedLongLong(XXH3_64bits(text.data(), text.size()));
+}
+
 // Runs `change` on the aligned word at `offset` of a file. False with an exception set: it is gone.
 template <class Change>
 bool at_word(int fd, std::size_t offset, Change&& change) {
@@ -111,6 +122,7 @@ PyMethodDef kFunctions[] = {
      "set_rule(name, gate word) -> bool\n\nFor kinds of that name, now and later. False: no room, or no name."},
     {"sample_value", sample_value, METH_O,
      "What a request's id is sampled by: kept by gates whose threshold it reaches (30 bits)."},
+    {"hash64", hash64, METH_O, "XXH3-64, seed 0, of a text's UTF-8."},
     {"swap_word", swap_word, METH_VARARGS,
      "swap_word(fd, offset, word) -> the word before\n\nAtomic, in a file that others have mapped."},
     {"replace_word", replace_word, METH_VARARGS,

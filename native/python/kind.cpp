@@ -2,6 +2,7 @@
 #include "kind.hpp"
 
 #include <atomic>
+#include <cmath>
 #include <new>
 #include <vector>
 
@@ -42,7 +43,11 @@ bool read_field(PyObject* spec, KindSchema& schema, FieldPlan& plan) {
   int type = 0;
   int role = 0;
   int optional = 0;
-  if (!PyArg_ParseTuple(spec, "UiipO", &name, &type, &role, &optional, &fallback)) return false;
+  plan.least = -HUGE_VAL;
+  plan.most = HUGE_VAL;
+  if (!PyArg_ParseTuple(spec, "UiipO|dd", &name, &type, &role, &optional, &fallback, &plan.least, &plan.most))
+    return false;
+  plan.limited = plan.least != -HUGE_VAL || plan.most != HUGE_VAL;
   std::string_view text;
   if (!strict_utf8_of(name, text)) return false;
   plan.name = Py_NewRef(name);
@@ -124,6 +129,7 @@ PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   if (!short_enough(schema) || !read_fields(fields, schema, self->plans)) return nullptr;
   self->fields = self->plans.size();
   self->record = record_of(self->plans);
+  for (const FieldPlan& plan : self->plans) self->limited |= plan.limited;
   self->request_at = find_role(self->plans, FieldRole::Request);
   self->strength_at = find_role(self->plans, FieldRole::Strength);
   self->kind = Recorder::get().declare(std::move(schema), &self->gate);

@@ -15,6 +15,9 @@ struct FieldPlan {
   FieldType type = FieldType::I64;
   FieldRole role = FieldRole::Plain;
   bool optional = false;         // None means absent
+  bool limited = false;          // what is not from `least` to `most` is refused
+  double least = 0;
+  double most = 0;
   std::uint16_t offset = 0;
   // The last string seen and its name id: most fields repeat. Only where the GIL guards them.
   PyObject* last_text = nullptr;
@@ -39,6 +42,7 @@ struct KindObject {
   PyMethodDef method;
   // Fields of which one must hold text, because the rationale consists of nothing else.
   std::uint64_t must_say;
+  bool limited;             // some field is
   std::size_t request_at;   // the parameter that is the event's request, or kNoField
   std::size_t strength_at;  // the one that is compared with the gate's minimum
 };

@@ -268,10 +268,10 @@ PyObject* record_converted(KindObject& self, PyObject* const* values, Gate gate)
   return record_values(self, exact.data(), options ? options.get() : Py_None, gate);
 }
 
-float strength_of(const FieldPlan& plan, const std::byte* image) {
+double number_of(const FieldPlan& plan, const std::byte* image) {
   const auto read = [&](auto value) {
     std::memcpy(&value, image + plan.offset, sizeof value);
-    return static_cast<float>(value);
+    return static_cast<double>(value);
   };
   switch (plan.type) {
     case FieldType::F32: return read(0.0f);
@@ -286,7 +286,22 @@ float strength_of(const FieldPlan& plan, const std::byte* image) {
 [[gnu::noinline]] bool is_too_weak(const KindObject& self, const Draft& draft, Gate gate) {
   const std::size_t at = self.strength_at;
   return at != kNoField && (draft.absent >> at & 1) == 0 &&
-         gate.is_below_minimum(strength_of(self.plans[at], draft.image));
+         gate.is_below_minimum(static_cast<float>(number_of(self.plans[at], draft.image)));
+}
+
+// The first field that is not within its limits, or kNoField; no NaN is.
+[[gnu::noinline]] std::size_t find_unlimited(const KindObject& self, const Draft& draft) {
+  for (std::size_t i = 0; i < self.plans.size(); ++i) {
+    const FieldPlan& plan = self.plans[i];
+    if (!plan.limited || draft.absent >> i & 1) continue;
+    const double value = number_of(plan, draft.image);
+    if (value >= plan.least && value <= plan.most) continue;
+    char text[64];
+    std::snprintf(text, sizeof text, "must be from %g to %g, not %g", plan.least, plan.most, value);
+    PyErr_SetString(PyExc_ValueError, text);
+    return i;
+  }
+  return kNoField;
 }
 
 // `options` is null at the first try; then what convert_options() made, or None.
@@ -309,6 +324,9 @@ float strength_of(const FieldPlan& plan, const std::byte* image) {
     }
     return reject_argument(self, i);
   }
+  if (self.limited) [[unlikely]]
+    if (const std::size_t bad = find_unlimited(self, draft); bad != kNoField)
+      return reject_argument(self, bad);
   if (self.must_say != 0 && (draft.blank & self.must_say) == self.must_say) {
     PyErr_Format(PyExc_ValueError, "%s is a decision: it needs a rationale that is not empty",
                  self.kind->schema.name.c_str());
@@ -432,7 +450,7 @@ RecordValues find_quick(const FieldPlan* next, const FieldPlan* end) {
 
 RecordValues record_of(const std::vector<FieldPlan>& plans) {
   for (const FieldPlan& plan : plans)
-    if (plan.optional) return record_plain;
+    if (plan.optional || plan.limited) return record_plain;
   return find_quick<>(plans.data(), plans.data() + plans.size());
 }
 

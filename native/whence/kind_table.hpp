@@ -76,8 +76,8 @@ class KindTable {
     if (!rules.set(name, gate)) return false;
     for (std::uint32_t id = 1; id <= count(); ++id) {
       Kind& kind = *at(id);
-      if (name == Rules::kAny || kind.schema.name == name)
-        change(kind, ruled(rules, kind.schema, gate_of(kind)), session);
+      const bool meant = name == Rules::kAny ? !rules.has(kind.schema.name) : kind.schema.name == name;
+      if (meant) change(kind, ruled(rules, kind.schema, gate_of(kind)), session);
     }
     return true;
   }

@@ -27,6 +27,8 @@ class Rules {
 
   static bool is_name(std::string_view name) { return !name.empty() && name.size() <= kRuleNameBytes; }
 
+  bool has(std::string_view name) const { return word_of(name) != nullptr; }
+
   // The gate of the rule for this name, else of the rule for any name.
   std::optional<Gate> find(std::string_view name) const {
     if (GateWord* word = word_of(name)) return Gate{word->load(std::memory_order_relaxed)};

@@ -26,7 +26,10 @@ from whence.model.option import Option
 from whence.model.severity import Severity
 
 if TYPE_CHECKING:
+    from whence.emit.cognitive import CognitiveTracer
+    from whence.emit.config import ExportFormat, TracingConfig
     from whence.model.builder import TraceEventBuilder
+    from whence.model.cognitive import CognitiveEvent, InterferenceType, PrimingType
     from whence.model.event import TraceEvent
     from whence.model.ids import ModelID, RequestIDGenerator
     from whence.model.query import TraceQuery
@@ -41,13 +44,18 @@ __all__ = [
     "U8",
     "U32",
     "U64",
+    "CognitiveEvent",
+    "CognitiveTracer",
     "Duration",
     "Error",
     "ErrorCode",
     "EventView",
+    "ExportFormat",
+    "InterferenceType",
     "Kind",
     "ModelID",
     "Option",
+    "PrimingType",
     "RequestIDGenerator",
     "Result",
     "Session",
@@ -58,6 +66,7 @@ __all__ = [
     "TraceEvent",
     "TraceEventBuilder",
     "TraceQuery",
+    "TracingConfig",
     "WhenceError",
     "collector",
     "current",
@@ -68,6 +77,12 @@ __all__ = [
 ]
 
 _LATER = {
+    "CognitiveEvent": "whence.model.cognitive",
+    "CognitiveTracer": "whence.emit.cognitive",
+    "ExportFormat": "whence.emit.config",
+    "InterferenceType": "whence.model.cognitive",
+    "PrimingType": "whence.model.cognitive",
+    "TracingConfig": "whence.emit.config",
     "Duration": "whence.model.time",
     "Error": "whence.model.result",
     "ErrorCode": "whence.model.result",

@@ -12,6 +12,7 @@ import click
 
 from whence.cli.chain import chain
 from whence.cli.collect import collect
+from whence.cli.config import config
 from whence.cli.demo import demo
 from whence.cli.export import export
 from whence.cli.ls import ls
@@ -79,11 +80,11 @@ def cli() -> None:
 
 @click.group(cls=InOrder)
 def trace() -> None:
-    """The same export, stream and stats."""
+    """The same export, stream, config and stats."""
 
 
-for command in (why, chain, ls, stats, stream, record, export, collect, recover, demo):
+for command in (why, chain, ls, stats, stream, config, record, export, collect, recover, demo):
     cli.add_command(command)
-for command in (export, stream, stats):
+for command in (export, stream, config, stats):
     trace.add_command(command)
 cli.add_command(trace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ __all__ = [
     "U64",
     "FieldRole",
     "FieldType",
+    "Limits",
     "ParameterSpec",
     "Strength",
     "parameter_spec",
@@ -63,6 +65,13 @@ class FieldRole(IntEnum):
     Parent = 11
 
 
+class Limits(NamedTuple):
+    """A mark for numbers, `Annotated[U8, Limits(0, 2)]`: what is not within is refused."""
+
+    least: float = -math.inf
+    most: float = math.inf
+
+
 class ParameterSpec(NamedTuple):
     """One parameter as the native Kind wants it; `default` is `...` where there is none."""
 
@@ -71,6 +80,8 @@ class ParameterSpec(NamedTuple):
     role: FieldRole
     optional: bool
     default: object
+    least: float = -math.inf
+    most: float = math.inf
 
 
 _PLAIN = {
@@ -112,16 +123,25 @@ def parameter_spec(name: str, annotation: Any, default: object = ...) -> Paramet
     stored = _stored_as(name, bare)
     if name not in _WELL_KNOWN:
         if _is_strength(name, bare, stored):
-            return ParameterSpec(name, stored, FieldRole.Strength, optional, default)
+            limits = _limits(bare)
+            return ParameterSpec(name, stored, FieldRole.Strength, optional, default, *limits)
         if stored is FieldType.Elsewhere:
             raise TypeError(f"parameter {name!r}: only 'options' takes a sequence of Option")
-        return ParameterSpec(name, stored, FieldRole.Plain, optional, default)
+        return ParameterSpec(name, stored, FieldRole.Plain, optional, default, *_limits(bare))
     role, stored_well_known, accepted = _WELL_KNOWN[name]
     if stored not in accepted:
         if name == "options":
             raise TypeError(_no_options(annotation))
         raise TypeError(f"parameter {name!r} is well known and cannot be {annotation!r}")
     return ParameterSpec(name, stored_well_known, role, optional, default)
+
+
+def _limits(annotation: Any) -> Limits:
+    if typing.get_origin(annotation) is Annotated:
+        for mark in typing.get_args(annotation)[1:]:
+            if isinstance(mark, Limits):
+                return mark
+    return Limits()
 
 
 def _is_strength(name: str, annotation: Any, stored: FieldType) -> bool:

@@ -14,7 +14,7 @@ from whence._native import Kind
 from whence.emit.fields import FieldRole, ParameterSpec, parameter_spec
 from whence.model.severity import Severity
 
-__all__ = ["Kind", "any_declared", "kind"]
+__all__ = ["Kind", "any_declared", "declared_kinds", "kind"]
 
 P = ParamSpec("P")
 
@@ -31,6 +31,7 @@ def kind(
     severity: Severity = Severity.Info,
     rationale: str | None = None,
     otel_name: str | None = None,
+    on: bool = True,
 ) -> Callable[[Callable[P, None]], Kind[P]]: ...
 
 
@@ -44,6 +45,7 @@ def kind(
     severity: Severity = Severity.Info,
     rationale: str | None = None,
     otel_name: str | None = None,
+    on: bool = True,
     **fields: Any,
 ) -> Kind[...]: ...
 
@@ -57,6 +59,7 @@ def kind(
     severity: Severity = Severity.Info,
     rationale: str | None = None,
     otel_name: str | None = None,
+    on: bool = True,
     **fields: Any,
 ) -> Any:
     """Declares a kind of event, once; calling the result records one event.
@@ -71,7 +74,8 @@ def kind(
     `rationale` is a template such as "Selected {model}: {slack_ns:ns} left": only its arguments
     are recorded and readers render it. Formats: `{f}`, `{f:ns}`, `{f:bytes}`, `{f:.3f}`, `{f:%}`.
     A `decision` needs a template or a parameter `rationale`. `otel_name` is the event's name in
-    OpenTelemetry, where `whence.<name>` will not do.
+    OpenTelemetry, where `whence.<name>` will not do. A kind declared with `on=False` is off until
+    it is enabled, unless a rule for its name says otherwise.
 
     Raises TypeError for a parameter that cannot be recorded, ValueError for an empty name or
     component or a template that does not fit the parameters. Declaring creates no files. The same
@@ -82,12 +86,14 @@ def kind(
     given_name = fields.pop("name", None) if name is None else name
     if not isinstance(component, str) or not isinstance(decision, bool):
         raise TypeError("'component' and 'decision' are options of kind(), not fields")
+    if not isinstance(on, bool):
+        raise TypeError("'on' is an option of kind() and takes a bool, not a field type")
     for option, text in (("rationale", rationale), ("otel_name", otel_name)):
         if text is not None and not isinstance(text, str):
             raise TypeError(f"{option!r} is an option of kind() and takes a str, not a field type")
     if not isinstance(severity, Severity):
         raise TypeError("'severity' is an option of kind() and takes a Severity, not a field type")
-    declaration = _Declaration(component, decision, severity, rationale or "", otel_name or "")
+    declaration = _Declaration(component, decision, severity, rationale or "", otel_name or "", on)
     if name is None:
         if fields:
             raise TypeError(f"unknown options {sorted(fields)}; fields need a positional name")
@@ -107,17 +113,30 @@ def any_declared() -> bool:
     return bool(_declared)
 
 
+def declared_kinds() -> list[Kind[Any]]:
+    """The kinds that kind() has made in this process."""
+    with _declaring:
+        return list(_declared.values())
+
+
 class _Declaration:
     """The options of one kind() call, waiting for a name and parameters."""
 
     def __init__(
-        self, component: str, decision: bool, severity: Severity, rationale: str, otel_name: str
+        self,
+        component: str,
+        decision: bool,
+        severity: Severity,
+        rationale: str,
+        otel_name: str,
+        on: bool,
     ) -> None:
         self.component = component
         self.decision = decision
         self.severity = severity
         self.rationale = rationale
         self.otel_name = otel_name
+        self.on = on
 
     def of_stub(self, stub: Callable[..., None], name: object) -> Kind[Any]:
         if not isinstance(stub, types.FunctionType):
@@ -148,7 +167,7 @@ class _Declaration:
                     source,
                     int(self.severity),
                     self.decision,
-                    True,
+                    self.on,
                     specs,
                     must_say,
                     stub,
@@ -194,4 +213,4 @@ def _stub_parameters(stub: types.FunctionType) -> tuple[ParameterSpec, ...]:
 
 
 def _comparable(specs: tuple[ParameterSpec, ...]) -> tuple[object, ...]:
-    return tuple((*spec[:4], repr(spec.default)) for spec in specs)
+    return tuple((*spec[:4], repr(spec.default), spec.least, spec.most) for spec in specs)

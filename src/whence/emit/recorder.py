@@ -14,11 +14,14 @@ from whence.ring import byte_cap
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from whence.emit.config import TracingConfig
+
 __all__ = ["DECISION_TYPES", "Session", "prepare", "session", "start"]
 
 # Events that are decisions by their name alone, however they are recorded.
 DECISION_TYPES = frozenset({"admission_decision", "admission_result", "scheduling_decision"})
 
+DEFAULT_RING_SLOTS = 10_000
 MAX_RING_SLOTS = 1 << 24  # 1 GiB of slots a thread
 # Old sessions that one process removes at its start, a few ms each; later ones go on with it.
 MOST_REMOVED = 16
@@ -44,21 +47,27 @@ class Session(NamedTuple):
 def start(
     service: str | None = None,
     *,
-    ring_slots: int = 10_000,
+    ring_slots: int | None = None,
     text_bytes: int = 256 << 10,
     strict: bool | None = None,
+    config: TracingConfig | None = None,
 ) -> Session:
     """Starts recording with these settings; without it the first event starts with the defaults.
 
     `service` is how this process is called, else $WHENCE_SERVICE, $OTEL_SERVICE_NAME, service.name
     in $OTEL_RESOURCE_ATTRIBUTES or the script's name. Each thread gets a ring of `ring_slots`
-    events of 64 bytes and `text_bytes` of text. With `strict=False` refused events, such as a
-    decision without a rationale or a field of the wrong type, are counted as rejected and do not
-    raise; left out, $WHENCE_STRICT=0 says so.
+    events of 64 bytes (the config's ring size, else 10,000) and `text_bytes` of text. `config` says
+    which types are recorded, at which rate, and how collectors shall export them; left out,
+    $WHENCE_CONFIG says it. With `strict=False` refused events, such as a decision without a
+    rationale or a field of the wrong type, are counted as rejected and do not raise; left out,
+    $WHENCE_STRICT=0 says so.
 
     Raises AlreadyStarted when a session exists and these settings come too late, ValueError for
     sizes out of range. Makes a folder and files: about a millisecond. Any thread.
     """
+    config = config or _config_from_environment()
+    if ring_slots is None:
+        ring_slots = (config.ring_buffer_size if config else 0) or DEFAULT_RING_SLOTS
     if not 1 <= ring_slots <= MAX_RING_SLOTS:
         raise ValueError(f"ring_slots must be from 1 to {MAX_RING_SLOTS:,}, not {ring_slots}")
     if not MIN_TEXT_BYTES <= text_bytes <= MAX_TEXT_BYTES:
@@ -66,10 +75,14 @@ def start(
             f"text_bytes must be from {MIN_TEXT_BYTES:,} to {MAX_TEXT_BYTES:,}, not {text_bytes}"
         )
     configured = _native.configure(
-        description=_description(service), ring_slots=ring_slots, text_bytes=text_bytes // 8 * 8
+        description=_description(service, config),
+        ring_slots=ring_slots,
+        text_bytes=text_bytes // 8 * 8,
     )
     if not configured:
         raise AlreadyStarted("a session exists already; call start() before the first event")
+    if config is not None:
+        config.apply()
     if strict is not None:
         _native.set_strict(strict)
     return _as_session(_native.start())
@@ -84,6 +97,8 @@ def session() -> Session | None:
 def prepare(service: str | None = None) -> None:
     """Tells the native core what a session says of itself; runs at import, with no `service`."""
     _native.configure(description=_description(service), run=_run_from_environment())
+    if os.environ.get("WHENCE_CONFIG"):
+        _obey_environment(service)
     _native.set_hooks(_on_session, DECISION_TYPES)
     _native.set_strict(os.environ.get("WHENCE_STRICT", "1") != "0")
 
@@ -103,7 +118,30 @@ def _as_session(found: _native.SessionDict) -> Session:
     )
 
 
-def _description(service: str | None) -> str:
+def _config_from_environment(*, tell: bool = False) -> TracingConfig | None:
+    """$WHENCE_CONFIG. A bad one is told of at import, and does not stop the program."""
+    if not os.environ.get("WHENCE_CONFIG"):
+        return None
+    from whence.emit.config import TracingConfig
+
+    try:
+        return TracingConfig.from_environment()
+    except (OSError, ValueError, TypeError) as error:
+        if tell:
+            print(f"whence: $WHENCE_CONFIG is left aside: {error}", file=sys.stderr)
+        return None
+
+
+def _obey_environment(service: str | None) -> None:
+    """For programs that never call start(), and for kinds declared before they do."""
+    config = _config_from_environment(tell=True)
+    if config is not None:
+        slots = config.ring_buffer_size or DEFAULT_RING_SLOTS
+        _native.configure(description=_description(service, config), ring_slots=slots)
+        config.apply()
+
+
+def _description(service: str | None, config: TracingConfig | None = None) -> str:
     """The JSON in the session file: at most 3,840 bytes, else attributes are left out."""
     script = sys.argv[0] if sys.argv else ""
     attributes = _resource_attributes(os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""))
@@ -115,9 +153,16 @@ def _description(service: str | None) -> str:
         or os.path.basename(script)
         or "python"
     )
-    python = sys.version.split()[0]
-    host = os.uname().nodename
-    text = {"service": name[:256], "script": script[:1024], "python": python, "host": host}
+    text: dict[str, object] = {
+        "service": name[:256],
+        "script": script[:1024],
+        "python": sys.version.split()[0],
+        "host": os.uname().nodename,
+    }
+    if config is not None:
+        text["export_batch_size"] = config.export_batch_size
+        text["export_interval_ms"] = config.export_interval_ms
+        text["export_format"] = config.export_format.value
     whole = json.dumps(text | {"attributes": attributes})
     return whole if len(whole) <= 3840 else json.dumps(text)
 

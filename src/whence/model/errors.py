@@ -12,6 +12,7 @@ __all__ = [
     "IdNotFound",
     "IncompleteEvent",
     "NotASession",
+    "SessionEnded",
     "SessionNotFound",
     "UnknownSink",
     "UnsupportedFormat",
@@ -42,6 +43,10 @@ class WrongAccessor(WhenceError):
 
 class SessionNotFound(WhenceError, LookupError):
     """No session answers to that pid, name, prefix or path."""
+
+
+class SessionEnded(WhenceError, RuntimeError):
+    """The process that recorded the session has ended, and what was asked needs it alive."""
 
 
 class NotASession(WhenceError, ValueError):

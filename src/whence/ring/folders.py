@@ -41,14 +41,15 @@ def session_folders(base: Path) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def open_session_file(folder: Path, name: str) -> int:
+def open_session_file(folder: Path, name: str, access: int = os.O_RDONLY) -> int:
     """A descriptor of a file in a session folder, for reading; the caller closes it.
 
-    Raises NotASession for what is no plain file of this user's (a link, a pipe, another user's
-    file, one with a second name), and OSError.
+    `access` may ask for more than reading; the file must exist. Raises NotASession for what is no
+    plain file of this user's (a link, a pipe, another user's file, one with a second name), and
+    OSError.
     """
     # O_NONBLOCK: a pipe put in the file's place must not make us wait for its writer.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    flags = access | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     where = folder / name
     try:
         handle = os.open(where, flags)

@@ -1,0 +1,147 @@
+"""The gates of a running process by the names of its kinds: what is on, at which rate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from whence._native import Catalogue
+from whence.model.recording import SessionInfo
+from whence.ring import layout
+from whence.ring.control import Control
+from whence.ring.folders import open_session_file
+from whence.ring.gates import gate_parts
+from whence.ring.session_file import read_session_file
+
+__all__ = ["ANY", "KindGate", "RuleGate", "SessionGates", "change_gates", "read_gates"]
+
+ANY = "*"  # the rule for kinds that have none of their own
+_MOST_NAMES_BYTES = 64 << 20
+_STRENGTH = 9  # the role of the field that a minimum is compared with
+
+
+@dataclass(frozen=True, slots=True)
+class KindGate:
+    """What one declared kind lets pass at present. A decision has no rate and no minimum."""
+
+    event_type: str
+    component: str
+    decision: bool
+    on: bool
+    sample_rate: float
+    min_strength: float | None
+    has_strength: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RuleGate:
+    """What kinds of that name will let pass that are declared from now on; "*": all others."""
+
+    event_type: str
+    on: bool
+    sample_rate: float
+    min_strength: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionGates:
+    """The gates of one live session."""
+
+    session: SessionInfo
+    kinds: tuple[KindGate, ...]
+    rules: tuple[RuleGate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    id: int
+    name: str
+    component: str
+    decision: bool
+    has_strength: bool
+
+
+def read_gates(path: Path) -> SessionGates:
+    """What the session in that folder lets pass now. Raises as Control does."""
+    session = read_session_file(path)
+    with Control(session) as control:
+        return _gates(session, control)
+
+
+def change_gates(path: Path, words: Mapping[str, int]) -> SessionGates:
+    """Gives all kinds of these names, declared now or later, these gate words.
+
+    `words` come from `whence._native.gate_word`; bit 0 clear is off. The name "*" means every kind
+    without a rule of its own. Decisions obey on and off alone.
+
+    Raises ValueError, having changed nothing, where a decision named here would be sampled, where
+    a minimum is given to a kind without a strength, or where a name cannot be a rule's and no kind
+    has it; and as Control does. The producer obeys from its next call on.
+    """
+    session = read_session_file(path)
+    with Control(session) as control:
+        for kind in _declared(path):
+            if kind.name in words:
+                _refuse_misfit(kind, words[kind.name])
+        ruled = {name: control.set_rule(name, word) for name, word in words.items()}
+        declared = _declared(path)  # after the rules: whoever is declared now has seen them
+        names = {kind.name for kind in declared}
+        if unheard := [name for name, done in ruled.items() if not done and name not in names]:
+            raise ValueError(f"{session.name} has no room for a rule, and no kind {unheard[0]!r}")
+        rules = control.rules()
+        for kind in declared:
+            word = words.get(kind.name)
+            if word is None and kind.name not in rules:
+                word = words.get(ANY)
+            if word is not None:
+                control.change(kind.id, _fitting(kind, word))
+        return _gates(session, control)
+
+
+def _refuse_misfit(kind: _Declared, word: int) -> None:
+    on, rate, minimum = gate_parts(word)
+    if kind.decision and on and (rate < 1 or minimum is not None):
+        raise ValueError(f"{kind.name} is a decision: decisions are recorded all, or off")
+    if on and minimum is not None and not kind.has_strength:
+        raise ValueError(f"{kind.name} has no strength that a minimum could be compared with")
+
+
+def _fitting(kind: _Declared, word: int) -> int:
+    if kind.decision:
+        return word & layout.GATE_ON | layout.GATE_EXEMPT
+    return word & ~layout.GATE_EXEMPT
+
+
+def _gates(session: SessionInfo, control: Control) -> SessionGates:
+    kinds = tuple(
+        KindGate(
+            kind.name,
+            kind.component,
+            kind.decision,
+            *_parts(kind, control.gate(kind.id)),
+            kind.has_strength,
+        )
+        for kind in _declared(Path(session.path))
+    )
+    rules = tuple(RuleGate(name, *gate_parts(word)) for name, word in control.rules().items())
+    return SessionGates(session, kinds, rules)
+
+
+def _parts(kind: _Declared, word: int) -> tuple[bool, float, float | None]:
+    return gate_parts(word | layout.GATE_EXEMPT if kind.decision else word)
+
+
+def _declared(folder: Path) -> list[_Declared]:
+    catalogue = Catalogue()
+    handle = open_session_file(folder, "names")
+    try:
+        catalogue.update(os.pread(handle, _MOST_NAMES_BYTES, 0))
+    finally:
+        os.close(handle)
+    return [
+        _Declared(row[0], row[1], row[2], row[3], any(role == _STRENGTH for *_, role in row[6]))
+        for row in catalogue.kinds()
+        if row[0] < layout.MAX_KINDS
+    ]

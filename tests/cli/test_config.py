@@ -1,0 +1,196 @@
+"""whence config: shows and changes what running processes record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import whence
+from tests.apps import AppRun
+from whence.cli.main import cli
+from whence.collect.gates import change_gates, read_gates
+
+RunApp = Callable[..., AppRun]
+SHOWN = whence.kind("config_shown", component="Config", n=int)
+FELT = whence.kind("config_felt", component="Config", strength=float)
+CHOICE = whence.kind(
+    "config_choice", component="Config", decision=True, rationale="Took {n}", n=int
+)
+
+
+@pytest.fixture(autouse=True)
+def _session() -> None:
+    """This process is the only one that records; its kinds are as declared."""
+    for kind in (SHOWN, FELT, CHOICE):
+        kind.enable()
+    SHOWN(1)
+
+
+def config(*options: str) -> Result:
+    """Runs the command."""
+    return CliRunner().invoke(cli, ["config", *options])
+
+
+def kinds(*options: str) -> dict[str, Any]:
+    """The kinds that --json shows, by name."""
+    found = config(*options, "--json")
+    assert found.exit_code == 0, found.output
+    (session,) = json.loads(found.output)["sessions"]
+    return {kind["event_type"]: kind for kind in session["kinds"]}
+
+
+def test_without_options_it_shows_the_present_gates() -> None:
+    """R1.52 R1.34 Each kind with its component, and what is recorded of it."""
+    FELT.enable(0.25, min_strength=0.5)
+    text = config().output
+    assert "config_shown" in text
+    assert "25 % from strength 0.5" in text
+    assert kinds()["config_felt"] == {
+        "event_type": "config_felt",
+        "component": "Config",
+        "decision": False,
+        "on": True,
+        "sample_rate": 0.25,
+        "min_strength": 0.5,
+        "has_strength": True,
+    }
+    assert kinds()["config_choice"]["decision"] is True
+
+
+def test_types_are_enabled_sampled_and_disabled() -> None:
+    """R1.52 R1.34 R1.35 The rate goes to the types of the same command, and to no other."""
+    found = kinds("--enable", "config_felt", "--sample-rate", "0.125", "--disable", "config_shown")
+    assert (found["config_felt"]["sample_rate"], found["config_shown"]["on"]) == (0.125, False)
+    assert (FELT.sample_rate, SHOWN.on, CHOICE.on) == (0.125, False, True)
+    kinds("--enable", "config_felt", "--min-strength", "0.5")
+    assert (FELT.sample_rate, FELT.min_strength) == (1.0, 0.5)
+
+
+def test_trace_config_is_the_same_command() -> None:
+    """R1.52 As in: trace config --enable priming --sample-rate 0.1."""
+    tracer = whence.CognitiveTracer()
+    found = CliRunner().invoke(
+        cli, ["trace", "config", "--enable", "priming", "--sample-rate", "0.1"]
+    )
+    assert found.exit_code == 0
+    assert "10 %" in found.output
+    assert tracer.priming.sample_rate == pytest.approx(0.1)
+    config("--preset", "disabled")
+    assert not tracer.priming
+
+
+@pytest.mark.parametrize("preset", ["development", "production", "disabled"])
+def test_a_preset_is_that_of_the_configuration(preset: str) -> None:
+    """R1.29 R1.30 R1.31 R1.52 It governs the four cognitive types, and leaves others alone."""
+    tracer = whence.CognitiveTracer()
+    SHOWN.enable(0.5)
+    assert config("--preset", preset).exit_code == 0
+    wanted = whence.TracingConfig.preset(preset)
+    for event_type in whence.CognitiveEvent:
+        assert tracer.is_enabled(event_type) == wanted.is_enabled(event_type)
+    rate = {"development": 1.0, "production": 0.01}.get(preset)
+    if rate:
+        assert tracer.priming.sample_rate == pytest.approx(rate)
+    assert SHOWN.sample_rate == 0.5
+    config("--preset", "disabled")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--enable", "config_choice", "--sample-rate", "0.5"], "decision"),
+        (["--enable", "config_shown", "--min-strength", "0.5"], "no strength"),
+        (["--sample-rate", "0.5"], "--enable"),
+        (["--min-strength", "0.5"], "--enable"),
+        (["--enable", "config_shown", "--disable", "config_shown"], "both"),
+        (["--enable", "config_shown", "--sample-rate", "0"], "--disable"),
+        (["--enable", "config_shown", "--sample-rate", "1.5"], "--sample-rate must be above 0"),
+        (["--enable", "config_shown", "--sample-rate", "nan"], "--sample-rate must be above 0"),
+        (["--enable", "config_felt", "--min-strength", "nan"], "--min-strength"),
+        (["--enable", "x" * 200], "name"),
+        (["--pid", "1", "--all"], "one of"),
+        (["--preset", "staging"], "staging"),
+    ],
+)
+def test_what_makes_no_sense_changes_nothing(options: list[str], said: str) -> None:
+    """R1.52 R1.35 Exit code 2, and a sentence that says why; every gate is as it was."""
+    before = kinds()
+    found = config(*options)
+    assert found.exit_code == 2
+    assert said in found.output
+    assert kinds() == before
+
+
+def test_a_type_that_is_not_declared_yet_gets_a_rule() -> None:
+    """R1.52 It is shown as such, and holds for the kind once it is declared."""
+    text = config("--enable", "config_later", "--sample-rate", "0.5").output
+    assert "once it is declared" in text
+    assert whence.kind("config_later", component="Config", n=int).sample_rate == 0.5
+
+
+def test_a_star_is_every_type_without_a_rule_of_its_own(run_app: RunApp) -> None:
+    """R1.52 R5.5 Decisions are sampled by no star."""
+    run_app("""
+        import whence
+        from whence import _native
+        from whence.collect.gates import change_gates
+        named = whence.kind("named", component="A")
+        tick = whence.kind("tick", component="A")
+        choose = whence.kind("choose", component="A", decision=True, rationale="Took {n}", n=int)
+        path = whence.start().path
+        change_gates(path, {"named": _native.gate_word(0.25, None)})
+        change_gates(path, {"*": _native.gate_word(0.5, None)})
+        rates = [k.sample_rate for k in (named, tick, choose)]
+        rates.append(whence.kind("later", component="A").sample_rate)
+        assert rates == [0.25, 0.5, 1.0, 0.5], rates
+        change_gates(path, {"*": 0})
+        assert [k.on for k in (named, tick, choose)] == [True, False, False]
+    """)
+
+
+def test_of_several_live_sessions_one_must_be_chosen(run_app: RunApp) -> None:
+    """R1.52 They are listed, exit code 2; --all means every one; an ended one is refused."""
+    run = run_app("""
+        import os, signal, whence
+        tick = whence.kind("tick", component="A", n=int)
+        whence.start()
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            tick(1)
+            os.write(writing, b"recorded")
+            while True:
+                signal.pause()
+        os.read(reading, 8)
+        def config(*options):
+            from click.testing import CliRunner
+            from whence.cli.main import cli
+            return CliRunner().invoke(cli, ["config", *options])
+        none = config()
+        print(none.exit_code, "2 sessions are live" in none.output, str(os.getpid()) in none.output)
+        every = config("--all", "--disable", "tick")
+        print(every.exit_code, tick.on)
+        one = config("--pid", str(os.getpid()), "--enable", "tick")
+        print(one.exit_code, tick.on)
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        ended = config("--pid", str(child), "--enable", "tick")
+        print(ended.exit_code, "has ended" in ended.output)
+        print(config("--pid", "999999999").exit_code)
+    """)
+    assert run.stdout.splitlines() == ["2 True True", "0 False", "0 True", "1 True", "4"]
+
+
+def test_gates_are_values_in_the_library_too() -> None:
+    """R1.52 What the command does is whence.collect.gates, for programs that steer others."""
+    session = whence.session()
+    assert session is not None
+    assert session.path is not None
+    found = change_gates(session.path, {"config_shown": 0})
+    assert [kind.on for kind in found.kinds if kind.event_type == "config_shown"] == [False]
+    assert read_gates(session.path) == found
+    assert not SHOWN.on
