@@ -92,6 +92,10 @@ class Index:
             return (name if request else ""), (name if whole else chain)
         return request, chain
 
+    def name_in(self, event: TraceEvent, name: str) -> str:
+        """What an event means by the id of a request or chain: see `names_of`."""
+        return self._reused.get((name, event.session), name)
+
     @cached_property
     def requests(self) -> Mapping[str, Sequence[int]]:
         """Positions by request, in the order in which the requests first appear."""
