@@ -30,9 +30,9 @@ filters = st.fixed_dictionaries(
     optional={
         "start": moments.map(Timestamp),
         "end": moments.map(Timestamp),
-        "event_type": names,
+        "event_type": names | st.lists(names, min_size=1).map(tuple),
         "model_id": names | st.just(""),
-        "component": names,
+        "component": names | st.lists(names, min_size=1),
         "min_severity": st.sampled_from(Severity),
         "request_id": names,
     },
@@ -47,6 +47,8 @@ def passes(event: TraceEvent, name: str, wanted: Any) -> bool:
         return event.timestamp.value_ns <= int(wanted.value_ns)
     if name == "min_severity":
         return event.severity.value >= int(wanted.value)
+    if isinstance(wanted, tuple | list):
+        return getattr(event, name) in wanted
     return bool(getattr(event, name) == wanted)
 
 
@@ -93,6 +95,8 @@ def test_a_query_may_name_a_model_by_its_id() -> None:
         ({"min_severity": "Warning"}, "min_severity must be a whence.Severity, not str"),
         ({"min_severity": 2}, "min_severity must be a whence.Severity, not int"),
         ({"request_id": 17}, "request_id must be str, not int"),
+        ({"event_type": {"t"}}, "event_type must be str, not set"),
+        ({"component": ["c", 3]}, "component must be str or several of them"),
     ],
 )
 def test_a_filter_of_another_type_is_refused(given_filters: dict[str, Any], said: str) -> None:
@@ -100,3 +104,12 @@ def test_a_filter_of_another_type_is_refused(given_filters: dict[str, Any], said
     with pytest.raises(TypeError) as refusal:
         TraceQuery(**given_filters)
     assert str(refusal.value) == said
+
+
+def test_a_list_that_names_nothing_is_refused() -> None:
+    """R0.44 R1.44 Nothing to choose from is a mistake; several types make one hashable query."""
+    with pytest.raises(ValueError, match="name at least one"):
+        TraceQuery(event_type=())
+    assert hash(TraceQuery(event_type=["a", "b"])) == hash(TraceQuery(event_type=("a", "b")))
+    assert TraceQuery(event_type="a").event_types == ("a",)
+    assert TraceQuery().components is None

@@ -46,9 +46,11 @@ queries = st.builds(
     TraceQuery,
     start=maybe(timestamps),
     end=maybe(timestamps),
-    event_type=maybe(types),
+    event_type=maybe(types | st.lists(types, min_size=1)),
     model_id=maybe(names | st.sampled_from(["a", "b"]).map(ModelID)),
-    component=maybe(st.sampled_from(["Pool", "Clock", "Nobody"])),
+    component=maybe(
+        st.sampled_from(["Pool", "Clock", "Nobody"]) | st.just(("Clock", "Pool", "Clock"))
+    ),
     min_severity=maybe(st.sampled_from(Severity)),
     request_id=maybe(names),
 )

@@ -22,7 +22,7 @@ __all__ = ["export"]
 
 @click.command(cls=Verb)
 @source_options
-@filter_options()
+@filter_options
 @click.option(
     "--format",
     "form",

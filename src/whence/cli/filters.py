@@ -19,9 +19,9 @@ from whence.model.recording import KindInfo, Recording
 from whence.model.severity import Severity
 from whence.model.time import Duration
 from whence.query.contract import parse_length
-from whence.query.index import Index
+from whence.query.index import Index, as_index
 from whence.query.select import select
-from whence.query.words import duration_text
+from whence.query.words import duration_text, listed
 
 __all__ = ["Picked", "filter_options"]
 
@@ -35,37 +35,46 @@ class Picked:
     query: TraceQuery
     last: Duration | None = None
 
-    def of(self, recording: Recording) -> tuple[TraceEvent, ...]:
+    @property
+    def everything(self) -> bool:
+        """Whether no filter was given."""
+        return self.query == TraceQuery() and self.last is None
+
+    def of(self, source: Recording | Index) -> tuple[TraceEvent, ...]:
         """The recording's events that were asked for; the last of them by its newest moment."""
-        index = Index(recording)
-        events = select(index, self.query)
+        index = as_index(source)
+        passes = self.among(index)
+        return tuple(event for event in select(index, self.query) if passes(event))
+
+    def among(self, index: Index) -> Callable[[TraceEvent], bool]:
+        """Whether an event of this recording was asked for."""
         if self.last is None or index.newest_ns is None:
-            return events
+            return self.query.matches
         since_ns = index.newest_ns - self.last.nanos
-        return tuple(event for event in events if index.time_ns(event) >= since_ns)
+        return lambda event: index.time_ns(event) >= since_ns and self.query.matches(event)
 
     def warn(self, kinds: Iterable[KindInfo], events: Iterable[TraceEvent] = ()) -> None:
         """Say on standard error that the type asked for is none of these kinds, if they are known.
 
         It may be a misspelling; it may also be declared later, so it is no error.
         """
-        wanted, known = self.query.event_type, {kind.name for kind in kinds}
-        if wanted is None or not known or wanted in known:
+        known = {kind.name for kind in kinds}
+        unknown = set(self.query.event_types or ()) - known
+        if not known or not unknown:
             return
-        if any(event.event_type == wanted for event in events):
-            return
-        near = difflib.get_close_matches(wanted, sorted(known), 3)
-        hint = f"; nearest: {', '.join(near)}" if near else ""
-        text = f"whence: no kind is called {wanted!r}{hint}"
-        print_lines([line(safe(text))], err=True)
+        for wanted in sorted(unknown - {event.event_type for event in events}):
+            near = difflib.get_close_matches(wanted, sorted(known), 3)
+            hint = f"; nearest: {', '.join(near)}" if near else ""
+            text = f"whence: no kind is called {wanted!r}{hint}"
+            print_lines([line(safe(text))], err=True)
 
     @property
     def words(self) -> str:
         """What was asked for, in words; empty if everything was."""
         query = self.query
         named = (
-            ("type", query.event_type),
-            ("component", query.component),
+            ("type", listed(query.event_types or (), "or") or None),
+            ("component", listed(query.components or (), "or") or None),
             ("model", query.model_id),
             ("request", query.request_id),
             ("severity", query.min_severity.name if query.min_severity is not None else None),
@@ -74,31 +83,30 @@ class Picked:
         return ", ".join(f"{name} {value}" for name, value in named if value is not None)
 
 
-def filter_options(*, times: bool = True) -> Callable[[F], F]:
-    """Adds the filters, which reach the command as one `picked`; `times` adds --last."""
+def filter_options(function: F) -> F:
+    """Adds the filters, which reach the command as one `picked`."""
 
-    def decorate(function: F) -> F:
-        @functools.wraps(function)
-        def with_picked(
-            *args: Any,
-            event_type: str | None,
-            component: str | None,
-            model: str | None,
-            request: str | None,
-            severity: str | None,
-            last: Duration | None = None,
-            **more: Any,
-        ) -> Any:
-            least = None if severity is None else Severity.from_name(severity)
-            query = TraceQuery(None, None, event_type, model, component, least, request)
-            return function(*args, picked=Picked(query, last), **more)
+    @functools.wraps(function)
+    def with_picked(
+        *args: Any,
+        event_types: tuple[str, ...],
+        components: tuple[str, ...],
+        model: str | None,
+        request: str | None,
+        severity: str | None,
+        last: Duration | None,
+        **more: Any,
+    ) -> Any:
+        least = None if severity is None else Severity.from_name(severity)
+        query = TraceQuery(
+            None, None, event_types or None, model, components or None, least, request
+        )
+        return function(*args, picked=Picked(query, last), **more)
 
-        decorated: Any = with_picked
-        for option in reversed([*_OPTIONS, *([_LAST] if times else [])]):
-            decorated = option(decorated)
-        return cast(F, decorated)
-
-    return decorate
+    decorated: Any = with_picked
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return cast(F, decorated)
 
 
 def _length(
@@ -111,8 +119,20 @@ def _length(
 
 
 _OPTIONS = (
-    click.option("--type", "event_type", metavar="TYPE", help="Only events of this type."),
-    click.option("--component", help="Only events of this component."),
+    click.option(
+        "--type",
+        "event_types",
+        multiple=True,
+        metavar="TYPE",
+        help="Only events of this type; several may be given.",
+    ),
+    click.option(
+        "--component",
+        "components",
+        multiple=True,
+        metavar="NAME",
+        help="Only events of this component; several may be given.",
+    ),
     click.option("--model", help="Only events of this model."),
     click.option("--request", metavar="ID", help="Only events of this request."),
     click.option(
@@ -120,12 +140,12 @@ _OPTIONS = (
         type=click.Choice([member.name for member in Severity], case_sensitive=False),
         help="Only events of at least this severity.",
     ),
-)
-_LAST = click.option(
-    "--last",
-    "--time-range",
-    "last",
-    callback=_length,
-    metavar="LENGTH",
-    help="Only the newest events: 500ms, 90s, 15min, 1h before the newest of all.",
+    click.option(
+        "--last",
+        "--time-range",
+        "last",
+        callback=_length,
+        metavar="LENGTH",
+        help="Only the newest events: 500ms, 90s, 15min, 1h before the newest of all.",
+    ),
 )

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-import click
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
+import click
+from rich.text import Text
+
+from whence.cli.filters import Picked, filter_options
 from whence.cli.render.ledger import kind_totals, ledger_lines
-from whence.cli.render.page import line, print_json, print_lines
+from whence.cli.render.page import line, print_json, print_lines, table
+from whence.cli.render.safe import safe
 from whence.cli.sources import Choice, source_options
 from whence.cli.verb import INCOMPLETE, Verb, json_option
-from whence.query.words import events_text
+from whence.model.recording import Recording
+from whence.query.words import count_text, events_text
 
 __all__ = ["stats"]
 
 
 @click.command(cls=Verb)
 @source_options
+@filter_options
 @json_option
 @click.pass_context
-def stats(context: click.Context, choice: Choice, as_json: bool) -> None:
+def stats(context: click.Context, choice: Choice, picked: Picked, as_json: bool) -> None:
     """Print the ledger of every ring and event type.
 
     It says what was recorded and what became of it: recorded = readable + lost + in flight, for
     every ring. Lost events were overwritten by newer ones; in flight is what was being written
     at this moment, or when the process ended. An event type was called as often as it was
-    recorded, sampled out, throttled, below its minimum, rejected or nested. Exits with 3 if a
-    sum does not close or a file of a session cannot be read.
+    recorded, sampled out, throttled, below its minimum, rejected or nested. With filters, the
+    readable events that pass are counted besides, and of event types only those asked for are
+    listed: a ring's counts cannot be split. Exits with 3 if a sum does not close or a file of a
+    session cannot be read.
     """
     recording = choice.recording()
     closes = all(ring.closes for ring in recording.rings)
+    recording = _of_kinds(recording, picked)
+    counts = None if picked.everything else _counted(recording, picked)
     if as_json:
         print_json(
             {
@@ -38,10 +52,55 @@ def stats(context: click.Context, choice: Choice, as_json: bool) -> None:
                 "closes": closes,
                 "damage": recording.damage,
             }
+            | ({} if counts is None else {"picked": counts})
         )
     elif recording.rings or recording.damage:
         print_lines(ledger_lines(recording))
     else:
         count = events_text(len(recording.events))
         print_lines([line(f"{count}, from a source that keeps no ledger")])
+    if counts is not None and not as_json:
+        print_lines(_counted_lines(counts, picked))
     context.exit(0 if closes and not recording.damage else INCOMPLETE)
+
+
+def _of_kinds(recording: Recording, picked: Picked) -> Recording:
+    """The recording with the counts of the event types and components asked for alone."""
+    types, components = picked.query.event_types, picked.query.components
+    if types is None and components is None:
+        return recording
+    rings = [
+        replace(
+            ring,
+            per_kind=tuple(
+                row
+                for row in ring.per_kind
+                if (types is None or row.kind in types)
+                and (components is None or row.component in components)
+            ),
+        )
+        for ring in recording.rings
+    ]
+    return replace(recording, rings=tuple(rings))
+
+
+def _counted(recording: Recording, picked: Picked) -> dict[str, Any]:
+    """How many of the readable events pass the filters, by their type."""
+    picked.warn(recording.kinds, recording.events)
+    events = picked.of(recording)
+    by_type = Counter(event.event_type for event in events)
+    return {
+        "filters": picked.words,
+        "events": len(events),
+        "readable": len(recording.events),
+        "by_type": dict(by_type.most_common()),
+    }
+
+
+def _counted_lines(counts: Mapping[str, Any], picked: Picked) -> Iterator[Text]:
+    yield line()
+    of = f"{count_text(counts['events'])} of {count_text(counts['readable'])} readable events"
+    yield line((safe(f"{of}: {picked.words}"), "bold"))
+    if counts["by_type"]:
+        rows = [(name, count_text(count)) for name, count in counts["by_type"].items()]
+        yield from table(("event type", "events"), rows)

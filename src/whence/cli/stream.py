@@ -26,7 +26,7 @@ POLL_SECONDS = 0.1
 
 @click.command(cls=Verb)
 @source_options
-@filter_options(times=False)
+@filter_options
 @click.option(
     "--format",
     "form",
@@ -66,15 +66,19 @@ def follow(
 ) -> None:
     """Show the events picked from the streams, in order of time within each poll.
 
+    --last holds for what is there at the first poll; what comes later is newer.
     Returns when all processes have ended and everything of theirs is shown; with `once`, after
     one poll of each.
     """
     lost_before: int | None = None
+    since_ns: int | None = None
     while True:
         events = [(event, cursor.info) for cursor in streams for event in cursor.poll()]
+        if since_ns is None:
+            since_ns = _since_ns(picked, events)
         live = any(cursor.info.live for cursor in streams)  # as it was before those were read
         for event, info in sorted(events, key=lambda found: found[0].order_key):
-            if picked.query.matches(event):
+            if picked.query.matches(event) and _shared_ns(event, info) >= since_ns:
                 show(event, info)
         lost = sum(cursor.lost for cursor in streams)
         if lost_before is not None and lost > lost_before:  # what was gone before is in the stats
@@ -85,6 +89,18 @@ def follow(
             return
         if not events:
             wait(POLL_SECONDS)
+
+
+def _since_ns(picked: Picked, events: Sequence[tuple[TraceEvent, SessionInfo]]) -> int:
+    """Where --last begins, counted from the newest event of all."""
+    newest_ns = max((_shared_ns(event, info) for event, info in events), default=0)
+    return newest_ns - picked.last.nanos if picked.last is not None else -(2**63)
+
+
+def _shared_ns(event: TraceEvent, info: SessionInfo) -> int:
+    """Wall time, which processes share, or without a known clock the monotonic moment."""
+    wall_ns = info.wall_ns(event.timestamp.value_ns)
+    return event.timestamp.value_ns if wall_ns is None else wall_ns
 
 
 def _show_text(event: TraceEvent, info: SessionInfo, *, with_pid: bool) -> None:

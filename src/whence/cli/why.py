@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from whence.cli.filters import Picked, filter_options
 from whence.cli.render.answer import answer_lines
 from whence.cli.render.page import print_json, print_lines
 from whence.cli.sources import Choice, source_options
 from whence.cli.verb import INCOMPLETE, Verb, json_option
 from whence.query.contracts import BUILT_IN, load_contracts
+from whence.query.index import Index
 from whence.query.why import why as explain
 
 __all__ = ["why"]
@@ -17,6 +19,7 @@ __all__ = ["why"]
 @click.command(cls=Verb)
 @click.argument("id", required=False, metavar="[ID]")
 @source_options
+@filter_options
 @click.option(
     "--contracts",
     type=click.Path(exists=True, dir_okay=False),
@@ -34,6 +37,7 @@ def why(
     context: click.Context,
     id: str | None,
     choice: Choice,
+    picked: Picked,
     contracts: str | None,
     strict: bool,
     limit: int,
@@ -45,6 +49,9 @@ def why(
     ID, the newest decision or request that went wrong is explained: one with a severity of Warning
     or more, or a negative outcome (admitted, deadline_met, success, status); if none did, the
     newest decision.
+
+    With filters, the one to explain is chosen among the events that pass them; of an ID they say
+    which rows of its story are shown.
 
     Processes of one run, and of runs that overlapped in time, share their ids: one id is one chain.
     Of runs one after the other that use an id again, the newest is meant.
@@ -60,13 +67,16 @@ def why(
     """
     declared = load_contracts(contracts) if contracts else ()
     checks = [*(["--contracts", contracts] if contracts else []), *(["--strict"] if strict else [])]
+    index = Index(choice.recording())
+    picked.warn(index.recording.kinds, index.events)
     answer = explain(
-        choice.recording(),
+        index,
         id,
         (*declared, *BUILT_IN),
         strict=strict,
         source_words=choice.words,
         check_words=checks,
+        among=None if picked.everything else picked.among(index),
     )
     if as_json:
         print_json(answer)

@@ -33,8 +33,8 @@ class Wanted:
     def by(query: TraceQuery) -> Wanted:
         """What a query asks for."""
         return Wanted(
-            () if query.event_type is None else (query.event_type,),
-            () if query.component is None else (query.component,),
+            query.event_types or (),
+            query.components or (),
             None if query.model_id is None else str(query.model_id),
             query.request_id,
             query.min_severity or Severity.Debug,

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from whence.model.event import TraceEvent
 from whence.model.recording import Recording
@@ -198,8 +199,8 @@ def _span_name(event: TraceEvent, trace_id: str, span_id: int) -> str:
 
 def _resembling(index: Index, chain: Chain, near_ns: int) -> Iterator[tuple[int, Reason]]:
     for by, column, read in (
-        ("same model", "model_id", lambda event: event.model_id),
-        ("same component", "component", lambda event: event.component),
+        ("same model", "model_id", attrgetter("model_id")),
+        ("same component", "component", attrgetter("component")),
     ):
         moments: dict[str, list[tuple[int, int]]] = {}
         for event in chain.events:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Any
@@ -42,14 +43,16 @@ def _candidates(index: Index, query: TraceQuery) -> Sequence[int]:
         behind = bisect_right(index.times_ns, query.end.value_ns)
     narrowest: Sequence[int] = range(first, max(first, behind))
     model = query.model_id.value if isinstance(query.model_id, ModelID) else query.model_id
-    for column, value in (
-        ("request_id", query.request_id),
-        ("event_type", query.event_type),
-        ("model_id", model),
-        ("component", query.component),
+    for column, values in (
+        ("request_id", None if query.request_id is None else (query.request_id,)),
+        ("event_type", query.event_types),
+        ("model_id", None if model is None else (model,)),
+        ("component", query.components),
     ):
-        if value is not None:
-            found = index.positions(column, value)
-            within = found[bisect_left(found, first) : bisect_left(found, behind)]
-            narrowest = min(narrowest, within, key=len)
+        if values is None:
+            continue
+        every = [index.positions(column, value) for value in dict.fromkeys(values)]
+        within = [f[bisect_left(f, first) : bisect_left(f, behind)] for f in every]
+        if sum(map(len, within)) < len(narrowest):
+            narrowest = within[0] if len(within) == 1 else sorted(itertools.chain(*within))
     return narrowest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from whence.model.errors import IdNotFound
@@ -61,6 +61,7 @@ class Answer:
 
     `name` finds the chain again. `wall_ns` is when it began, None without a known clock;
     `service`, `pid` and `session` are those of the process that began it, empty where unknown.
+    `event_count` is the whole chain's; the story may have been asked for in part.
     `time_went` is empty unless dispatch or execution were recorded. `reports` hold the chain, or
     each of the request's chains, against the contract that covers it; there are none where no
     contract does. `gaps` is everything missing or wrong, the optional last. `next_commands` are
@@ -78,6 +79,7 @@ class Answer:
     session: str
     other_processes: int
     time_went: tuple[TimeShare, ...]
+    event_count: int
     story: tuple[StoryRow, ...]
     reports: tuple[ChainReport, ...]
     gaps: tuple[Finding, ...]
@@ -93,6 +95,7 @@ def why(
     strict: bool = False,
     source_words: Sequence[str] | None = (),
     check_words: Sequence[str] = (),
+    among: Callable[[TraceEvent], bool] | None = None,
 ) -> Answer:
     """Explain the chain that the text names, by default the newest that went wrong.
 
@@ -100,10 +103,15 @@ def why(
     a recording without events. Without a text and without trouble, the newest decision is
     explained. `source_words` are repeated in every next command: the options that name the source.
     None stands for one that cannot be read again, and then there are no commands. `check_words`
-    are repeated in those that check a chain.
+    are repeated in those that check a chain. `among` says which events are asked for: without a
+    text the one to explain is chosen from them, with one the story has no others; the verdict, the
+    times and the gaps are the whole chain's.
     """
     index = as_index(source)
-    chain = find_chain(index, text) if text is not None else _default_chain(index)
+    if text is None:
+        chain, told = _default_chain(index, among), None
+    else:
+        chain, told = find_chain(index, text), among
     reports = tuple(_reports(index, chain, contracts, strict))
     gaps = [finding for report in reports for finding in report.findings]
     if not reports:
@@ -127,7 +135,8 @@ def why(
         session=first.session,
         other_processes=len({event.session for event in chain.events}) - 1,
         time_went=_time_went(index, chain.events),
-        story=story(index, chain),
+        event_count=len(chain.events),
+        story=story(index, chain, told),
         reports=reports,
         gaps=tuple(gaps),
         next_commands=tuple(commands),
@@ -135,9 +144,12 @@ def why(
     )
 
 
-def _default_chain(index: Index) -> Chain:
+def _default_chain(index: Index, among: Callable[[TraceEvent], bool] | None) -> Chain:
     newest_decision: TraceEvent | None = None
-    for event in reversed(index.at(range(len(index.events)))):
+    events = index.at(range(len(index.events)))
+    if among is not None:
+        events = tuple(event for event in events if among(event))
+    for event in reversed(events):
         decision = index.is_decision(event)
         if (decision or event.decision_chain_id) and went_wrong(event):
             return replace(chain_of(index, event), asked=None)
@@ -146,7 +158,9 @@ def _default_chain(index: Index) -> Chain:
     if newest_decision is None:
         if not index.events:
             raise IdNotFound("nothing is recorded here")
-        newest_decision = index.events[-1]
+        if not events:
+            raise IdNotFound("no event here is what was asked for")
+        newest_decision = events[-1]
     return replace(chain_of(index, newest_decision), asked=None)
 
 
@@ -216,8 +230,10 @@ def _share(name: str, duration_ns: int) -> TimeShare:
     return TimeShare(name=name, duration_ns=duration_ns)
 
 
-def story(index: Index, chain: Chain) -> tuple[StoryRow, ...]:
-    """The chain's events as rows, in order."""
+def story(
+    index: Index, chain: Chain, among: Callable[[TraceEvent], bool] | None = None
+) -> tuple[StoryRow, ...]:
+    """The chain's events as rows, in order; of some events only, if `among` says which."""
     begun_ns = index.time_ns(chain.events[0])
     sessions = {event.session: index.recording.session(event.session) for event in chain.events}
     pids = {name: info.pid for name, info in sessions.items() if info and len(sessions) > 1}
@@ -235,6 +251,7 @@ def story(index: Index, chain: Chain) -> tuple[StoryRow, ...]:
             pid=pids.get(event.session, 0),
         )
         for event in chain.events
+        if among is None or among(event)
     )
 
 

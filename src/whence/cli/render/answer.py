@@ -174,7 +174,7 @@ def _score(scores: Mapping[str, float], name: str) -> str:
 
 def _chain(answer: Answer) -> Iterator[Text]:
     if not answer.reports:
-        yield from _labelled("Chain", f"{events_text(len(answer.story))}; no contract covers them")
+        yield from _labelled("Chain", f"{events_text(answer.event_count)}; no contract covers them")
     for report in answer.reports:
         several = len(answer.reports) > 1
         prefix = f"{clip(report.chain_id, 40)}: " if several else ""
