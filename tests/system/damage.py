@@ -87,8 +87,10 @@ class Sample:
         self.folder = folder
         self.files = {path.name: path.read_bytes() for path in folder.iterdir()}
         self.events, self.damaged, self.ledgers = examine(folder)
-        self.key = read_session_file(folder).key
-        self.catalogue = Catalogue(request_seed=read_request_seed(folder))
+        session = read_session_file(folder)
+        self.key = session.key
+        seed = read_request_seed(folder)
+        self.catalogue = Catalogue(int(session.run, 16), request_seed=seed)
         self.catalogue.update(self.files["names"])
 
     def copy_to(self, base: Path) -> Sample:

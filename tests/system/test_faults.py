@@ -163,7 +163,7 @@ def test_folder_of_another_user_is_not_recorded_to(base: Path) -> None:
         nobody = "    os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)\n"
         done = python(PROGRAM + nobody + "    record_all(); check()\n", base=theirs)
         (line,) = told(done.stderr)
-        assert line.startswith(f"whence: cannot record to {theirs}: Operation not permitted; ")
+        assert line.startswith(f"whence: cannot record to {theirs}: belongs to another user; ")
         assert list(theirs.iterdir()) == []
 
 
