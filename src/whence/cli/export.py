@@ -14,6 +14,7 @@ from whence.cli.render.page import line, print_json, print_lines, require_output
 from whence.cli.render.safe import safe
 from whence.cli.sources import Choice, source_options
 from whence.cli.verb import INCOMPLETE, Verb, json_option
+from whence.export.codec import codec_of
 from whence.export.json_export import write_recording, write_recording_to
 from whence.query.words import count_text, events_text
 
@@ -38,6 +39,11 @@ __all__ = ["export"]
     metavar="FILE",
     help="Where to; - is standard output, the default.",
 )
+@click.option(
+    "--compress",
+    type=click.Choice(["gzip", "zstd"]),
+    help="Compress it; without this option as the file's suffix says: .gz or .zst.",
+)
 @json_option
 @click.pass_context
 def export(
@@ -46,16 +52,20 @@ def export(
     picked: Picked,
     form: str,
     output: str,
+    compress: str | None,
     as_json: bool,
 ) -> None:
     """Write a recording as one JSON file.
 
     `whence why --from FILE` and the other commands read it again. The file holds the events in
     order of time, the kinds, the processes with their clocks, and the ledger. It appears whole
-    or not at all. A file with filters says so inside: what it lacks is then never taken for not
-    recorded. With --json, what was written is reported as JSON. Exits with 3 if a file of a
-    session cannot be read: it is named on standard error and in the export, the rest is written.
+    or not at all; a compressed one is read again as it is. A file with filters says so inside: what
+    it lacks is then never taken for not recorded. With --json, what was written is reported as
+    JSON. Exits with 3 if a file of a session cannot be read: it is named on standard error and in
+    the export, the rest is written.
     """
+    suffixes = {"gzip": ".gz", "zstd": ".zst"}
+    codec, _ = codec_of(f"export{suffixes[compress]}" if compress else output)
     recording = choice.recording()
     picked.warn(recording.kinds, recording.events)
     events = picked.of(recording)
@@ -64,9 +74,11 @@ def export(
     written = replace(recording, events=events)
     if output == "-":
         require_output()
-        write_recording_to(sys.stdout.buffer, written, time.time_ns(), filtered=filtered)
+        write_recording_to(
+            sys.stdout.buffer, written, time.time_ns(), filtered=filtered, codec=codec
+        )
     else:
-        write_recording(output, written, time.time_ns(), filtered=filtered)
+        write_recording(output, written, time.time_ns(), filtered=filtered, codec=codec)
         if as_json:
             print_json({"path": output, "events": len(events), "left_out": left_out})
         else:

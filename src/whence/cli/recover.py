@@ -15,6 +15,7 @@ from whence.cli.render.page import clock_text, line, print_json, print_lines
 from whence.cli.render.safe import safe
 from whence.cli.sources import find_sessions, is_export, read_sessions
 from whence.cli.verb import INCOMPLETE, Verb, json_option
+from whence.export.codec import codec_of
 from whence.export.json_export import write_recording
 from whence.model.errors import UnsupportedFormat
 from whence.model.recording import Recording, SessionInfo
@@ -30,8 +31,8 @@ __all__ = ["recover"]
     "--output",
     "-o",
     metavar="FILE",
-    help="The export to write. By default recovered-NAME.json in this folder, "
-    "NAME being what was named here, without its folders.",
+    help="The export to write, compressed if its suffix is .gz or .zst. By default "
+    "recovered-NAME.json in this folder, NAME being what was named here, without its folders.",
 )
 @click.option(
     "--reap", is_flag=True, help="Remove the folders of dead sessions once the export is written."
@@ -56,7 +57,7 @@ def recover(
     recording = read_sessions(paths)
     target = output or f"recovered-{Path(path).resolve().name}.json"
     _refuse_inside(Path(target), paths)
-    write_recording(target, recording, time.time_ns())
+    write_recording(target, recording, time.time_ns(), codec=codec_of(target)[0])
     if reap:
         read_json_export(target)  # what cannot be read back is no reason to remove anything
     whole = {str(found) for found in paths if found.is_dir()}

@@ -19,6 +19,7 @@ from whence.cli.render.page import print_lines
 from whence.model.errors import SessionNotFound, UnsupportedFormat, WhenceError
 from whence.model.event import TraceEvent
 from whence.model.recording import Damage, KindInfo, Recording, RingLedger, SessionInfo
+from whence.receive.compressed import is_compressed
 
 __all__ = [
     "Choice",
@@ -193,12 +194,13 @@ def source_options(function: F) -> F:
 
 
 def is_export(source: str) -> bool:
-    """Whether the source is a file that begins as an export does."""
+    """Whether the source is a file that begins as an export does, compressed or not."""
     path = Path(source)
     if source.isdecimal() or not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(512).lstrip()[:1] in (b"{", b"[")
+        beginning = file.read(512)
+    return beginning.lstrip()[:1] in (b"{", b"[") or is_compressed(beginning)
 
 
 def find_sessions(spec: str | None) -> list[Path]:

@@ -9,6 +9,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -26,10 +27,12 @@ from whence.query.plain import plain, plain_event, plain_span_id
 
 if TYPE_CHECKING:
     from whence._native import Batch
+    from whence.export.codec import Codec
 
 __all__ = [
     "plain_kind",
     "plain_session",
+    "utc_text",
     "write_batches",
     "write_recording",
     "write_recording_to",
@@ -37,6 +40,7 @@ __all__ = [
 
 FORMAT = "whence-json"
 VERSION = 1
+MEMBER_BYTES = 4 << 20  # compressed at a time
 _END = b"\n]}\n"
 
 
@@ -55,38 +59,70 @@ def write_batches(
 
 
 def write_recording(
-    path: str | os.PathLike[str], recording: Recording, exported_at_ns: int, *, filtered: str = ""
+    path: str | os.PathLike[str],
+    recording: Recording,
+    exported_at_ns: int,
+    *,
+    filtered: str = "",
+    codec: Codec | None = None,
 ) -> int:
     """Writes a recording that is held as values. Returns the number of bytes; ExportError.
 
-    `filtered` says in words which events were left out, if any were: readers then know that what
-    they miss may have been recorded.
+    With a `codec` of whence.export.codec the file is compressed. `filtered` says in words which
+    events were left out, if any were: readers then know that what they miss may have been recorded.
     """
     opening = _opening(recording, exported_at_ns, filtered)
-    return _write(path, opening, _event_lines(recording))
+    return _write(path, opening, _event_lines(recording), codec)
 
 
 def write_recording_to(
-    file: BinaryIO, recording: Recording, exported_at_ns: int, *, filtered: str = ""
+    file: BinaryIO,
+    recording: Recording,
+    exported_at_ns: int,
+    *,
+    filtered: str = "",
+    codec: Codec | None = None,
 ) -> None:
     """The same into an open file, one event per line, in constant memory. Raises OSError."""
-    file.write(_opening(recording, exported_at_ns, filtered))
-    file.writelines(_event_lines(recording))
-    file.write(_END)
+    opening = _opening(recording, exported_at_ns, filtered)
+    parts = itertools.chain([opening], _event_lines(recording), [_END])
+    file.writelines(_packed(parts, codec))
 
 
-def _write(path: str | os.PathLike[str], opening: bytes, events: Iterable[bytes]) -> int:
+def _write(
+    path: str | os.PathLike[str],
+    opening: bytes,
+    events: Iterable[bytes],
+    codec: Codec | None = None,
+) -> int:
+    parts = itertools.chain([opening], events, [_END])
     try:
         with _replacing(Path(path)) as handle:
-            return sum(handle.write(part) for part in itertools.chain([opening], events, [_END]))
+            return sum(handle.write(part) for part in _packed(parts, codec))
     except OSError as error:
         raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _packed(parts: Iterable[bytes], codec: Codec | None) -> Iterator[bytes]:
+    """The parts themselves, or members of the codec of some megabytes each."""
+    if codec is None:
+        yield from parts
+        return
+    waiting = bytearray()
+    for part in parts:
+        waiting += part
+        if len(waiting) >= MEMBER_BYTES:
+            yield codec.member(bytes(waiting))
+            waiting.clear()
+    if waiting:
+        yield codec.member(bytes(waiting))
 
 
 def _opening(recording: Recording, exported_at_ns: int, filtered: str = "") -> bytes:
     head = {
         "format": FORMAT,
         "version": VERSION,
+        "exported_at": utc_text(exported_at_ns),
         "exported_at_ns": exported_at_ns,
         "sessions": [plain_session(session) for session in recording.sessions],
         "kinds": [plain_kind(kind) for kind in recording.kinds],
@@ -115,6 +151,16 @@ def _event_lines(recording: Recording) -> Iterator[bytes]:
     for event in recording.events:
         yield before + _dump(plain_event(event))
         before = b",\n"
+
+
+def utc_text(wall_ns: int) -> str:
+    """A wall time as ISO 8601 has it, in UTC, to the nanosecond; "" for one beyond the years."""
+    seconds, nanos = divmod(wall_ns, 1_000_000_000)
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        return ""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanos:09}Z"
 
 
 @contextlib.contextmanager

@@ -126,15 +126,19 @@ class Fields:
             return ()
         around = Fields({}, name, self)
         for number, part in enumerate(values):
-            fields = Fields(part, number, around)
-            try:
-                made.append(make(fields))
-            except CorruptFile:
-                raise
-            except (ValueError, TypeError, OverflowError) as error:
-                raise CorruptFile(f"{fields._place}: {error}") from None
-            fields.done()
+            made.append(Fields(part, number, around).made(make))
         return tuple(made)
+
+    def made(self, make: Callable[[Fields], T]) -> T:
+        """What `make` makes of the whole object; values that it refuses are named too."""
+        try:
+            value = make(self)
+        except CorruptFile:
+            raise
+        except (ValueError, TypeError, OverflowError) as error:
+            raise CorruptFile(f"{self._place}: {error}") from None
+        self.done()
+        return value
 
     def has(self, name: str) -> bool:
         """Whether the field is there."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -25,12 +27,15 @@ from whence.model.recording import (
 from whence.model.severity import Severity
 from whence.model.span import is_trace_id
 from whence.model.time import Duration, Timestamp
+from whence.receive.compressed import unpacked
 from whence.receive.fields import Fields
 
 __all__ = ["FORMAT", "VERSION", "parse_json_export", "read_json_export"]
 
 FORMAT = "whence-json"
 VERSION = 1
+
+_LINE_OF_EVENT = re.compile(rb'\s*\{"event_id":[^\n]*\}\r?\n')
 
 
 def read_json_export(path: str | PathLike[str]) -> Recording:
@@ -44,11 +49,17 @@ def read_json_export(path: str | PathLike[str]) -> Recording:
 
 
 def parse_json_export(content: bytes, name: str = "this file") -> Recording:
-    """The recording in the bytes of an export; `name` is what error messages call them."""
+    """The recording in the bytes of an export, or of events one a line; `name` is what error
+    messages call them. Either may be compressed with gzip or zstd."""
+    content = unpacked(content, name)
     try:
         root = json.loads(content)
     except (ValueError, RecursionError) as error:  # bad JSON, bad UTF-8, endless nesting
+        if _LINE_OF_EVENT.match(content):
+            return _read_lines(content, name)
         raise CorruptFile(f"{name} is not JSON: {error}") from None
+    if isinstance(root, dict) and "event_type" in root:
+        return _read_lines(content, name)
     if not isinstance(root, dict) or not isinstance(root.get("events"), list):
         raise UnsupportedFormat(f'{name} is no export: it has no list of "events"')
     if "format" not in root:
@@ -57,6 +68,35 @@ def parse_json_export(content: bytes, name: str = "this file") -> Recording:
         found = f"{root['format']!r} version {root.get('version')!r}"
         raise UnsupportedFormat(f"{name} is {found}; this whence reads {FORMAT} version {VERSION}")
     return _read_own(Fields(root, name))
+
+
+def _read_lines(content: bytes, name: str) -> Recording:
+    """Events alone, one a line, as whence streams and collects them: their wall times are anchors.
+
+    Nobody knows what is not among them, so the sessions count as filtered.
+    """
+    events: list[TraceEvent] = []
+    anchors: defaultdict[str, dict[int, Anchor]] = defaultdict(dict)
+    for number, text in enumerate(content.splitlines(), 1):
+        if not text.strip():
+            continue
+        try:
+            fields = Fields(json.loads(text), f"{name}, line {number}")
+        except (ValueError, RecursionError) as error:
+            raise CorruptFile(f"{name}, line {number} is not JSON: {error}") from None
+        wall_ns = fields.moment("wall_ns") if fields.has("wall_ns") else None
+        event = fields.made(_event)
+        events.append(event)
+        known = anchors[event.session]
+        if wall_ns is not None:
+            at_ns = event.timestamp.value_ns
+            known.setdefault(wall_ns - at_ns, Anchor(at_ns, wall_ns))
+    sessions = (
+        SessionInfo(session, anchors=tuple(found.values()), state="filtered")
+        for session, found in anchors.items()
+        if session
+    )
+    return Recording(events=tuple(events), sessions=tuple(sessions))
 
 
 def _read_plain(root: dict[str, Any], name: str) -> Recording:
@@ -69,7 +109,7 @@ def _read_plain(root: dict[str, Any], name: str) -> Recording:
 
 
 def _read_own(fields: Fields) -> Recording:
-    for known in ("format", "version", "exported_at_ns"):
+    for known in ("format", "version", "exported_at", "exported_at_ns"):
         fields.skip(known)
     state = "filtered" if fields.text("filtered", "") else "exported"
     recording = Recording(
