@@ -13,9 +13,9 @@ compile_args = [
     "-g0",
     "-Wall",
     "-Wextra",
+    # No -ftls-model: initial-exec for the variables of libstdc++ fails to load after libraries, such
+    # as torch, that took the room for those. The two of the hot path ask for it themselves.
     "-fvisibility=hidden",
-    # the emitter finds its ring through thread-local storage on every event
-    "-ftls-model=initial-exec",
 ]
 link_args: list[str] = []
 
@@ -33,7 +33,7 @@ setup(
         Extension(
             "whence._native",
             sources=sorted(glob("native/python/*.cpp")),
-            depends=sorted(glob("native/**/*.hpp", recursive=True)),
+            depends=["setup.py", *sorted(glob("native/**/*.hpp", recursive=True))],
             include_dirs=["native", "native/vendor"],
             extra_compile_args=compile_args,
             extra_link_args=link_args,
