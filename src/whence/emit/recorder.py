@@ -103,6 +103,13 @@ def prepare(service: str | None = None) -> None:
     _native.set_strict(os.environ.get("WHENCE_STRICT", "1") != "0")
 
 
+def describe(service: str, attributes: dict[str, str]) -> bool:
+    """Calls the session to come by that name, where the environment gives it none, and adds
+    resource attributes to it. False: there is a session already."""
+    named = os.environ.get("WHENCE_SERVICE") or service or None
+    return _native.configure(description=_description(named, more=attributes))
+
+
 def _as_session(found: _native.SessionDict) -> Session:
     from pathlib import Path  # 4 ms that `import whence` does without
 
@@ -141,10 +148,15 @@ def _obey_environment(service: str | None) -> None:
         config.apply()
 
 
-def _description(service: str | None, config: TracingConfig | None = None) -> str:
+def _description(
+    service: str | None,
+    config: TracingConfig | None = None,
+    more: dict[str, str] | None = None,
+) -> str:
     """The JSON in the session file: at most 3,840 bytes, else attributes are left out."""
     script = sys.argv[0] if sys.argv else ""
     attributes = _resource_attributes(os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""))
+    attributes |= more or {}
     name = (
         service
         or os.environ.get("WHENCE_SERVICE")
