@@ -11,7 +11,7 @@ from whence import _native
 
 
 def test_the_module_wants_no_static_room_for_other_libraries_variables() -> None:
-    """Importing torch before whence works: libstdc++ is loaded by then, and cannot be moved. R5.28"""
+    """Importing torch first works: libstdc++ is loaded by then, and cannot be moved. R5.28"""
     try:
         listed = subprocess.run(
             ["readelf", "-rW", str(_native.__file__)], capture_output=True, text=True, check=True
