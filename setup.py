@@ -13,8 +13,8 @@ compile_args = [
     "-g0",
     "-Wall",
     "-Wextra",
-    # No -ftls-model: initial-exec for the variables of libstdc++ fails to load after libraries, such
-    # as torch, that took the room for those. The two of the hot path ask for it themselves.
+    # No -ftls-model: with initial-exec for those of libstdc++ the module cannot be loaded after
+    # libraries, such as torch, that took their room. The two of the hot path ask for it themselves.
     "-fvisibility=hidden",
 ]
 link_args: list[str] = []

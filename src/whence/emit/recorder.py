@@ -107,7 +107,9 @@ def describe(service: str, attributes: dict[str, str]) -> bool:
     """Calls the session to come by that name, where the environment gives it none, and adds
     resource attributes to it. False: there is a session already."""
     named = os.environ.get("WHENCE_SERVICE") or service or None
-    return _native.configure(description=_description(named, more=attributes))
+    return _native.configure(
+        description=_description(named, _config_from_environment(), attributes)
+    )
 
 
 def _as_session(found: _native.SessionDict) -> Session:
