@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from whence.emit.config import TracingConfig
 
-__all__ = ["DECISION_TYPES", "Session", "prepare", "session", "start"]
+__all__ = ["DECISION_TYPES", "Session", "describe", "prepare", "session", "start"]
 
 # Events that are decisions by their name alone, however they are recorded.
 DECISION_TYPES = frozenset({"admission_decision", "admission_result", "scheduling_decision"})
