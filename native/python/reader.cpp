@@ -277,6 +277,7 @@ PyGetSetDef kReaderGetters[] = {
     {"shared", getter<[](RingReaderObject& r) { return std::uint64_t{r.header.shared}; }>, nullptr, "1: a TraceCollector's.", nullptr},
     {"created_ns", getter<[](RingReaderObject& r) { return r.header.created_ns; }>, nullptr, "Monotonic.", nullptr},
     {"next_ticket", getter<[](RingReaderObject& r) { return r.cursor.next(); }>, nullptr, "The cursor's position.", nullptr},
+    {"waiting", getter<[](RingReaderObject& r) { return r.cursor.waiting(); }>, nullptr, "About how many events a drain would give.", nullptr},
     {"delivered", getter<[](RingReaderObject& r) { return r.cursor.delivered(); }>, nullptr, "Events handed out.", nullptr},
     {"lost", getter<[](RingReaderObject& r) { return r.cursor.lost(); }>, nullptr, "Events overwritten before they were read.", nullptr},
     {"text_lost", getter<[](RingReaderObject& r) { return r.cursor.text_lost(); }>, nullptr, "Events handed out without their text.", nullptr},

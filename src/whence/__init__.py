@@ -26,6 +26,7 @@ from whence.model.option import Option
 from whence.model.severity import Severity
 
 if TYPE_CHECKING:
+    from whence.background_collector import BackgroundCollector
     from whence.emit.cognitive import CognitiveTracer
     from whence.emit.config import ExportFormat, TracingConfig
     from whence.model.builder import TraceEventBuilder
@@ -44,6 +45,7 @@ __all__ = [
     "U8",
     "U32",
     "U64",
+    "BackgroundCollector",
     "CognitiveEvent",
     "CognitiveTracer",
     "Duration",
@@ -83,6 +85,7 @@ _LATER = {
     "InterferenceType": "whence.model.cognitive",
     "PrimingType": "whence.model.cognitive",
     "TracingConfig": "whence.emit.config",
+    "BackgroundCollector": "whence.background_collector",
     "Duration": "whence.model.time",
     "Error": "whence.model.result",
     "ErrorCode": "whence.model.result",

@@ -165,6 +165,7 @@ class RingReader:
     shared: int
     created_ns: int
     next_ticket: int
+    waiting: int
     delivered: int
     lost: int
     text_lost: int

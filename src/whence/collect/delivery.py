@@ -73,6 +73,7 @@ class Delivery:
         self._uniform = uniform
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
+        self._calm = threading.Condition(self._lock)
         self._settled = start or Acknowledged()
         self._positions = {uuid: dict(rings) for uuid, rings in self._settled.positions.items()}
         self._spoiled = set(self._settled.spoiled)
@@ -133,6 +134,11 @@ class Delivery:
             return uuid not in self._spoiled and all(
                 reached.get(ring, 0) >= end for ring, end in ends.items()
             )
+
+    def wait_settled(self, timeout_s: float) -> bool:
+        """Waits until everything offered was settled; whether it was."""
+        with self._lock:
+            return self._calm.wait_for(lambda: not self._unsettled, max(0.0, timeout_s))
 
     def forget(self, uuid: str) -> None:
         """Drops the positions of a session that was removed."""
@@ -369,6 +375,8 @@ class Delivery:
                 ledger=self._settled.ledger.plus(counts),
                 token=item.token or self._settled.token,
             )
+        if not self._unsettled:
+            self._calm.notify_all()
 
 
 class _Item:

@@ -151,6 +151,7 @@ class Follower:
     def _end(self, path: str, followed: _Followed) -> None:
         del self._followed[path]
         reader = followed.reader
+        reader.check_ends()
         self._over[path] = reader.info.uuid
         for file, why in reader.damaged.items():
             self._damage[reader.info.name, file] = why

@@ -81,6 +81,10 @@ class JsonSink(Sink):
             raise Unavailable(f"{self._path}: {error.strerror or error}") from error
         return Reply(payload.events)
 
+    def leave_behind(self) -> None:
+        """In a forked child: the file and its lock are the parent's."""
+        self.close()
+
     def close(self) -> None:
         """Gives up the file. May come twice."""
         if self._handle >= 0:
@@ -94,9 +98,8 @@ class JsonSink(Sink):
         self._find_end()
 
     def _replace(self, events: bytes) -> None:
-        first = self._events_end == 0
-        head = self._packed((OPENING if first else b",") + events)
-        tail = self._packed(self._trailer())
+        head = self._packed((b"," if self._events_end else OPENING) + events) if events else b""
+        tail = self._packed(self._trailer() if events else OPENING + self._trailer())
         temporary = self._path.with_name(f".{self._path.name}.new")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)  # of a collector that was killed; the lock is ours
@@ -142,6 +145,7 @@ class JsonSink(Sink):
         """Where the events of the present document end. Raises ExportError if it is not ours."""
         size = os.fstat(self._handle).st_size
         if size == 0:
+            self._replace(b"")
             return
         try:
             end, trailer = self._last_part(size)
@@ -163,7 +167,8 @@ class JsonSink(Sink):
         if self._codec is not None:
             with open(os.dup(self._handle), "rb") as file:
                 begin = self._codec.scan(file, 0).last_begin
-            return begin, self._codec.plain(os.pread(self._handle, size - begin, begin))
+            last = self._codec.plain(os.pread(self._handle, size - begin, begin))
+            return begin, last[last.rfind(CLOSING) :]
         part, at = b"", size
         while at > 0 and CLOSING not in part:
             step = min(at, 1 << 16)
@@ -172,7 +177,8 @@ class JsonSink(Sink):
         place = part.rfind(CLOSING)
         if place < 0 or not os.pread(self._handle, len(OPENING), 0) == OPENING:
             raise ValueError("it holds something else")
-        return at + place, part[place:]
+        end = at + place
+        return (end if end > len(OPENING) else 0), part[place:]
 
 
 def _copy(source: int, target: int, count: int) -> None:

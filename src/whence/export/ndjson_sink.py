@@ -71,6 +71,10 @@ class NdjsonSink(Sink):
         lines = self._codec.plain(tail) if self._codec else tail
         self._written = {_place(line) for line in lines.splitlines()}
 
+    def leave_behind(self) -> None:
+        """In a forked child: the file and its lock are the parent's."""
+        self.close()
+
     def close(self) -> None:
         """Gives up the file."""
         self._file.close()

@@ -1,0 +1,195 @@
+"""A collector in the producer's own process: delivers while it runs, and never disturbs it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import whence
+from tests.apps import AppRun
+from whence.model.errors import ExportError, UnknownSink
+
+RunApp = Callable[..., AppRun]
+
+tick = whence.kind("background_tick", component="Background", n=int)
+
+
+def numbers(path: Path, event_type: str = "background_tick") -> list[int]:
+    """The field n of a type's events in an NDJSON file, in order of the lines."""
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    return [int(e["attributes"]["n"]) for e in events if e["event_type"] == event_type]
+
+
+def test_what_a_program_records_is_delivered_while_it_runs(tmp_path: Path) -> None:
+    """All threads' events, those of rings that appear later among them; the sum closes. R1.39"""
+    out = tmp_path / "out.ndjson"
+
+    def record(first: int) -> None:
+        for n in range(first, first + 100):
+            tick(n)
+
+    with whence.BackgroundCollector(to=[str(out)], interval_ms=10_000) as collector:
+        assert collector.flush()
+        threads = [threading.Thread(target=record, args=(1000 * n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert collector.flush()
+        assert sorted(n for n in numbers(out) if n >= 0) == sorted(
+            n for first in range(8) for n in range(1000 * first, 1000 * first + 100)
+        )
+        (ledger,) = collector.ledger().values()
+    assert ledger.closes
+    assert ledger.delivered == len(out.read_text().splitlines())
+
+
+def test_the_end_drains_what_is_left(tmp_path: Path) -> None:
+    """Leaving the `with` does not wait for the interval, and delivers all. R1.40"""
+    out = tmp_path / "out.ndjson"
+    collector = whence.BackgroundCollector(
+        to=[str(out)], interval_ms=10**9, event_types=["background_tick"]
+    )
+    with collector:
+        assert collector.flush()
+        for n in range(5000, 5050):
+            tick(n)
+    assert numbers(out)[-50:] == list(range(5000, 5050))
+    assert next(iter(collector.ledger().values())).queued == 0
+    collector.stop()
+
+
+def test_a_program_that_ends_delivers_by_itself(run_app: RunApp, tmp_path: Path) -> None:
+    """No stop(), an exception, or a whole program without `with`: the last drain comes. R1.40"""
+    out = tmp_path / "out.ndjson"
+    ended = run_app(
+        """
+        import os, whence
+        tick = whence.kind("background_tick", component="X", n=int)
+        whence.BackgroundCollector(to=[os.environ["OUT"]], interval_ms=10**9).start()
+        for n in range(300):
+            tick(n)
+        raise SystemError("the program fails")
+        """,
+        env={"OUT": str(out)},
+        fails=True,
+    )
+    assert "the program fails" in ended.stderr
+    assert numbers(out) == list(range(300))
+
+
+def test_a_forked_child_has_no_collector(run_app: RunApp, tmp_path: Path) -> None:
+    """The child goes on, ends without waiting, holds no file; it may start one. R1.40"""
+    out, other = tmp_path / "out.ndjson", tmp_path / "child.ndjson"
+    run_app(
+        """
+        import os, sys, whence
+        tick = whence.kind("background_tick", component="X", n=int)
+        tick(0)
+        collector = whence.BackgroundCollector(to=[os.environ["OUT"]], interval_ms=5).start()
+        pid = os.fork()
+        if pid == 0:
+            tick(100)
+            assert collector.ledger() == {} and collector.trouble == "" and not collector.flush()
+            held = {os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")}
+            assert os.environ["OUT"] not in held
+            with whence.BackgroundCollector(to=[os.environ["CHILD"]]):
+                tick(101)
+            sys.exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        tick(1)
+        collector.stop()
+        """,
+        env={"OUT": str(out), "CHILD": str(other)},
+    )
+    assert numbers(out) == [0, 1]
+    assert numbers(other) == [100, 101]
+
+
+def test_a_sink_that_fails_does_not_disturb_the_program(tmp_path: Path) -> None:
+    """A folder that vanishes is told of, not raised; the events expire at the end. R1.39 R1.40"""
+    folder = tmp_path / "there"
+    folder.mkdir()
+    collector = whence.BackgroundCollector(
+        to=[str(folder / "out.ndjson")],
+        interval_ms=10,
+        event_types=["background_tick"],
+        grace_s=0.2,
+    )
+    with collector:
+        assert collector.flush()
+        (folder / "out.ndjson").unlink()
+        folder.rmdir()
+        tick(1)
+        assert not collector.flush(timeout_s=0.2)
+        assert "No such file" in collector.trouble
+    (ledger,) = collector.ledger().values()
+    assert ledger.expired >= 1
+    assert ledger.closes
+
+
+def test_it_obeys_the_exports_configured_at_the_start(run_app: RunApp) -> None:
+    """Batch size and interval come from the session unless they are given. R1.37 R1.39"""
+    run_app(
+        """
+        import json, os, whence
+        from whence import _native
+        os.chdir(os.path.dirname(os.environ["WHENCE_DIR"]))
+        text = {"service": "x", "export_batch_size": 7, "export_interval_ms": 30_000}
+        _native.configure(description=json.dumps(text | {"export_format": "json"}))
+        whence.kind("tick", component="X")()
+        collector = whence.BackgroundCollector()
+        (delivery,) = collector._pipeline.deliveries
+        assert delivery.sink.most_events == 7
+        assert delivery.sink.name.endswith(f"/whence-{os.getpid()}.json")
+        assert collector._interval_s() == 30.0
+        assert whence.BackgroundCollector(to=["b.json"], interval_ms=50)._interval_s() == 0.05
+        """
+    )
+
+
+@pytest.mark.parametrize("wrong", [{"interval_ms": 0}, {"batch_size": -1}])
+def test_settings_out_of_range_are_errors(tmp_path: Path, wrong: dict[str, int]) -> None:
+    """They are told at once, before anything runs. R1.37"""
+    with pytest.raises(ValueError, match="must be positive"):
+        whence.BackgroundCollector(to=[str(tmp_path / "o.ndjson")], **wrong)
+
+
+def test_a_sink_that_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
+    """Before anything runs, and without leaving other sinks open."""
+    out = str(tmp_path / "out.ndjson")
+    with pytest.raises(UnknownSink):
+        whence.BackgroundCollector(to=[out, "carrier+pigeon://roof"])
+    with pytest.raises(ExportError, match="another collector"):
+        whence.BackgroundCollector(to=[out, out])
+    with pytest.raises(TypeError):
+        whence.BackgroundCollector(to=out)
+    whence.BackgroundCollector(to=[out])._leave_behind()
+
+
+def test_ended_collectors_and_threads_are_drained(run_app: RunApp, tmp_path: Path) -> None:
+    """Rings that end between two drains lose nothing; 500 threads need few of them. R1.39 R1.26"""
+    out = tmp_path / "out.ndjson"
+    run_app(
+        """
+        import os, threading, whence
+        tick = whence.kind("background_tick", component="X", n=int)
+        with whence.BackgroundCollector(to=[os.environ["OUT"]], interval_ms=10**9) as collector:
+            for n in range(500):
+                thread = threading.Thread(target=tick, args=(n,))
+                thread.start()
+                thread.join()
+            for n in range(500, 520):
+                with_own = whence.TraceCollector(4)
+                with_own.record_now("background_tick", "Y", attributes={"n": n})
+                del with_own
+        (ledger,) = collector.ledger().values()
+        assert ledger.closes and ledger.lost == 0 and ledger.delivered == 520, ledger
+        """,
+        env={"OUT": str(out)},
+    )
+    assert sorted(numbers(out)) == list(range(520))
