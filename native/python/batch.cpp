@@ -98,7 +98,7 @@ PyObject* batch_drain(PyObject* object, PyObject* args, PyObject* kwargs) {
     drain();
   Py_END_ALLOW_THREADS
   if (!enough_memory) return PyErr_NoMemory();
-  if (!survived) {
+  if (!survived && reader->mapped) {  // of our own ring: nothing is in it any more
     raise_error("CorruptFile", "ring file: truncated while it was read");
     return nullptr;
   }

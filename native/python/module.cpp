@@ -51,7 +51,7 @@ PyObject* describe(const Session& session) {
                        to_str(session.path()), "uuid", to_str(format_uuid(uuid)), "key",
                        static_cast<unsigned long long>(identity.key), "run",
                        static_cast<unsigned long long>(identity.run), "on_disk",
-                       session.on_disk() ? Py_True : Py_False, "trouble", to_str(session.trouble()),
+                       session.on_disk() ? Py_True : Py_False, "trouble", to_str(session.trouble().empty() ? Recorder::loss_of(session) : session.trouble()),
                        "unrecorded", static_cast<unsigned long long>(session.unrecorded.load()));
 }
 

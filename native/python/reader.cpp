@@ -159,7 +159,10 @@ PyObject* reader_of(const Region& ring, PyObject* owner) {
   self->bytes = ring.bytes;
   self->owner = Py_XNewRef(owner);
   self->pinned = owner == nullptr ? Recorder::get().generation() : 0;
-  return check_ring(*self) ? owned.release() : nullptr;
+  self->guarded = true;  // the file may be cut short before its writer comes to notice
+  bool good = false;
+  if (!guarded([self, &good] { good = check_ring(*self); })) raise_error("CorruptFile", "ring file: cut short");
+  return good ? owned.release() : nullptr;
 }
 
 // ---------------------------------------------------------------- what a ring says of itself
@@ -171,7 +174,7 @@ bool look(const RingReaderObject& self, Read&& read) {
     read();
     return true;
   }
-  if (guarded(read)) return true;
+  if (guarded(read) || !self.mapped) return true;  // of our own rings: as if nothing were in it
   raise_error("CorruptFile", "ring file: truncated while it was read");
   return false;
 }
@@ -181,7 +184,7 @@ PyObject* reader_counts(PyObject* object, PyObject*) {
   struct Row {
     std::uint16_t kind;
     std::uint64_t counts[kCounts];
-  } rows[kRowCount];
+  } rows[kRowCount] = {};
   const bool read = look(self, [&] {
     for (std::uint32_t row = 0; row < kRowCount; ++row) {
       rows[row].kind = self.view.row_kind(row);
@@ -304,10 +307,24 @@ PyType_Spec kReaderSpec = {"whence._native.RingReader", sizeof(RingReaderObject)
 
 // ---------------------------------------------------------------- this process's own rings
 
+// Is the exception a CorruptFile? Then it is cleared.
+bool is_corrupt_file() {
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  const Ref errors(PyImport_ImportModule("whence.model.errors"));
+  const Ref corrupt(errors ? PyObject_GetAttrString(errors.get(), "CorruptFile") : nullptr);
+  PyErr_Clear();
+  const bool found = corrupt && type == corrupt.get();
+  PyErr_Restore(type, value, trace);
+  if (found) PyErr_Clear();
+  return found;
+}
+
 PyObject* local_rings(PyObject*, PyObject*) {
   Ref readers(PyList_New(0));
   for (const Region& ring : Recorder::get().pin_rings()) {
     Ref reader(reader_of(ring, nullptr));  // also after a failure: it takes the pin over
+    if (!reader && is_corrupt_file()) continue;  // cut short just now
     if (readers && (!reader || PyList_Append(readers.get(), reader.get()) < 0)) readers = Ref();
   }
   return readers.release();
@@ -321,7 +338,9 @@ PyObject* shared_ring_reader(PyObject*, PyObject* argument) {
   WriterState* state = shared_writer(argument);
   if (state == nullptr) Py_RETURN_NONE;
   const RingWriter& writer = state->writer;
-  return reader_of({writer.base(), ring_file_bytes(writer.capacity(), writer.text_bytes()), -1}, argument);
+  PyObject* reader = reader_of({writer.base(), ring_file_bytes(writer.capacity(), writer.text_bytes()), -1}, argument);
+  if (reader == nullptr && is_corrupt_file()) Py_RETURN_NONE;  // cut short just now
+  return reader;
 }
 
 PyMethodDef kFunctions[] = {

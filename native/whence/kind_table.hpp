@@ -55,6 +55,7 @@ class KindTable {
 
   void publish_all(Session& session) {
     if (early_rules_ != nullptr) std::memcpy(session.rules_bytes(), early_rules_, Rules::kBytes);
+    session.keep_rules();
     for (std::uint32_t id = 1; id <= count(); ++id) publish(*at(id), session);
   }
 
@@ -74,6 +75,7 @@ class KindTable {
     if (session == nullptr && !own_early_rules()) return false;
     Rules rules = session != nullptr ? session->rules() : Rules(early_rules_);
     if (!rules.set(name, gate)) return false;
+    if (session != nullptr) session->keep_rules();
     for (std::uint32_t id = 1; id <= count(); ++id) {
       Kind& kind = *at(id);
       const bool meant = name == Rules::kAny ? !rules.has(kind.schema.name) : kind.schema.name == name;
@@ -109,6 +111,7 @@ class KindTable {
   void publish(Kind& kind, Session& session) {
     GateWord* gate = session.gate(kind.id);
     const std::uint64_t word = kind.own_gate.load(std::memory_order_relaxed);
+    session.keep_gate(kind.id, word);
     gate->store(word, std::memory_order_release);  // before others can find the kind and change it
     KindSchema shown = kind.schema;
     shown.on = word & kGateOn;

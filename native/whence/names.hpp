@@ -15,6 +15,7 @@
 
 #include "crc32.hpp"
 #include "layout.hpp"
+#include "own_memory.hpp"
 #include "region.hpp"
 #define XXH_INLINE_ALL
 #include "xxhash/xxhash.h"
@@ -24,7 +25,9 @@ namespace whence {
 class NameTable {
  public:
   // `region` is a zeroed names file of kNamesBytes with addresses for kNamesMaxBytes.
-  NameTable(Region region, const std::uint8_t uuid[16]) : region_(region) {
+  // `shadow`, kNamesMaxBytes or null, is given all that is written to it.
+  NameTable(Region region, const std::uint8_t uuid[16], std::byte* shadow = nullptr)
+      : region_(region), shadow_(shadow) {
     SmallHeader header{};
     std::memcpy(header.magic, kNamesMagic, sizeof header.magic);
     header.endian = kEndianMark;
@@ -33,6 +36,7 @@ class NameTable {
     header.file_bytes = region.bytes;
     std::memcpy(header.session_uuid, uuid, 16);
     std::memcpy(region_.base, &header, sizeof header);
+    if (shadow_ != nullptr) std::memcpy(shadow_, &header, sizeof header);
   }
   NameTable(const NameTable&) = delete;
   NameTable& operator=(const NameTable&) = delete;
@@ -140,7 +144,14 @@ class NameTable {
 
   std::size_t append(Record type, std::uint16_t id, const void* payload, std::size_t bytes) {
     const std::size_t offset = used_;
-    std::byte* record = region_.base + offset;
+    if (shadow_ != nullptr) put_record(shadow_ + offset, type, id, payload, bytes);  // first: see OwnMemory
+    put_record(region_.base + offset, type, id, payload, bytes);
+    used_ += record_bytes(bytes);
+    return offset;
+  }
+
+  static void put_record(std::byte* record, Record type, std::uint16_t id, const void* payload,
+                         std::size_t bytes) {
     const auto type_code = static_cast<std::uint16_t>(type);
     std::memcpy(record + 8, &type_code, 2);
     std::memcpy(record + 10, &id, 2);
@@ -149,15 +160,14 @@ class NameTable {
     const std::uint64_t first = (bytes + 1) | static_cast<std::uint64_t>(crc) << 32;
     // Pairs with the catalogue's load: a record is seen whole or not at all.
     reinterpret_cast<std::atomic<std::uint64_t>*>(record)->store(first, std::memory_order_release);
-    used_ += record_bytes(bytes);
-    return offset;
   }
 
   bool grow(std::size_t need) {
     const std::size_t more = std::max<std::size_t>(kNamesBytes, (need + 4095) / 4096 * 4096);
     if (region_.bytes + more > kNamesMaxBytes) return false;
     const int fd = region_.file.fd();
-    if (fd < 0 || reserve_file(fd, region_.bytes, more) != 0) return false;
+    const bool in_memory = OwnMemory::get().is_lost(region_.base);
+    if (!in_memory && (fd < 0 || reserve_file(fd, region_.bytes, more) != 0)) return false;
     region_.bytes += more;
     bytes_.store(region_.bytes, std::memory_order_release);
     return true;
@@ -170,6 +180,7 @@ class NameTable {
   void unlock() { busy_.clear(std::memory_order_release); }
 
   Region region_;                    // guarded by busy_, but for base
+  std::byte* shadow_;
   std::atomic<std::size_t> bytes_{region_.bytes};
   std::size_t used_ = kNamesHeaderBytes;  // guarded by busy_
   std::atomic_flag busy_ = ATOMIC_FLAG_INIT;

@@ -21,6 +21,7 @@
 
 #include "clock.hpp"
 #include "kind_table.hpp"
+#include "own_memory.hpp"
 #include "ring_writer.hpp"
 #include "session.hpp"
 #include "text_block.hpp"
@@ -164,10 +165,11 @@ class Recorder {
       if (place != nullptr && place->writer.attached()) return place;
       if (ensure_session()) created = session_;
       if (place == nullptr) place = new_state();
+      const bool listed = place != nullptr && place->writer.base() != nullptr;
       const std::uint64_t text_bytes = std::max(slots * kSharedTextBytesPerSlot, kMinSharedTextBytes);
       if (place != nullptr && open_ring(*place, slots, text_bytes, true, trouble)) {
         state = place;
-        shared_.push_back(state);
+        if (!listed) shared_.push_back(state);
       } else {
         count_unrecorded(trouble);
       }
@@ -180,12 +182,13 @@ class Recorder {
   // The collector is gone. Its ring stays readable until newer ones need the room.
   void retire_shared(WriterState* state) {
     const Guard guard(*this);
-    if (!state->writer.attached()) {  // never recorded, or a forked child's copy
+    if (state->writer.base() == nullptr) {  // never recorded, or a forked child's copy
       munmap(state, sizeof *state);
       return;
     }
     std::erase(shared_, state);
     state->writer.set_state(RingState::Idle);
+    OwnMemory::get().forget(state->writer.base());
     const std::uint64_t events = state->writer.next_ticket();
     const std::size_t bytes =
         ring_file_bytes(state->writer.capacity(), state->writer.text_bytes());
@@ -214,6 +217,7 @@ class Recorder {
     for (const auto* list : {&threads_, &shared_})
       for (const WriterState* state : *list) {
         const RingWriter& writer = state->writer;
+        if (!writer.attached()) continue;  // its file was cut short; the next event makes another
         all.push_back({writer.base(), ring_file_bytes(writer.capacity(), writer.text_bytes()), -1});
       }
     pins_ += all.size();
@@ -246,6 +250,7 @@ class Recorder {
       Recorder::get().release_thread(static_cast<WriterState*>(state));
     });
     pthread_atfork(nullptr, nullptr, [] { Recorder::get().reset_in_child(); });
+    OwnMemory::get().writer_of_this_thread = [] { return t_writer != nullptr ? &t_writer->writer : nullptr; };
   }
 
   // Locks; in a forked child it first forgets the parent's session, its lock included.
@@ -266,6 +271,8 @@ class Recorder {
   // Runs in the child, whose only thread is the caller.
   void reset_in_child() {
     new (&mutex_) std::mutex;
+    OwnMemory::get().forget_all();
+    if (session_ != nullptr) session_->guard_control();
     kinds_.leave(session_);
     if (session_ != nullptr) {
       settings_.run = session_->identity().run;
@@ -282,6 +289,8 @@ class Recorder {
     new (&closed_) std::deque<ClosedRing>;
     new (&unmap_later_) std::vector<Region>;
     closed_bytes_ = 0;
+    lost_rings_ = 0;
+    loss_told_ = false;
     ring_trouble_told_ = memory_trouble_told_ = false;
     pins_ = 0;
     ++generation_;
@@ -327,11 +336,12 @@ class Recorder {
     if (state == nullptr) state = new_state();
     if (state == nullptr) return nullptr;
     if (!state->writer.attached()) {
+      const bool listed = state->writer.base() != nullptr;
       if (!open_ring(*state, settings_.ring_slots, settings_.text_bytes, false, trouble)) {
-        if (state != t_writer) munmap(state, sizeof *state);
+        if (state != t_writer && !listed) munmap(state, sizeof *state);
         return nullptr;
       }
-      threads_.push_back(state);
+      if (!listed) threads_.push_back(state);
     }
     state->writer.set_owner(static_cast<std::uint32_t>(syscall(SYS_gettid)));
     t_writer = state;
@@ -343,7 +353,7 @@ class Recorder {
   void release_thread(WriterState* state) {
     const Guard guard(*this);
     t_writer = nullptr;
-    if (!state->writer.attached()) return;
+    if (state->writer.base() == nullptr) return;
     state->writer.set_state(RingState::Idle);
     idle_.push_back(state);
   }
@@ -357,7 +367,8 @@ class Recorder {
                  Trouble& trouble) {
     const std::uint32_t ring = next_ring_++;
     Region region;
-    if (session_->on_disk()) {
+    if (state.writer.base() != nullptr) leave_lost_ring(state, trouble);
+    if (session_->on_disk() && lost_rings_ < kMostLostRings) {
       const int folder = session_->folder();
       region = create_ring_file(folder, session_->identity(), ring, slots, text_bytes, shared);
       if (!region && !ring_trouble_told_) {
@@ -371,6 +382,7 @@ class Recorder {
         region = create_ring_file(folder, session_->identity(), ring, slots, text_bytes, shared);
       }
     }
+    const bool on_disk = static_cast<bool>(region);
     if (!region) {
       region = anonymous_region(ring_file_bytes(slots, text_bytes));
       if (!region) return false;
@@ -380,11 +392,41 @@ class Recorder {
     state.ring = ring;
     state.session = session_;
     state.writer.attach(region.base, slots, text_bytes);
+    if (on_disk) OwnMemory::get().add(region, nullptr, &state.writer, shared);
     state.writer.set_state(RingState::Recording);
     if (shared) state.writer.set_owner(static_cast<std::uint32_t>(getpid()));
     return true;
   }
 
+  // Its file was cut short: what was in it is gone, the next events go to another.
+  void leave_lost_ring(WriterState& state, Trouble& trouble) {
+    const RingWriter& writer = state.writer;
+    const std::size_t bytes = ring_file_bytes(writer.capacity(), writer.text_bytes());
+    OwnMemory::get().forget(writer.base());
+    if (pins_ == 0)
+      munmap(writer.base(), bytes);
+    else
+      unmap_later_.push_back({writer.base(), bytes, -1});
+    std::free(state.scratch);  // the next ring may take longer texts
+    state.scratch = nullptr;
+    ++lost_rings_;
+    if (!loss_told_.exchange(true)) trouble = loss_of(*session_);
+  }
+
+ public:
+  // What to say when files were cut short; empty: none was.
+  static std::string loss_of(const Session& session) {
+    if (OwnMemory::get().lost() == 0) return {};
+    return "a file in " + session.path() +
+           " was cut short by somebody; what was in it is lost, recording goes on";
+  }
+  // Says so once. About once a second a thread that records asks.
+  void tell_of_loss() {
+    if (OwnMemory::get().lost() > 0 && !loss_told_.exchange(true)) tell(loss_of(*session_));
+  }
+
+ private:
+  static constexpr std::uint32_t kMostLostRings = 16;  // then memory alone: somebody means it
   static constexpr std::uint64_t kSmallSlots = 1'000;
   static constexpr std::uint64_t kSmallTextBytes = 32 * 1024;
 
@@ -401,6 +443,8 @@ class Recorder {
   std::deque<WriterState*> idle_;
   std::deque<ClosedRing> closed_;  // files of ended collectors, oldest first
   std::size_t closed_bytes_ = 0;
+  std::uint32_t lost_rings_ = 0;
+  std::atomic<bool> loss_told_{false};
   bool ring_trouble_told_ = false;
   bool memory_trouble_told_ = false;
   std::uint32_t generation_ = 1;  // 1 + forks behind this process
@@ -421,6 +465,7 @@ inline WriterState* thread_writer() {
     if (now < state.next_anchor_ns) return;
     state.next_anchor_ns = now + 1'000'000'000;
     state.session->anchor_wall_clock();
+    Recorder::get().tell_of_loss();
   });
 }
 

@@ -97,6 +97,14 @@ inline Region anonymous_region(std::size_t bytes) {
   return Region{static_cast<std::byte*>(at), bytes, {}};
 }
 
+// Memory of which a second view can be made, by mremap() of size 0.
+inline Region shared_region(std::size_t bytes) {
+  void* at =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (at == MAP_FAILED) return {};
+  return Region{static_cast<std::byte*>(at), bytes, {}};
+}
+
 // Zero in a forked child, so that a child sees "nothing yet" even after a raw clone().
 inline void* wiped_on_fork(std::size_t bytes) {
   const Region region = anonymous_region(bytes);

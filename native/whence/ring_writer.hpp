@@ -39,6 +39,8 @@ class RingWriter {
     return quarter < kMaxEventTextBytes ? quarter & ~7ull : kMaxEventTextBytes;
   }
   std::byte* base() const { return base_; }
+  // The ring's file is gone: what is being written ends where it is, the next event finds no ring.
+  void leave_ring() { slots_ = nullptr; }
 
   // `base` is a ring file's mapping with a complete header, none of whose slots was used.
   void attach(std::byte* base, std::uint64_t capacity, std::uint64_t text_bytes) {

@@ -11,6 +11,7 @@
 
 #include "gate.hpp"
 #include "names.hpp"
+#include "own_memory.hpp"
 #include "rules.hpp"
 #include "session_files.hpp"
 
@@ -56,12 +57,22 @@ class Session {
 
   // Proves when a kind was off. Lost on a full disk, like anything else there.
   void log_gate(std::uint16_t kind, std::uint64_t before, std::uint64_t after) {
+    keep_gate(kind, after);
     const int fd = gates_log_.fd();
     if (fd < 0) return;
     GateRecord record{monotonic_ns(), kind, 0, before, after};
     record.crc = crc32(&record.before, 16, crc32(&record, 12));
     while (write(fd, &record, sizeof record) < 0 && errno == EINTR) {
     }
+  }
+
+  // What a gate and the rules would be if the control page lost its file.
+  void keep_gate(std::uint16_t kind, std::uint64_t word) {
+    if (shadow_) reinterpret_cast<GateWord*>(shadow_.base + kControlShadow + kGatesOffset)[kind].store(word);
+  }
+  void keep_rules() {
+    if (shadow_)
+      std::memcpy(shadow_.base + kControlShadow + kRulesOffset, rules_bytes(), Rules::kBytes);
   }
 
   // Adds a (monotonic, wall) anchor when the wall clock was set since the last one.
@@ -72,7 +83,10 @@ class Session {
     const auto offset = static_cast<std::int64_t>(wall - monotonic);
     const std::int64_t moved = offset - wall_offset_;
     if (moved > 1'000'000 || moved < -1'000'000) {
-      if (wall_offset_ != 0) add_anchor(session_region_.base, {monotonic, wall});
+      if (wall_offset_ != 0) {
+        if (shadow_) add_anchor(shadow_.base, {monotonic, wall});
+        add_anchor(session_region_.base, {monotonic, wall});
+      }
       wall_offset_ = offset;
     }
     anchoring_.clear(std::memory_order_release);
@@ -83,9 +97,16 @@ class Session {
     for (KeptFile* file : {&session_region_.file, &folder_, &gates_log_, &names_region_.file})
       file->close();
   }
+  // In a child that was forked: the parent's control page is still read here.
+  void guard_control() const {
+    if (shadow_) OwnMemory::get().add({control_.base, kControlPages, {}}, shadow_.base + kControlShadow);
+  }
 
  private:
+  // What the files hold, once more: session, control and names.
   static constexpr std::size_t kControlPages = (kControlBytes + 4095) / 4096 * 4096;
+  static constexpr std::size_t kControlShadow = kSessionBytes;
+  static constexpr std::size_t kNamesShadow = kControlShadow + kControlPages;
 
   Session() = default;
 
@@ -100,6 +121,7 @@ class Session {
     // Only a complete folder gets its name.
     const bool made = make_folder(base, hidden) && make_files(description, source) &&
                       renameat(base, hidden.c_str(), base, identity_.name.c_str()) == 0;
+    if (made) guard_files();
     if (!made) {
       trouble_ = base_path + ": " + std::strerror(errno);
       discard(base, hidden);
@@ -123,6 +145,12 @@ class Session {
     fill_session(session_region_.base, identity_, description, source);
     if (!detail::lock_for_life(session_region_.file.fd())) return false;
     keep_from_children(session_region_);
+    // A second mapping holds the lock even where plain memory must take the place of the first.
+    void* lock = mmap(nullptr, 4096, PROT_NONE, MAP_SHARED, session_region_.file.fd(), 0);
+    if (lock != MAP_FAILED) {
+      lock_holder_ = Region{static_cast<std::byte*>(lock), 4096, {}};
+      keep_from_children(lock_holder_);
+    }
 #ifdef F_OFD_SETLK
     // The mapping holds the lock from here on: no child inherits it, however it was made, and no
     // host loses it by closing descriptors.
@@ -133,11 +161,24 @@ class Session {
     fill_control();
     names_region_ = create_file_region(folder, "names", kNamesBytes, kFileMode, kNamesMaxBytes, true);
     if (!names_region_) return false;
-    names_ = std::make_unique<NameTable>(names_region_, identity_.uuid);
+    shadow_ = shared_region(kNamesShadow + kNamesMaxBytes);
+    names_ = std::make_unique<NameTable>(names_region_, identity_.uuid,
+                                         shadow_ ? shadow_.base + kNamesShadow : nullptr);
     const int gates = openat(folder, "gates",
                              O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY | O_APPEND, kFileMode);
     gates_log_ = KeptFile(gates);
     return gates >= 0;
+  }
+
+  void guard_files() {
+    if (!shadow_) return;
+    keep_from_children({shadow_.base + kNamesShadow, kNamesMaxBytes, {}});
+    std::memcpy(shadow_.base, session_region_.base, kSessionBytes);
+    std::memcpy(shadow_.base + kControlShadow, control_.base, kControlBytes);
+    OwnMemory& memory = OwnMemory::get();
+    memory.add(session_region_, shadow_.base);
+    memory.add({control_.base, kControlPages, {}}, shadow_.base + kControlShadow);
+    memory.add({names_region_.base, kNamesMaxBytes, {}}, shadow_.base + kNamesShadow);
   }
 
   // Leaves nothing of a folder that could not be completed, least of all memory of a full disk.
@@ -151,6 +192,9 @@ class Session {
     if (session_region_) munmap(session_region_.base, session_region_.bytes);
     if (control_) munmap(control_.base, control_.bytes);
     if (names_region_) munmap(names_region_.base, kNamesMaxBytes);
+    if (shadow_) munmap(shadow_.base, shadow_.bytes);
+    if (lock_holder_) munmap(lock_holder_.base, lock_holder_.bytes);
+    shadow_ = lock_holder_ = {};
     errno = error;
   }
 
@@ -182,6 +226,8 @@ class Session {
   KeptFile folder_;
   KeptFile gates_log_;
   Region session_region_;  // holds the lock that tells readers that this process lives
+  Region lock_holder_;
+  Region shadow_;
   Region control_;
   Region names_region_;
   std::unique_ptr<NameTable> names_;
