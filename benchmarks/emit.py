@@ -1,15 +1,16 @@
-"""What recording costs: T1-T6, beside an empty builtin call and a disabled logging call."""
+"""What recording costs: T1-T6 and T12, beside an empty builtin call and a disabled logging call."""
 
 from __future__ import annotations
 
 import functools
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import whence
 from benchmarks.figure import Measure
-from benchmarks.ratio import Call, Ratio, compare
+from benchmarks.ratio import Call, Ratio, Timer, compare, compare_functions
 from whence import _native
 
 __all__ = ["measures"]
@@ -38,7 +39,7 @@ def bench_decision(model: str, slack_ns: int) -> None:
 
 
 def measures() -> Iterator[Measure]:
-    """T1 to T6."""
+    """T1 to T6, and T12."""
     numbers: dict[str, Any] = {"emit": bench_numbers.emit, "kind": bench_numbers}
     emit, kind = Call(f"emit{NUMBERS}", numbers), Call(f"kind{NUMBERS}", numbers)
     guarded = Call(f"kind and kind{NUMBERS}", numbers)
@@ -72,19 +73,44 @@ def measures() -> Iterator[Measure]:
         "logging.debug disabled / kind.emit(int, int, float)",
         functools.partial(compare, disabled, emit),
     )
+    yield Measure("T12", "kind.emit(...) at a sample rate of 1 % / switched off", _sampled_out)
 
 
 def _beside_empty(call: Call) -> Callable[[], Ratio]:
     return functools.partial(compare, call, EMPTY)
 
 
+@contextmanager
+def _rate(sample_rate: float) -> Iterator[None]:
+    """While it is open, the numbers are sampled; 0 switches them off."""
+    if sample_rate > 0:
+        bench_numbers.enable(sample_rate)
+    else:
+        bench_numbers.disable()
+    try:
+        yield
+    finally:
+        bench_numbers.enable()
+
+
+def _sampled_out() -> Ratio:
+    """Of a hundred events one is kept, and paid for; the others are only counted."""
+    emit = Call(f"emit{NUMBERS}", {"emit": bench_numbers.emit}).timer()
+
+    def at(sample_rate: float) -> Timer:
+        def once() -> float:
+            with _rate(sample_rate):
+                return emit()
+
+        return once
+
+    return compare_functions(at(0.01), at(0))
+
+
 def _off(call: Call) -> Callable[[], Ratio]:
     def measure() -> Ratio:
-        bench_numbers.disable()
-        try:
+        with _rate(0):
             return compare(call, EMPTY)
-        finally:
-            bench_numbers.enable()
 
     return measure
 

@@ -43,6 +43,7 @@ TARGETS = {
     "T9 loguru": Target(200, 500, more=True),
     "T9 logging": Target(100, 300, more=True),
     "T11": Target(1.2, 1.05),
+    "T12": Target(2.5, 1.5),
     "T20": Target(6, 2.5),
     "T23": Target(2, 0.7),
     "T26": Target(8, 3),
