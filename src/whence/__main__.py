@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 __all__ = ["main"]
@@ -11,6 +12,7 @@ _NEEDED = ("click", "rich")
 
 def main() -> None:
     """Run `whence` with the process's arguments; exits with the command's code."""
+    gc.set_threshold(100_000, 20, 20)  # events hold no cycles, and there may be millions of them
     try:
         from whence.cli.main import cli
     except ModuleNotFoundError as error:

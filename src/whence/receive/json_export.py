@@ -29,6 +29,7 @@ from whence.model.span import is_trace_id
 from whence.model.time import Duration, Timestamp
 from whence.receive.compressed import unpacked
 from whence.receive.fields import Fields
+from whence.receive.quick_event import quick_event
 
 __all__ = ["FORMAT", "VERSION", "parse_json_export", "read_json_export"]
 
@@ -103,7 +104,7 @@ def _read_plain(root: dict[str, Any], name: str) -> Recording:
     """A file of others: events alone, with the ten fields that every export has."""
     fields = Fields(root, name)
     fields.skip("exported_at")
-    events = fields.each("events", _event)
+    events = fields.each("events", _event, quick=quick_event)
     fields.done()
     return Recording(events=events)
 
@@ -118,7 +119,7 @@ def _read_own(fields: Fields) -> Recording:
         rings=fields.each("rings", _ring),
         gate_changes=fields.each("gates", _gate, []),
         damage=fields.each("damage", _damage, []),
-        events=fields.each("events", _event),
+        events=fields.each("events", _event, quick=quick_event),
     )
     fields.done()
     return recording
