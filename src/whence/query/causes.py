@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from whence.model.event import TraceEvent
-from whence.model.recording import REMOVED_RINGS, GateChange, RingLedger, SessionInfo
+from whence.model.recording import REMOVED_RINGS, RingLedger, SessionInfo
+from whence.query.gate_history import GateEra, GateHistory
 from whence.query.index import Index
 from whence.query.words import count_text, duration_text, events_text, listed
 
@@ -22,8 +23,10 @@ __all__ = [
     "OPEN",
     "REFUSED",
     "SAMPLED",
+    "SAMPLED_OUT",
     "TEXT_LOST",
     "UNSURE",
+    "WEAK",
     "Cause",
     "Causes",
 ]
@@ -32,6 +35,8 @@ LOST = "possibly lost"
 DAMAGED = "damaged"
 OFF = "off"
 SAMPLED = "possibly sampled out"
+SAMPLED_OUT = "sampled out"
+WEAK = "possibly below minimum"
 REFUSED = "possibly refused"
 FILTERED = "possibly filtered"
 TEXT_LOST = "text lost"
@@ -40,7 +45,9 @@ CRASHED = "crashed"
 NOT_RECORDED = "not recorded"
 
 # What is absent for one of these may well have happened.
-UNSURE = frozenset({LOST, DAMAGED, OFF, SAMPLED, REFUSED, FILTERED, TEXT_LOST, OPEN})
+UNSURE = frozenset(
+    {LOST, DAMAGED, OFF, SAMPLED, SAMPLED_OUT, WEAK, REFUSED, FILTERED, TEXT_LOST, OPEN}
+)
 
 
 # Files whose loss takes no event and no word of an event.
@@ -74,6 +81,7 @@ class Causes:
 
     def __init__(self, index: Index) -> None:
         self._index = index
+        self._gates = GateHistory(index)
 
     def of_absence(
         self,
@@ -95,8 +103,9 @@ class Causes:
             *self._filtered(),
             *self.of_damage(chain),
             *self._off(types, earliest_ns, latest_ns, start_ns),
+            *self._sampled(types, chain, earliest_ns, latest_ns, start_ns),
             *self._lost(types, earliest_ns, start_ns),
-            *self._left_out(types),
+            *self._left_out(types, chain),
         ]
         if tail:
             found.extend(self._unfinished(chain))
@@ -129,17 +138,36 @@ class Causes:
         self, types: Collection[str], earliest_ns: int | None, latest_ns: int | None, start_ns: int
     ) -> Iterator[Cause]:
         for name in sorted(types):
-            for session, off_ns, on_ns in self._off_intervals.get(name, ()):
-                if not (_precedes(latest_ns, off_ns) or _precedes(on_ns, earliest_ns)):
-                    since = "the start" if off_ns is None else _offset(off_ns - start_ns)
-                    until = "" if on_ns is None else f" until {_offset(on_ns - start_ns)}"
-                    yield Cause(
-                        kind=OFF,
-                        sentence=f"{name} was switched off from {since}{until}",
-                        session=session,
-                        start_ns=off_ns,
-                        end_ns=on_ns,
-                    )
+            for era in self._gates.off(name):
+                if era.touches(earliest_ns, latest_ns):
+                    sentence = f"{name} was switched off {_span_text(era, start_ns)}"
+                    yield _cause(OFF, sentence, era)
+
+    def _sampled(
+        self,
+        types: Collection[str],
+        chain: Sequence[TraceEvent],
+        earliest_ns: int | None,
+        latest_ns: int | None,
+        start_ns: int,
+    ) -> Iterator[Cause]:
+        value = self._gates.sample_value(chain)
+        for name in sorted(types):
+            proved = value is not None and self._gates.proves_left_out(
+                name, value, earliest_ns, latest_ns
+            )
+            for era in self._gates.restricted(name):
+                if not era.touches(earliest_ns, latest_ns):
+                    continue
+                when = _span_text(era, start_ns)
+                if era.rate < 1 and (value is None or era.leaves_out(value)):
+                    sentence = f"{name} was sampled at {100 * era.rate:.4g} % {when}"
+                    if value is not None:
+                        sentence += ", and this request is none of those that are kept"
+                    yield _cause(SAMPLED_OUT if proved else SAMPLED, sentence, era)
+                if era.minimum is not None:
+                    sentence = f"{name} was left out below strength {era.minimum:.4g} {when}"
+                    yield _cause(WEAK, sentence, era)
 
     def _lost(
         self, types: Collection[str] | None, earliest_ns: int | None, start_ns: int
@@ -174,22 +202,27 @@ class Causes:
                 end_ns=until_ns,
             )
 
-    def _left_out(self, types: Collection[str]) -> Iterator[Cause]:
-        left_out: defaultdict[str, int] = defaultdict(int)
-        refused: defaultdict[str, int] = defaultdict(int)
+    def _left_out(self, types: Collection[str], chain: Sequence[TraceEvent]) -> Iterator[Cause]:
+        """What the counts say of types of which the log of gates says nothing."""
+        value = self._gates.sample_value(chain)
+        counts: defaultdict[tuple[str, str], int] = defaultdict(int)
         for ring in self._index.recording.rings:
-            for counts in ring.per_kind:
-                if counts.kind in types:
-                    left_out[counts.kind] += (
-                        counts.sampled_out + counts.throttled + counts.below_minimum
-                    )
-                    refused[counts.kind] += counts.rejected + counts.nested
-        for kind, by_name, verb in (
-            (SAMPLED, left_out, "left out by sampling or a limit"),
-            (REFUSED, refused, "refused when they were recorded"),
-        ):
-            for name, count in by_name.items():
-                if count:
+            for row in ring.per_kind:
+                if row.kind in types:
+                    counts[SAMPLED, row.kind] += row.sampled_out + row.throttled
+                    counts[WEAK, row.kind] += row.below_minimum
+                    counts[REFUSED, row.kind] += row.rejected + row.nested
+        verbs = {
+            SAMPLED: "left out by sampling or a limit",
+            WEAK: "left out below their minimum",
+            REFUSED: "refused when they were recorded",
+        }
+        for kind, verb in verbs.items():
+            for name in sorted(types):
+                count = counts[kind, name]
+                told = kind != REFUSED and any(self._gates.restricted(name))
+                kept = kind == SAMPLED and value is not None and self._gates.keeps(name, value)
+                if count and not told and not kept:
                     sentence = f"{count_text(count)} {name} were {verb}"
                     yield Cause(kind=kind, sentence=sentence, count=count)
 
@@ -225,29 +258,21 @@ class Causes:
     def _leaking(self) -> tuple[RingLedger, ...]:
         return tuple(ring for ring in self._index.recording.rings if ring.lost)
 
-    @cached_property
-    def _off_intervals(self) -> dict[str, list[tuple[str, int | None, int | None]]]:
-        """By type: (session, from, until) on the common clock, None for open ends."""
-        found: defaultdict[str, list[tuple[str, int | None, int | None]]] = defaultdict(list)
-        off_since: dict[tuple[str, str], int | None] = {}
-        known: set[tuple[str, str]] = set()
-        changes = sorted(self._index.recording.gate_changes, key=lambda change: change.monotonic_ns)
-        for change in changes:
-            key = change.session, change.kind
-            moment_ns = self._index.moment_ns(change.session, change.monotonic_ns)
-            if not change.on:
-                off_since.setdefault(key, moment_ns)
-            elif key in off_since or (key not in known and _is_wholly_on(change)):
-                # switched on first of all: it was off from the session's start
-                found[change.kind].append((change.session, off_since.pop(key, None), moment_ns))
-            known.add(key)
-        for (session, kind), since_ns in off_since.items():
-            found[kind].append((session, since_ns, None))
-        return dict(found)
+
+def _cause(kind: str, sentence: str, era: GateEra) -> Cause:
+    return Cause(
+        kind=kind,
+        sentence=sentence,
+        session=era.session,
+        start_ns=era.start_ns,
+        end_ns=era.end_ns,
+    )
 
 
-def _is_wholly_on(change: GateChange) -> bool:
-    return change.on and change.rate == 1 and change.minimum is None
+def _span_text(era: GateEra, start_ns: int) -> str:
+    since = "the start" if era.start_ns is None else _offset(era.start_ns - start_ns)
+    until = "" if era.end_ns is None else f" until {_offset(era.end_ns - start_ns)}"
+    return f"from {since}{until}"
 
 
 def _precedes(end_ns: int | None, start_ns: int | None) -> bool:
