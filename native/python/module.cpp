@@ -9,6 +9,7 @@
 #include "kind.hpp"
 #include "py.hpp"
 #include "reader.hpp"
+#include "ring_object.hpp"
 #include "shared_ring.hpp"
 #include "whence/event_id.hpp"
 #include "whence/rationale.hpp"
@@ -164,7 +165,7 @@ int execute(PyObject* module) {
   }
   const bool added = PyModule_AddFunctions(module, kFunctions) == 0 && add_context(module) &&
                      add_kind(module) && add_shared_ring(module) && add_catalogue(module) && add_reader(module) && add_batch(module) &&
-                     add_gates(module) && hear_of_exit(module);
+                     add_gates(module) && add_ring_object(module) && hear_of_exit(module);
   return added ? 0 : -1;
 }
 

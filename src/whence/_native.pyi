@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, Generic, ParamSpec, TypedDict, final
+from typing import Any, Generic, ParamSpec, TypedDict, TypeVar, final
 
 from whence.emit.fields import ParameterSpec
 from whence.model.ids import ModelID
@@ -10,6 +10,7 @@ from whence.model.severity import Severity
 from whence.model.time import Duration
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 EventRow = tuple[
     str,  # event_id
@@ -99,6 +100,18 @@ class Kind(Generic[P]):
     def __bool__(self) -> bool: ...
     def enable(self, sample_rate: float = 1.0, *, min_strength: float | None = None) -> None: ...
     def disable(self) -> None: ...
+
+@final
+class Ring(Generic[T]):
+    """A queue of exactly `capacity` events, the oldest of which make room for new ones."""
+
+    dropped: int
+    def __init__(self, capacity: int = 10_000) -> None: ...
+    def push(self, event: T, /) -> bool: ...
+    def pop(self) -> T | None: ...
+    def __len__(self) -> int: ...
+    def is_empty(self) -> bool: ...
+    def capacity(self) -> int: ...
 
 class SharedRing:
     """One ring of a fixed number of events, written by many threads in turn."""
