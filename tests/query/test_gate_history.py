@@ -59,8 +59,8 @@ def test_a_request_below_the_threshold_was_sampled_out() -> None:
     events = chain(request(kept=False))
     (proved,) = causes(events, change(-200, HALF))
     assert proved.text == (
-        "sampled out: execution_started was sampled at 50 % from -200.0 ms, and this request is none"
-        " of those that are kept"
+        "sampled out: execution_started was sampled at 50 % from -200.0 ms, and this request is"
+        " none of those that are kept"
     )
     assert proved.start_ns == at_ms(-200)
     for changes in (
@@ -139,7 +139,7 @@ def test_off_and_sampled_take_turns() -> None:
 
 
 def test_what_a_session_sampled_out_is_proved_from_its_files(run_app: RunApp) -> None:
-    """R5.16 R1.35 A recorded chain, read from the disk: the log and the id agree with the writer."""
+    """R5.16 R1.35 Chains read from the disk: the log and the ids agree with the writer."""
     run = run_app("""
         import time, whence
         begin = whence.kind("begin", component="A", decision=True, rationale="Began {n}", n=int)
