@@ -9,21 +9,21 @@ namespace whence::py {
 
 namespace {
 
-constexpr std::size_t kCacheSize = 64;
+constexpr std::size_t kCacheSize = 256;
 constexpr Py_ssize_t kMaxDynamicKinds = 2'000;  // half of the table; declared kinds keep the rest
 
 struct CacheEntry {
   PyObject* event_type = nullptr;  // owned, so an address cannot come to mean another string
   PyObject* component = nullptr;
   whence::Kind* kind = nullptr;
-  bool decision = false;
+  Flavour flavour = Flavour::Plain;
 };
 
 [[maybe_unused]] std::mutex g_lock;  // taken only where there is no GIL
 CacheEntry g_cache[kCacheSize];
-PyObject* g_kinds = nullptr;  // {(event type, component, said to be a decision): kind id}
+PyObject* g_kinds = nullptr;  // {(event type, component, flavour): kind id}
 PyObject* g_decision_types = nullptr;
-whence::Kind* g_overflow[2] = {};  // of events that are decisions, and of others
+whence::Kind* g_overflow[3] = {};  // by flavour
 
 std::size_t cache_index(PyObject* event_type, PyObject* component) {
   const auto mixed = reinterpret_cast<std::uintptr_t>(event_type) * 31 +
@@ -53,25 +53,33 @@ bool is_decision_type(PyObject* event_type, std::string_view name) {
   return false;
 }
 
-whence::Kind* declare(std::string_view name, std::string_view component, bool decision) {
+whence::Kind* declare(std::string_view name, std::string_view component, Flavour flavour) {
   KindSchema schema;
   schema.name = name;
   schema.component = component;
-  schema.decision = decision;
+  schema.decision = flavour == Flavour::Decision;
+  if (flavour == Flavour::Span) {
+    schema.span = true;
+    if (component == "__main__") schema.component = "main";
+    schema.fields = {{"span_id", FieldType::U64, FieldRole::Span},
+                     {"parent_span_id", FieldType::U64, FieldRole::Parent},
+                     {"duration_ns", FieldType::I64, FieldRole::Duration}};
+  }
   return Recorder::get().declare(std::move(schema));
 }
 
-whence::Kind* overflow_kind(bool decision) {
-  whence::Kind*& kind = g_overflow[decision ? 0 : 1];
-  if (kind == nullptr) kind = declare("other", "other", decision);
+whence::Kind* overflow_kind(Flavour flavour) {
+  whence::Kind*& kind = g_overflow[static_cast<std::size_t>(flavour)];
+  if (kind == nullptr) kind = declare("other", "other", flavour);
   return kind;
 }
 
-whence::Kind* find_or_declare(PyObject* event_type, PyObject* component, bool decision,
+whence::Kind* find_or_declare(PyObject* event_type, PyObject* component, Flavour flavour,
                               bool& overflow) {
   if (!check_name(event_type, "event_type") || !check_name(component, "component")) return nullptr;
   if (g_kinds == nullptr) g_kinds = PyDict_New();
-  Ref key(PyTuple_Pack(3, event_type, component, decision ? Py_True : Py_False));
+  Ref number(PyLong_FromLong(static_cast<long>(flavour)));
+  Ref key(number ? PyTuple_Pack(3, event_type, component, number.get()) : nullptr);
   if (g_kinds == nullptr || !key) return nullptr;
   if (PyObject* id = PyDict_GetItemWithError(g_kinds, key.get()))
     return Recorder::get().kind(static_cast<std::uint32_t>(PyLong_AsUnsignedLong(id)));
@@ -81,12 +89,12 @@ whence::Kind* find_or_declare(PyObject* event_type, PyObject* component, bool de
   Ref owners[2];
   if (!utf8_of(event_type, name, owners[0]) || !utf8_of(component, who, owners[1])) return nullptr;
   whence::Kind* kind = nullptr;
-  const bool decides = decision || is_decision_type(event_type, name);
+  if (flavour == Flavour::Plain && is_decision_type(event_type, name)) flavour = Flavour::Decision;
   const bool short_enough = name.size() + who.size() < 1024;
-  if (short_enough && PyDict_GET_SIZE(g_kinds) < kMaxDynamicKinds) kind = declare(name, who, decides);
+  if (short_enough && PyDict_GET_SIZE(g_kinds) < kMaxDynamicKinds) kind = declare(name, who, flavour);
   if (kind == nullptr) {
     overflow = true;
-    return overflow_kind(decides);
+    return overflow_kind(flavour);
   }
   Ref id(PyLong_FromLong(kind->id));
   if (!id || PyDict_SetItem(g_kinds, key.get(), id.get()) < 0) return nullptr;
@@ -95,20 +103,20 @@ whence::Kind* find_or_declare(PyObject* event_type, PyObject* component, bool de
 
 }  // namespace
 
-whence::Kind* dynamic_kind(PyObject* event_type, PyObject* component, bool decision, bool& overflow) {
+whence::Kind* dynamic_kind(PyObject* event_type, PyObject* component, Flavour flavour, bool& overflow) {
   overflow = false;
 #if defined(Py_GIL_DISABLED)
   const std::lock_guard held(g_lock);
 #endif
   CacheEntry& entry = g_cache[cache_index(event_type, component)];
-  if (entry.event_type == event_type && entry.component == component && entry.decision == decision)
+  if (entry.event_type == event_type && entry.component == component && entry.flavour == flavour)
     return entry.kind;
-  whence::Kind* kind = find_or_declare(event_type, component, decision, overflow);
+  whence::Kind* kind = find_or_declare(event_type, component, flavour, overflow);
   if (kind == nullptr || overflow) return kind;
   PyObject* old_type = std::exchange(entry.event_type, Py_NewRef(event_type));
   PyObject* old_component = std::exchange(entry.component, Py_NewRef(component));
   entry.kind = kind;
-  entry.decision = decision;
+  entry.flavour = flavour;
   Py_XDECREF(old_type);  // strings: no Python code runs
   Py_XDECREF(old_component);
   return kind;

@@ -6,10 +6,12 @@
 
 namespace whence::py {
 
-// The kind of a pair, made at its first sight; `decision` when the caller says that it is one,
+enum class Flavour : std::uint8_t { Plain = 0, Decision = 1, Span = 2 };
+
+// The kind of a pair, made at its first sight; a decision when the caller says that it is one,
 // though its name alone would not. `overflow`: the table is full and the caller must
 // store both names with the event. Null with an exception set: the pair is no good.
-whence::Kind* dynamic_kind(PyObject* event_type, PyObject* component, bool decision, bool& overflow);
+whence::Kind* dynamic_kind(PyObject* event_type, PyObject* component, Flavour flavour, bool& overflow);
 
 // Names of events that are decisions wherever they come from (frozenset, set once at import).
 void set_decision_types(PyObject* names);

@@ -156,21 +156,31 @@ void write_draft(const KindObject& self, WriterState& state, Draft& draft, const
   const std::size_t image_bytes = kind.schema.image_bytes;
   SlotImage slot;
   std::uint64_t tag = draft.tag | kind.id;
-  const RequestId* request = draft.has_request ? &draft.request : context ? &context->request : nullptr;
-  if (request != nullptr) {
-    tag |= static_cast<std::uint64_t>(request->form) << kTagRequestShift;
-    slot.words[kRequestWord] = request->words[0];
-    slot.words[kRequestWord + 1] = request->words[1];
+  if (draft.has_request) {
+    tag |= static_cast<std::uint64_t>(draft.request.form) << kTagRequestShift;
+    slot.words[kRequestWord] = draft.request.words[0];
+    slot.words[kRequestWord + 1] = draft.request.words[1];
+  } else if (context != nullptr) {
+    put_request_words(slot, tag, *context);
   }
   const bool long_request = draft.has_request && draft.request.form == RequestForm::Long;
   const ContextObject* inherited = draft.has_request ? nullptr : context;
+  const std::uint64_t span_id = inherited != nullptr ? inherited->span_id : 0;
+  if (span_id != 0) tag |= kTagSpan;
   const bool needs_text = draft.text_fields != 0 || draft.absent != 0 || draft.options != nullptr ||
                           !draft.caused_by.empty() || long_request ||
-                          image_bytes > kInlineFieldBytes || context_needs_text(inherited);
+                          image_bytes > kInlineFieldBytes || context_needs_text(inherited) ||
+                          (span_id != 0 && image_bytes > kFieldBytesWithText);
   std::byte* scratch = nullptr;
   if (needs_text) [[unlikely]] scratch = state.scratch_bytes();
   if (scratch == nullptr) {
     slot.set_fields(draft.image, std::min(image_bytes, kInlineFieldBytes));
+    if (span_id != 0) {
+      if (image_bytes <= kFieldBytesWithText)
+        slot.words[kTextWord] = span_id;
+      else
+        tag &= ~kTagSpan;  // no memory for text
+    }
     slot.words[kTagWord] = tag;
     slot.words[kTimeWord] = event_time_ns(state);
     state.writer.write(slot);
@@ -181,6 +191,7 @@ void write_draft(const KindObject& self, WriterState& state, Draft& draft, const
   if (draft.absent != 0) block.whole(Entry::Absent, 0, &draft.absent, 8);
   if (long_request) put_request(block, draft.request_text);
   if (inherited != nullptr) put_context(block, *inherited);
+  if (span_id != 0) block.whole(Entry::Span, 0, &span_id, 8);
   for (std::uint64_t left = draft.text_fields; left != 0; left &= left - 1) {
     const auto index = static_cast<std::uint8_t>(std::countr_zero(left));
     block.text_before([&, left] { return bytes_after(draft, left & (left - 1)); }, Entry::FieldText, index,

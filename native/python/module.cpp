@@ -11,6 +11,7 @@
 #include "reader.hpp"
 #include "ring_object.hpp"
 #include "shared_ring.hpp"
+#include "span.hpp"
 #include "whence/event_id.hpp"
 #include "whence/rationale.hpp"
 #include "whence/recorder.hpp"
@@ -164,7 +165,7 @@ int execute(PyObject* module) {
     return -1;
   }
   const bool added = PyModule_AddFunctions(module, kFunctions) == 0 && add_context(module) &&
-                     add_kind(module) && add_shared_ring(module) && add_catalogue(module) && add_reader(module) && add_batch(module) &&
+                     add_kind(module) && add_span(module) && add_shared_ring(module) && add_catalogue(module) && add_reader(module) && add_batch(module) &&
                      add_gates(module) && add_ring_object(module) && hear_of_exit(module);
   return added ? 0 : -1;
 }

@@ -124,13 +124,16 @@ bool unbox_request(const Given& given, Plain& plain) {
 void write_event(WriterState& state, const Given& given, Plain& plain) {
   const Ref ambient = plain.request.form == RequestForm::None ? current_context() : Ref();
   const auto* context = reinterpret_cast<ContextObject*>(ambient.get());
-  const RequestId& request = context != nullptr ? context->request : plain.request;
   SlotImage slot;
-  std::uint64_t tag = plain.kind->id | static_cast<std::uint64_t>(request.form) << kTagRequestShift |
-                      (plain.severity + 1) << kTagSeverityShift |
+  std::uint64_t tag = plain.kind->id | (plain.severity + 1) << kTagSeverityShift |
                       plain.gate.threshold() << kTagThresholdShift;
-  slot.words[kRequestWord] = request.words[0];
-  slot.words[kRequestWord + 1] = request.words[1];
+  if (context != nullptr) {
+    put_request_words(slot, tag, *context);
+  } else {
+    tag |= static_cast<std::uint64_t>(plain.request.form) << kTagRequestShift;
+    slot.words[kRequestWord] = plain.request.words[0];
+    slot.words[kRequestWord + 1] = plain.request.words[1];
+  }
   slot.words[kTimeWord] = plain.timestamp_ns >= 0 ? static_cast<std::uint64_t>(plain.timestamp_ns)
                                                   : event_time_ns(state);
   TextBlock block(state.scratch_bytes(), std::max<std::size_t>(state.writer.max_text_bytes(), 64));
@@ -153,6 +156,10 @@ void write_event(WriterState& state, const Given& given, Plain& plain) {
       block.text(Entry::Model, 1, plain.model_id);
   }
   if (context != nullptr) put_context(block, *context);
+  if (context != nullptr && context->span_id != 0) {
+    tag |= kTagSpan;
+    block.whole(Entry::Span, 0, &context->span_id, 8);
+  }
   if (plain.lineage_id != 0)  // after the ambient one, over which it prevails
     block.whole(Entry::Lineage, 0, &plain.lineage_id, 8);
   if (plain.request.form == RequestForm::Long) put_request(block, plain.request_id);
@@ -204,7 +211,8 @@ bool is_sampled_out(SharedRingObject& self, const Plain& plain) {
 
 PyObject* record(SharedRingObject& self, const Given& given) {
   Plain plain;
-  plain.kind = dynamic_kind(given.event_type, given.component, given.decision, plain.overflow);
+  plain.kind = dynamic_kind(given.event_type, given.component,
+                            given.decision ? Flavour::Decision : Flavour::Plain, plain.overflow);
   bool accepted = plain.kind != nullptr && unbox_request(given, plain);
   if (accepted) {
     plain.gate = Gate{plain.kind->gate.load(std::memory_order_relaxed)->load(std::memory_order_relaxed)};

@@ -54,6 +54,26 @@ std::size_t attribute_bytes(PyObject* pair) {
          (PyUnicode_Check(value) ? utf8_bytes(value) : 8);
 }
 
+AttributeType append_value(std::string& out, PyObject* value) {
+  if (PyBool_Check(value)) {
+    out.push_back(value == Py_True ? 1 : 0);
+    return AttributeType::Bool;
+  }
+  if (PyFloat_CheckExact(value)) {
+    const double number = PyFloat_AS_DOUBLE(value);
+    out.append(reinterpret_cast<const char*>(&number), 8);
+    return AttributeType::Float;
+  }
+  if (PyLong_CheckExact(value)) {
+    const std::int64_t number = PyLong_AsLongLong(value);  // convert_attributes() saw that it fits
+    out.append(reinterpret_cast<const char*>(&number), 8);
+    return AttributeType::Int;
+  }
+  Ref owner;
+  out.append(view(value, owner));
+  return AttributeType::Text;
+}
+
 // `rest()` tells how many bytes the attributes after it take.
 template <class Rest>
 void put_attribute(TextBlock& block, PyObject* key, PyObject* value, Rest&& rest) {
@@ -61,21 +81,7 @@ void put_attribute(TextBlock& block, PyObject* key, PyObject* value, Rest&& rest
   Ref owner;
   append_short(payload, view(key, owner));
   const std::size_t key_bytes = payload.size();
-  auto type = AttributeType::Text;
-  if (PyBool_Check(value)) {
-    type = AttributeType::Bool;
-    payload.push_back(value == Py_True ? 1 : 0);
-  } else if (PyFloat_CheckExact(value)) {
-    type = AttributeType::Float;
-    const double number = PyFloat_AS_DOUBLE(value);
-    payload.append(reinterpret_cast<const char*>(&number), 8);
-  } else if (PyLong_CheckExact(value)) {
-    type = AttributeType::Int;
-    const std::int64_t number = PyLong_AsLongLong(value);  // convert_attributes() saw that it fits
-    payload.append(reinterpret_cast<const char*>(&number), 8);
-  } else {
-    payload.append(view(value, owner));
-  }
+  const AttributeType type = append_value(payload, value);
   if (type == AttributeType::Text && key_bytes < block.share(rest, payload.size()))
     block.text_before(rest, Entry::Attribute, static_cast<std::uint8_t>(type), payload);
   else
@@ -108,6 +114,23 @@ void put_attributes(TextBlock& block, PyObject* attributes) {
     PyObject* pair = PyTuple_GET_ITEM(attributes, i);
     left -= attribute_bytes(pair);
     put_attribute(block, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1), [=] { return left; });
+  }
+}
+
+void append_attributes(std::string& out, PyObject* attributes) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(attributes); ++i) {
+    PyObject* pair = PyTuple_GET_ITEM(attributes, i);
+    std::string value;
+    Ref owner;
+    const AttributeType type = append_value(value, PyTuple_GET_ITEM(pair, 1));
+    const std::string_view key = view(PyTuple_GET_ITEM(pair, 0), owner);
+    const auto key_bytes = static_cast<std::uint16_t>(cut_at_code_point(key, kMaxKeyBytes));
+    const auto value_bytes = static_cast<std::uint32_t>(value.size());
+    out.push_back(static_cast<char>(type));
+    out.append(reinterpret_cast<const char*>(&key_bytes), 2);
+    out.append(reinterpret_cast<const char*>(&value_bytes), 4);
+    out.append(key.substr(0, key_bytes));
+    out.append(value);
   }
 }
 

@@ -41,6 +41,8 @@ struct WriterState {
   Session* session;
   std::uint64_t next_anchor_ns;
   std::uint64_t sample_counter;
+  std::uint64_t span_seed;  // 0 until the first span
+  std::uint32_t span_hint;  // where the table of open spans may be free
   std::uint32_t ring;
 
   // For the next event outside of any request.
@@ -119,6 +121,14 @@ class Recorder {
   RecorderSettings settings() {
     const Guard guard(*this);
     return settings_;
+  }
+
+  // The run that this process belongs to: known before its session exists.
+  std::uint64_t run() {
+    const Guard guard(*this);
+    if (session_ != nullptr) return session_->identity().run;
+    if (settings_.run == 0) settings_.run = random_u64() | 1;
+    return settings_.run;
   }
 
   // The present session, or null. In a child before its first event: null.

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from whence.emit.fields import F32, U8, U32, U64, Strength
 from whence.emit.kind import Kind, kind
+from whence._native import Span
 from whence.emit.recorder import Session, prepare, session, start
 from whence.emit.request import current, request
 from whence.model.errors import WhenceError

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypedDict, TypeVar, final
 
 from whence.emit.fields import ParameterSpec
@@ -11,6 +12,7 @@ from whence.model.time import Duration
 
 P = ParamSpec("P")
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 EventRow = tuple[
     str,  # event_id
@@ -57,15 +59,112 @@ class SessionDict(TypedDict):
 class Context:
     """The ambient request. Immutable; safe to share between threads."""
 
-    def __init__(self, request_id: str, chain_id: str = "", lineage_id: int = 0) -> None: ...
+    def __init__(
+        self,
+        request_id: str,
+        chain_id: str = "",
+        lineage_id: int = 0,
+        trace_id: str = "",
+        span_id: int = 0,
+        trace_flags: int = 0,
+        tracestate: str = "",
+        baggage: str = "",
+    ) -> None: ...
     @property
     def request_id(self) -> str: ...
     @property
     def chain_id(self) -> str: ...
     @property
     def lineage_id(self) -> int: ...
+    @property
+    def trace_id(self) -> str: ...
+    @property
+    def span_id(self) -> int: ...
+    @property
+    def trace_flags(self) -> int: ...
+    @property
+    def remote(self) -> bool: ...
+    @property
+    def tracestate(self) -> str: ...
+    @property
+    def baggage(self) -> str: ...
 
 context_var: ContextVar[Context | None]
+
+def enter(context: Context, /) -> Context: ...
+def enter_request(context: Context, /) -> Context: ...
+def leave(entered: Context, /) -> bool: ...
+def current() -> Context | None: ...
+def set_process_context(context: Context | None, /) -> None: ...
+
+@final
+class Span:
+    """A piece of work that lasts: `with`, `async with`, a decorator, or plain calls."""
+
+    def __init__(
+        self, name: str, /, *, component: str = "", **attributes: int | float | bool | str
+    ) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def span_id(self) -> int: ...
+    @property
+    def trace_id(self) -> str: ...
+    @property
+    def parent_span_id(self) -> int: ...
+    @property
+    def context(self) -> Context | None: ...
+    @property
+    def open(self) -> bool: ...
+    def set(self, **attributes: int | float | bool | str) -> None: ...
+    def link(
+        self,
+        to: Context | Span | str | tuple[str, int],
+        /,
+        **attributes: int | float | bool | str,
+    ) -> None: ...
+    def end(self, error: BaseException | str | None = None) -> None: ...
+    def __bool__(self) -> bool: ...
+    def __enter__(self) -> Span: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...
+    async def __aenter__(self) -> Span: ...
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...
+    def __call__(self, function: F, /) -> F: ...
+
+def begin_span(
+    name: str,
+    component: str,
+    attributes: Mapping[str, int | float | bool | str] | None = None,
+    parent: Context | None = None,
+    start_ns: int = 0,
+    /,
+) -> Span: ...
+
+@final
+class SpanFunction:
+    """A function whose calls are spans; all else about it is the function's."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: str,
+        component: str,
+        attributes: Mapping[str, int | float | bool | str] | None,
+        /,
+    ) -> None: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 @final
 class Kind(Generic[P]):

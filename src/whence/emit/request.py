@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from whence import _native
-from whence._native import Context, context_var
+from whence._native import Context
 
 __all__ = ["current", "request"]
 
@@ -20,7 +20,7 @@ _NO_CONTEXT = Context("")
 
 def current() -> Context:
     """The ambient context; one with an empty `request_id` outside of any request."""
-    return context_var.get(None) or _NO_CONTEXT
+    return _native.current() or _NO_CONTEXT
 
 
 class request:
@@ -55,18 +55,16 @@ class request:
         self._chain_id = decision_chain_id
         self._lineage_id = lineage_id
         self._request_id = request_id
-        self._entries: list[tuple[Context, Context | None]] = []  # (ours, what was there before)
+        self._entries: list[Context] = []
         self._context(request_id or "-")  # refuses now what could not be entered later
 
     def _context(self, request_id: str) -> Context:
         return Context(request_id, self._chain_id, self._lineage_id)
 
     def __enter__(self) -> Context:
-        _native.contexts_exist()
         # One of its own for each entry: tasks that share a request leave it each in its own way.
-        context = self._context(self._request_id or _new_request_id())
-        self._entries.append((context, context_var.get(None)))
-        context_var.set(context)
+        context = _native.enter_request(self._context(self._request_id or _new_request_id()))
+        self._entries.append(context)
         return context
 
     def __exit__(
@@ -76,10 +74,9 @@ class request:
         traceback: TracebackType | None,
     ) -> None:
         # By value, not by token: a token is refused in another task's context.
-        present = context_var.get(None)
         for at in range(len(self._entries) - 1, -1, -1):
-            if self._entries[at][0] is present:
-                context_var.set(self._entries.pop(at)[1])
+            if _native.leave(self._entries[at]):
+                del self._entries[at]
                 return
         # Left in a context that never entered it (a generator closed by another task), which
         # keeps its own request.

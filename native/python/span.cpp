@@ -1,0 +1,507 @@
+// Span, the type: with, async with, plain calls; and SpanFunction, a function whose calls are spans.
+#include "span.hpp"
+
+#include <cstddef>
+#include <cstring>
+
+#include "convert.hpp"
+#include "dynamic_kinds.hpp"
+#include "kind.hpp"
+#include "open_span.hpp"
+#include "span_function.hpp"
+
+namespace whence::py {
+
+namespace {
+
+PyTypeObject* g_span_type = nullptr;
+PyTypeObject* g_ready_type = nullptr;
+PyObject* g_component = nullptr;    // "component", interned
+PyObject* g_module_name = nullptr;  // "__name__", interned
+
+struct SpanObject {
+  PyObject_HEAD
+  OpenSpan span;
+  ContextObject* context;  // owned: what happens inside, or null until it is needed
+  PyObject* name;
+  PyObject* component;
+  PyObject* attributes;  // of the declaration, for a decorator; or null
+  bool entered;
+};
+
+SpanObject* as_span(PyObject* object) { return reinterpret_cast<SpanObject*>(object); }
+
+SpanObject* allocate_span(PyObject* name, PyObject* component) {
+  auto* self = PyObject_New(SpanObject, g_span_type);
+  if (self == nullptr) return nullptr;
+  std::memset(reinterpret_cast<char*>(self) + sizeof(PyObject), 0, sizeof *self - sizeof(PyObject));
+  self->name = Py_NewRef(name);
+  self->component = Py_NewRef(component);
+  return self;
+}
+
+// Adds exact copies of the attributes, if the span is still open after the code that this may run.
+// False: an error is set.
+bool add_attributes(OpenSpan& span, PyObject* attributes) {
+  Ref pairs(convert_attributes(attributes));
+  if (!pairs) return false;
+  if (span.kind == nullptr) return true;
+  if (extras_of(span) == nullptr) return false;
+  SpanExtras& extras = *span.extras;
+  if (extras.attributes == nullptr) extras.attributes = PyDict_New();
+  if (extras.attributes == nullptr) return false;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(pairs.get()); ++i) {
+    PyObject* pair = PyTuple_GET_ITEM(pairs.get(), i);
+    if (PyDict_SetItem(extras.attributes, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1)) < 0)
+      return false;
+  }
+  return true;
+}
+
+PyObject* reject(const OpenSpan& span) {
+  if (WriterState* state = span.kind != nullptr ? thread_writer() : nullptr)
+    state->writer.count(span.kind->id, kRejected);
+  return refuse();
+}
+
+// A new span that has begun, unless its kind is off. `attributes` is a mapping or null.
+PyObject* new_span(PyObject* name, PyObject* component, PyObject* attributes, ContextObject* parent,
+                   std::uint64_t start_ns) {
+  bool overflow = false;
+  const whence::Kind* kind = dynamic_kind(name, component, Flavour::Span, overflow);
+  if (kind == nullptr) return nullptr;
+  SpanObject* self = allocate_span(name, component);
+  if (self == nullptr) return nullptr;
+  Ref owned(reinterpret_cast<PyObject*>(self));
+  if (attributes != nullptr) self->attributes = Py_NewRef(attributes);
+  const Gate gate = gate_of(*kind);
+  if (!gate.on()) return owned.release();
+  if (parent != nullptr)
+    Py_INCREF(parent);
+  else
+    parent = as_context(current_context().release());
+  if (!begin(self->span, *kind, gate, parent, start_ns)) return owned.release();
+  if (overflow && !say_names(self->span, name, component)) return nullptr;
+  if (attributes == nullptr) [[likely]] return owned.release();
+  if (!add_attributes(self->span, attributes)) {
+    Ref done(reject(self->span));
+    if (!done) {
+      cancel(self->span);
+      return nullptr;
+    }
+  }
+  return owned.release();
+}
+
+// The module that calls.
+PyObject* calling_module() {
+  PyObject* globals = PyEval_GetGlobals();
+  PyObject* name = globals != nullptr ? PyDict_GetItemWithError(globals, g_module_name) : nullptr;
+  static PyObject* const unnamed = PyUnicode_InternFromString("python");
+  return name != nullptr && PyUnicode_Check(name) && PyUnicode_GET_LENGTH(name) > 0 ? name : unnamed;
+}
+
+PyObject* span_vectorcall(PyObject*, PyObject* const* args, std::size_t flags, PyObject* keywords) {
+  const Py_ssize_t given = PyVectorcall_NARGS(flags);
+  if (given != 1 || !PyUnicode_Check(args[0])) {
+    PyErr_SetString(PyExc_TypeError, "span() takes the span's name, a str; all else are keywords");
+    return nullptr;
+  }
+  PyObject* component = nullptr;
+  Ref attributes;
+  const Py_ssize_t named = keywords != nullptr ? PyTuple_GET_SIZE(keywords) : 0;
+  for (Py_ssize_t i = 0; i < named; ++i) {
+    PyObject* keyword = PyTuple_GET_ITEM(keywords, i);
+    PyObject* value = args[given + i];
+    if (keyword == g_component || PyUnicode_Compare(keyword, g_component) == 0) {
+      if (!PyUnicode_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "component must be str, not %s", Py_TYPE(value)->tp_name);
+        return nullptr;
+      }
+      if (PyUnicode_GET_LENGTH(value) > 0) component = value;
+      continue;
+    }
+    if (!attributes) attributes = Ref(PyDict_New());
+    if (!attributes || PyDict_SetItem(attributes.get(), keyword, value) < 0) return nullptr;
+  }
+  if (component == nullptr) component = calling_module();
+  return new_span(args[0], component, attributes.get(), nullptr, 0);
+}
+
+PyObject* begin_span(PyObject*, PyObject* args) {
+  PyObject *name, *component;
+  PyObject* attributes = Py_None;
+  PyObject* parent = Py_None;
+  unsigned long long start_ns = 0;
+  if (!PyArg_ParseTuple(args, "UU|OOK", &name, &component, &attributes, &parent, &start_ns)) return nullptr;
+  if (parent != Py_None && Py_TYPE(parent) != g_context_type) {
+    PyErr_SetString(PyExc_TypeError, "the parent must be a Context or None");
+    return nullptr;
+  }
+  return new_span(name, component, attributes != Py_None ? attributes : nullptr,
+                  parent != Py_None ? as_context(parent) : nullptr, start_ns);
+}
+
+void span_dealloc(PyObject* object) {
+  PyTypeObject* type = Py_TYPE(object);
+  SpanObject* self = as_span(object);
+  if (self->span.kind != nullptr) {  // nobody ended it, and nobody can any more
+    PyObject *kind, *value, *trace;
+    PyErr_Fetch(&kind, &value, &trace);
+    SpanExtras* extras = extras_of(self->span);
+    if (extras != nullptr && extras->attributes == nullptr) extras->attributes = PyDict_New();
+    if (extras == nullptr || extras->attributes == nullptr ||
+        PyDict_SetItemString(extras->attributes, "abandoned", Py_True) < 0)
+      PyErr_Clear();
+    if (self->span.severity == 0) self->span.severity = 2 + 1;  // Warning
+    finish(self->span);
+    PyErr_Restore(kind, value, trace);
+  }
+  ContextObject* parent = self->span.parent;
+  ContextObject* context = self->context;
+  PyObject* kept[3] = {self->name, self->component, self->attributes};
+  PyObject_Free(object);
+  Py_DECREF(type);
+  Py_XDECREF(parent);
+  Py_XDECREF(context);
+  for (PyObject* each : kept) Py_XDECREF(each);
+}
+
+// ---------------------------------------------------------------- entering and leaving
+
+// The context inside, made when it is first needed; null with an error set: no memory.
+ContextObject* context_of(SpanObject& self) {
+  if (self.context == nullptr) self.context = context_inside(self.span);
+  return self.context;
+}
+
+bool enter_span(SpanObject& self) {
+  if (self.span.kind == nullptr) return true;
+  if (self.entered) {
+    PyErr_SetString(PyExc_RuntimeError, "this span was entered already; make a new one");
+    return false;
+  }
+  ContextObject* context = context_of(self);
+  if (context == nullptr) return false;
+  // A value of its own if others have it: it must lead back from here alone.
+  if (Py_REFCNT(context) > 1) {
+    context = context_inside(self.span);
+    if (context == nullptr) return false;
+    Py_SETREF(self.context, context);
+  }
+  if (!enter_context(context)) return false;
+  self.entered = true;
+  return true;
+}
+
+void exit_span(SpanObject& self, PyObject* error_type, PyObject* error) {
+  if (self.entered) {
+    self.entered = false;
+    leave_context(self.context);
+  }
+  if (self.span.kind == nullptr) return;
+  if (error_type != nullptr && error_type != Py_None) note_error(self.span, error_type, error);
+  finish(self.span);
+}
+
+PyObject* span_enter(PyObject* object, PyObject*) {
+  return enter_span(*as_span(object)) ? Py_NewRef(object) : nullptr;
+}
+
+PyObject* span_exit(PyObject* object, PyObject* const* args, Py_ssize_t given) {
+  exit_span(*as_span(object), given > 0 ? args[0] : nullptr, given > 1 ? args[1] : nullptr);
+  Py_RETURN_NONE;
+}
+
+// An awaitable that has its value at once.
+struct ReadyObject {
+  PyObject_HEAD
+  PyObject* value;
+};
+
+PyObject* ready(PyObject* value) {
+  auto* self = PyObject_New(ReadyObject, g_ready_type);
+  if (self == nullptr) return nullptr;
+  self->value = Py_NewRef(value);
+  return reinterpret_cast<PyObject*>(self);
+}
+
+PyObject* ready_next(PyObject* object) {
+  PyErr_SetObject(PyExc_StopIteration, reinterpret_cast<ReadyObject*>(object)->value);
+  return nullptr;
+}
+
+void ready_dealloc(PyObject* object) {
+  PyTypeObject* type = Py_TYPE(object);
+  PyObject* value = reinterpret_cast<ReadyObject*>(object)->value;
+  PyObject_Free(object);
+  Py_DECREF(type);
+  Py_DECREF(value);
+}
+
+PyObject* span_aenter(PyObject* object, PyObject*) {
+  return enter_span(*as_span(object)) ? ready(object) : nullptr;
+}
+
+PyObject* span_aexit(PyObject* object, PyObject* const* args, Py_ssize_t given) {
+  exit_span(*as_span(object), given > 0 ? args[0] : nullptr, given > 1 ? args[1] : nullptr);
+  return ready(Py_None);
+}
+
+// ---------------------------------------------------------------- plain calls
+
+PyObject* span_end(PyObject* object, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"error", "end_ns", nullptr};
+  PyObject* error = Py_None;
+  unsigned long long end_ns = 0;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$K:end", const_cast<char**>(names), &error, &end_ns))
+    return nullptr;
+  SpanObject& self = *as_span(object);
+  if (self.span.kind == nullptr) Py_RETURN_NONE;
+  if (PyExceptionInstance_Check(error)) {
+    note_error(self.span, reinterpret_cast<PyObject*>(Py_TYPE(error)), error);
+  } else if (error != Py_None) {
+    Ref text(PyObject_Str(error));
+    if (text && self.span.kind == nullptr) Py_RETURN_NONE;
+    SpanExtras* extras = text ? extras_of(self.span) : nullptr;
+    std::string_view said;
+    Ref owner;
+    if (extras == nullptr || !utf8_of(text.get(), said, owner)) return nullptr;
+    extras->status = SpanStatus::Error;
+    extras->message = said;
+    self.span.severity = 3 + 1;
+  }
+  finish(self.span, end_ns);
+  Py_RETURN_NONE;
+}
+
+PyObject* span_set(PyObject* object, PyObject* args, PyObject* kwargs) {
+  if (PyTuple_GET_SIZE(args) != 0) {
+    PyErr_SetString(PyExc_TypeError, "set() takes keywords: span.set(tool='search')");
+    return nullptr;
+  }
+  SpanObject& self = *as_span(object);
+  if (self.span.kind == nullptr || kwargs == nullptr) Py_RETURN_NONE;
+  Ref pairs(PyDict_Copy(kwargs));
+  if (!pairs || !add_attributes(self.span, pairs.get())) return reject(self.span);
+  Py_RETURN_NONE;
+}
+
+// Whom a link leads to: a Context, a Span, a traceparent, or (trace id, span id).
+bool read_target(PyObject* to, SpanLinkTo& link) {
+  if (Py_TYPE(to) == g_context_type) {
+    link.trace = trace_of_context(*as_context(to));
+    link.span_id = as_context(to)->span_id;
+    return true;
+  }
+  if (Py_TYPE(to) == g_span_type) {
+    ContextObject* context = context_of(*as_span(to));
+    if (context == nullptr) return false;
+    link.trace = trace_of_context(*context);
+    link.span_id = context->span_id;
+    return true;
+  }
+  std::string_view text;
+  if (PyUnicode_Check(to)) {
+    if (!strict_utf8_of(to, text)) return false;
+    TraceId span;  // 00-<32>-<16>-..: the span's id is read as half of one
+    if (text.size() >= 55 && parse_trace_id(text.substr(3, 32), link.trace) &&
+        parse_trace_id("0000000000000000" + std::string(text.substr(36, 16)), span)) {
+      link.span_id = __builtin_bswap64(span.words[1]);
+      return true;
+    }
+  } else if (PyTuple_Check(to) && PyTuple_GET_SIZE(to) == 2 && PyUnicode_Check(PyTuple_GET_ITEM(to, 0)) &&
+             PyLong_Check(PyTuple_GET_ITEM(to, 1))) {
+    if (!strict_utf8_of(PyTuple_GET_ITEM(to, 0), text)) return false;
+    link.span_id = PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(to, 1));
+    if (PyErr_Occurred()) return false;
+    if (text.empty() || parse_trace_id(text, link.trace)) return true;
+  }
+  PyErr_SetString(PyExc_TypeError, "link() takes a Context, a span, a traceparent, or (trace id, span id)");
+  return false;
+}
+
+PyObject* span_link(PyObject* object, PyObject* args, PyObject* kwargs) try {
+  PyObject* to = nullptr;
+  if (!PyArg_ParseTuple(args, "O:link", &to)) return nullptr;
+  SpanObject& self = *as_span(object);
+  if (self.span.kind == nullptr) Py_RETURN_NONE;
+  SpanLinkTo link{};
+  if (!read_target(to, link)) return reject(self.span);
+  Ref attributes;
+  if (kwargs != nullptr && PyDict_GET_SIZE(kwargs) > 0) {
+    Ref copy(PyDict_Copy(kwargs));
+    attributes = Ref(copy ? convert_attributes(copy.get()) : nullptr);
+    if (!attributes) return reject(self.span);
+  }
+  SpanExtras* extras = self.span.kind != nullptr ? extras_of(self.span) : nullptr;
+  if (extras == nullptr) return PyErr_Occurred() ? nullptr : Py_NewRef(Py_None);
+  extras->links.push_back(link);
+  extras->links.back().attributes = attributes.release();
+  Py_RETURN_NONE;
+} catch (const std::bad_alloc&) {
+  return PyErr_NoMemory();
+}
+
+// Who brings spans of another API says so: 0 nothing, 1 ok, 2 error.
+PyObject* span_status(PyObject* object, PyObject* args) {
+  int status = 0;
+  const char* message = "";
+  if (!PyArg_ParseTuple(args, "i|s", &status, &message)) return nullptr;
+  SpanObject& self = *as_span(object);
+  if (self.span.kind == nullptr || status < 0 || status > 2) Py_RETURN_NONE;
+  SpanExtras* extras = extras_of(self.span);
+  if (extras == nullptr) return nullptr;
+  extras->status = static_cast<SpanStatus>(status);
+  extras->message = message;
+  self.span.severity = status == 2 ? 3 + 1 : 0;
+  Py_RETURN_NONE;
+}
+
+// As a decorator: what was begun for a `with` was not meant.
+PyObject* span_call(PyObject* object, PyObject* args, PyObject* kwargs) {
+  PyObject* function = nullptr;
+  static const char* names[] = {"", nullptr};
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:span", const_cast<char**>(names), &function)) return nullptr;
+  SpanObject& self = *as_span(object);
+  cancel(self.span);
+  Ref module(PyImport_ImportModule("whence.emit.spans"));
+  if (!module) return nullptr;
+  return PyObject_CallMethod(module.get(), "decorate", "OOOO", function, self.name, self.component,
+                             self.attributes != nullptr ? self.attributes : Py_None);
+}
+
+// ---------------------------------------------------------------- the type
+
+int span_bool(PyObject* object) { return as_span(object)->span.kind != nullptr; }
+
+PyObject* get_open(PyObject* object, void*) { return PyBool_FromLong(span_bool(object)); }
+PyObject* get_span_id(PyObject* object, void*) {
+  return PyLong_FromUnsignedLongLong(as_span(object)->span.span_id);
+}
+PyObject* get_parent_id(PyObject* object, void*) {
+  return PyLong_FromUnsignedLongLong(as_span(object)->span.parent_id());
+}
+PyObject* get_context(PyObject* object, void*) {
+  if (as_span(object)->span.span_id == 0) Py_RETURN_NONE;
+  ContextObject* context = context_of(*as_span(object));
+  return Py_XNewRef(reinterpret_cast<PyObject*>(context));
+}
+PyObject* get_trace_id(PyObject* object, void*) {
+  if (as_span(object)->span.span_id == 0) return to_str("");
+  ContextObject* context = context_of(*as_span(object));
+  return context != nullptr ? trace_text(trace_of_context(*context)) : nullptr;
+}
+
+PyObject* span_repr(PyObject* object) {
+  const SpanObject& self = *as_span(object);
+  char id[17];
+  std::snprintf(id, sizeof id, "%016llx", static_cast<unsigned long long>(self.span.span_id));
+  const char* state = self.span.kind != nullptr ? "open" : self.span.span_id != 0 ? "ended" : "off";
+  return PyUnicode_FromFormat("<span %U %s, %s>", self.name, id, state);
+}
+
+template <class Function>
+PyCFunction method(Function function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+PyMethodDef kMethods[] = {
+    {"__enter__", span_enter, METH_NOARGS, "Makes it the span that things happen in."},
+    {"__exit__", method(span_exit), METH_FASTCALL, "Puts back what was before and ends it; errors go on."},
+    {"__aenter__", span_aenter, METH_NOARGS, "As __enter__."},
+    {"__aexit__", method(span_aexit), METH_FASTCALL, "As __exit__."},
+    {"set", method(span_set), METH_VARARGS | METH_KEYWORDS,
+     "set(**attributes)\n\nAdds attributes: int, float, bool, str; others by their str()."},
+    {"link", method(span_link), METH_VARARGS | METH_KEYWORDS,
+     "link(to, /, **attributes)\n\nTies it to another span: a Context, a span, a traceparent or (trace id, span id)."},
+    {"end", method(span_end), METH_VARARGS | METH_KEYWORDS,
+     "end(error=None)\n\nEnds and records it, once. `error` is an exception or a text. Any thread."},
+    {"_status", span_status, METH_VARARGS, "_status(0 nothing | 1 ok | 2 error, message)"},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyMemberDef kMembers[] = {
+    {"name", T_OBJECT, offsetof(SpanObject, name), READONLY, "The event type (str)."},
+    {"component", T_OBJECT, offsetof(SpanObject, component), READONLY, "Who records it (str)."},
+    {nullptr, 0, 0, 0, nullptr},
+};
+
+PyGetSetDef kGetters[] = {
+    {"open", get_open, nullptr, "Has it begun and not ended (bool)?", nullptr},
+    {"span_id", get_span_id, nullptr, "Its id (int); 0 when spans of this name are off.", nullptr},
+    {"parent_span_id", get_parent_id, nullptr, "The span around it (int), 0 = none.", nullptr},
+    {"trace_id", get_trace_id, nullptr, "32 hexadecimal digits, or \"\" when off.", nullptr},
+    {"context", get_context, nullptr, "The Context of what happens inside, or None when off.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+PyType_Slot kSlots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void*>(span_dealloc)},
+    {Py_tp_call, reinterpret_cast<void*>(span_call)},
+    {Py_tp_repr, reinterpret_cast<void*>(span_repr)},
+    {Py_nb_bool, reinterpret_cast<void*>(span_bool)},
+    {Py_tp_methods, kMethods},
+    {Py_tp_members, kMembers},
+    {Py_tp_getset, kGetters},
+    {Py_tp_doc, const_cast<char*>(
+                    "span(name, /, *, component='', **attributes)\n\n"
+                    "A piece of work that lasts; it begins here and is recorded once, when it ends. Use it in\n"
+                    "`with` or `async with`, as a decorator of functions, coroutine functions and generators,\n"
+                    "or call end(). What is recorded inside a `with` belongs to it. An exception is noted and\n"
+                    "goes on. `component` is by default the calling module's name. A span that nobody ends is\n"
+                    "recorded, with abandoned=True, when it is collected. Any thread may end it; only one at a\n"
+                    "time may use it. About 0.1 us, 0.2 us in a `with`.")},
+    {0, nullptr},
+};
+
+PyType_Spec kSpec = {"whence._native.Span", sizeof(SpanObject), 0,
+                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                     kSlots};
+
+PyType_Slot kReadySlots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void*>(ready_dealloc)},
+    {Py_am_await, reinterpret_cast<void*>(static_cast<PyObject* (*)(PyObject*)>([](PyObject* self) {
+       return Py_NewRef(self);
+     }))},
+    {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
+    {Py_tp_iternext, reinterpret_cast<void*>(ready_next)},
+    {0, nullptr},
+};
+
+PyType_Spec kReadySpec = {"whence._native.Ready", sizeof(ReadyObject), 0,
+                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                          kReadySlots};
+
+PyMethodDef kFunctions[] = {
+    {"begin_span", begin_span, METH_VARARGS,
+     "begin_span(name, component, attributes=None, parent=ambient, start_ns=now, /) -> Span"},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+}  // namespace
+
+bool say_names(OpenSpan& span, PyObject* name, PyObject* component) {
+  SpanExtras* extras = extras_of(span);
+  std::string_view text;
+  Ref owner;
+  if (extras == nullptr || !utf8_of(name, text, owner)) return false;
+  extras->event_type = text;
+  if (!utf8_of(component, text, owner)) return false;
+  extras->component = text;
+  return true;
+}
+
+bool add_span(PyObject* module) {
+  g_component = PyUnicode_InternFromString("component");
+  g_module_name = PyUnicode_InternFromString("__name__");
+  g_ready_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&kReadySpec));
+  g_span_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&kSpec));
+  if (g_component == nullptr || g_module_name == nullptr || g_ready_type == nullptr || g_span_type == nullptr)
+    return false;
+  g_span_type->tp_vectorcall = span_vectorcall;
+  return PyModule_AddObjectRef(module, "Span", reinterpret_cast<PyObject*>(g_span_type)) == 0 &&
+         PyModule_AddFunctions(module, kFunctions) == 0 && add_span_function(module);
+}
+
+}  // namespace whence::py
