@@ -15,6 +15,7 @@
 #include "whence/fault_guard.hpp"
 #include "whence/recorder.hpp"
 #include "whence/request.hpp"
+#include "whence/span_table.hpp"
 
 namespace whence::py {
 
@@ -223,6 +224,44 @@ PyObject* reader_owners(PyObject* object, PyObject*) {
   return out.release();
 }
 
+// (span id, parent id, start, kind, request id or "", trace id or "") of an entry.
+PyObject* open_span_row(const SpanEntry& entry) {
+  const std::uint64_t tag = entry[kSpanTag];
+  const auto form = static_cast<RequestForm>((tag >> kTagRequestShift) & 3);
+  std::string request;
+  decode_request(form, &entry[kSpanRequest], request);
+  char print[48];
+  if (form == RequestForm::Long) {  // its text is with the events alone
+    std::snprintf(print, sizeof print, "lost:%016llx%016llx", static_cast<unsigned long long>(entry[kSpanRequest + 1]),
+                  static_cast<unsigned long long>(entry[kSpanRequest]));
+    request = print;
+  }
+  TraceId trace;
+  if (form == RequestForm::None && (tag & kTagTrace))
+    trace.words = {entry[kSpanRequest], entry[kSpanRequest + 1]};
+  if (form == RequestForm::Uuid) trace.words = {entry[kSpanRequest], entry[kSpanRequest + 1]};
+  char digits[32];
+  write_trace_id(digits, trace);
+  return Py_BuildValue("(KKKINN)", static_cast<unsigned long long>(entry[kSpanId]),
+                       static_cast<unsigned long long>(entry[kSpanParent]),
+                       static_cast<unsigned long long>(entry[kSpanStart] & INT64_MAX),
+                       static_cast<unsigned>(tag & kTagKindMask), to_str(request),
+                       to_str(trace ? std::string_view(digits, sizeof digits) : std::string_view()));
+}
+
+PyObject* reader_open_spans(PyObject* object, PyObject*) {
+  const RingReaderObject& self = *as_reader(object);
+  SpanEntry entries[kSpanCount];
+  std::size_t count = 0;
+  if (!look(self, [&] { count = copy_open_spans(self.base, entries); })) return nullptr;
+  Ref out(PyList_New(0));
+  for (std::size_t i = 0; i < count; ++i) {
+    Ref item(open_span_row(entries[i]));
+    if (!out || !item || PyList_Append(out.get(), item.get()) < 0) return nullptr;
+  }
+  return out.release();
+}
+
 PyObject* reader_seek(PyObject* object, PyObject* argument) {
   const unsigned long long ticket = PyLong_AsUnsignedLongLong(argument);
   if (PyErr_Occurred()) return nullptr;
@@ -268,6 +307,8 @@ PyMethodDef kReaderMethods[] = {
     {"counts", reader_counts, METH_NOARGS,
      "[(kind id, (recorded, sampled_out, throttled, below_minimum, rejected, nested)), ...]"},
     {"owners", reader_owners, METH_NOARGS, "[(thread id, first ticket), ...], newest last."},
+    {"open_spans", reader_open_spans, METH_NOARGS,
+     "[(span id, parent id, start, kind id, request id, trace id), ...]: those that are open now."},
     {"seek", reader_seek, METH_O, "Moves the cursor to a ticket and forgets its counts."},
     {"in_flight", reader_in_flight, METH_NOARGS, "Is the event at the cursor half-written?"},
     {nullptr, nullptr, 0, nullptr},
@@ -287,6 +328,7 @@ PyGetSetDef kReaderGetters[] = {
     {"corrupt", getter<[](RingReaderObject& r) { return r.cursor.corrupt(); }>, nullptr, "Slots that no writer of ours wrote.", nullptr},
     {"watermark", getter<[](RingReaderObject& r) { return r.view.owner_word(kWatermarkWord); }>, nullptr, "First ticket after the last clear().", nullptr},
     {"truncated", getter<[](RingReaderObject& r) { return r.view.owner_word(kTruncatedWord); }>, nullptr, "Events whose text was cut.", nullptr},
+    {"open_spans_unseen", getter<[](RingReaderObject& r) { return r.view.owner_word(kSpanOverflowWord); }>, nullptr, "Spans that found the table of open ones full.", nullptr},
     {"state", getter<[](RingReaderObject& r) { return r.view.owner_word(kStateWord); }>, nullptr, "1 recording, 2 idle.", nullptr},
     {"session_uuid", get_uuid, nullptr, "The session's uuid.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "layout.hpp"
 
@@ -68,10 +67,10 @@ class SpanTable {
   std::atomic<std::uint64_t>& overflow_;
 };
 
-// The reader's end: what is open, as far as it holds still long enough to be copied whole.
-inline std::vector<SpanEntry> open_spans(const std::byte* base) {
+// The reader's end: copies what is open, as far as it holds still long enough; returns how many.
+inline std::size_t copy_open_spans(const std::byte* base, SpanEntry (&out)[kSpanCount]) {
   const auto* words = reinterpret_cast<const std::atomic<std::uint64_t>*>(base + kSpansOffset);
-  std::vector<SpanEntry> found;
+  std::size_t found = 0;
   for (std::uint32_t at = 0; at < kSpanCount; ++at) {
     const std::atomic<std::uint64_t>* entry = words + at * kSpanWords;
     for (int tries = 0; tries < 4; ++tries) {
@@ -79,7 +78,7 @@ inline std::vector<SpanEntry> open_spans(const std::byte* base) {
       for (std::size_t i = 0; i < kSpanWords; ++i) copy[i] = entry[i].load(std::memory_order_acquire);
       if (copy[kSpanId] == 0) break;
       if (entry[kSpanId].load(std::memory_order_relaxed) != copy[kSpanId]) continue;
-      found.push_back(copy);
+      out[found++] = copy;
       break;
     }
   }

@@ -17,9 +17,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from whence._native import Context
+from whence._native import Span as span
 from whence.emit.fields import F32, U8, U32, U64, Strength
 from whence.emit.kind import Kind, kind
-from whence._native import Span
 from whence.emit.recorder import Session, prepare, session, start
 from whence.emit.request import current, request
 from whence.model.errors import WhenceError
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from whence.background_collector import BackgroundCollector
     from whence.emit.cognitive import CognitiveTracer
     from whence.emit.config import ExportFormat, TracingConfig
+    from whence.emit.context import carry, patch_threads, use
+    from whence.emit.w3c import environment, extract, inject
     from whence.model.builder import TraceEventBuilder
     from whence.model.cognitive import CognitiveEvent, InterferenceType, PrimingType
     from whence.model.event import TraceEvent
@@ -49,6 +52,7 @@ __all__ = [
     "BackgroundCollector",
     "CognitiveEvent",
     "CognitiveTracer",
+    "Context",
     "Duration",
     "Error",
     "ErrorCode",
@@ -71,12 +75,19 @@ __all__ = [
     "TraceQuery",
     "TracingConfig",
     "WhenceError",
+    "carry",
     "collector",
     "current",
+    "environment",
+    "extract",
+    "inject",
     "kind",
+    "patch_threads",
     "request",
     "session",
+    "span",
     "start",
+    "use",
 ]
 
 _LATER = {
@@ -99,7 +110,13 @@ _LATER = {
     "TraceEvent": "whence.model.event",
     "TraceEventBuilder": "whence.model.builder",
     "TraceQuery": "whence.model.query",
+    "carry": "whence.emit.context",
     "collector": "whence.trace_collector",
+    "environment": "whence.emit.w3c",
+    "extract": "whence.emit.w3c",
+    "inject": "whence.emit.w3c",
+    "patch_threads": "whence.emit.context",
+    "use": "whence.emit.context",
 }
 
 

@@ -6,11 +6,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from whence._native import RingReader
-from whence.model.recording import MOST_INT64, REMOVED_RINGS, KindCounts, KindInfo, RingLedger
+from whence.model.recording import (
+    MOST_INT64,
+    REMOVED_RINGS,
+    KindCounts,
+    KindInfo,
+    OpenSpan,
+    RingLedger,
+)
 from whence.ring import layout
 
 __all__ = ["Counted", "named_ledgers", "removed_rings", "ring_ledger"]
 
+# (span id, parent id, start, number of the kind, request id, trace id)
+OpenRow = tuple[int, int, int, int, str, str]
 # A ring's ledger whose kinds are still to be named, and their counts by the kind's number.
 Counted = tuple[RingLedger, Sequence[tuple[int, tuple[int, ...]]]]
 
@@ -23,12 +32,21 @@ def named_ledgers(counted: Iterable[Counted], kinds: Sequence[KindInfo]) -> list
     """
     names = {kind.id: kind for kind in kinds}
     return [
-        replace(ledger, per_kind=tuple(_kind_counts(kind, row, names) for kind, row in counts))
+        replace(
+            ledger,
+            per_kind=tuple(_kind_counts(kind, row, names) for kind, row in counts),
+            open_spans=tuple(_named_span(span, names) for span in ledger.open_spans),
+        )
         for ledger, counts in counted
     ]
 
 
-def ring_ledger(session: str, reader: RingReader, times: tuple[int, int] | None) -> Counted:
+def ring_ledger(
+    session: str,
+    reader: RingReader,
+    times: tuple[int, int] | None,
+    open_spans: Sequence[OpenRow] = (),
+) -> Counted:
     """The ledger of a ring that has just been drained for the first time.
 
     `times` are those of the oldest and newest event drained. The counts are read after the
@@ -51,6 +69,8 @@ def ring_ledger(session: str, reader: RingReader, times: tuple[int, int] | None)
         in_flight=recorded - _int64(reader.next_ticket),
         oldest_ns=times[0] if times else None,
         newest_ns=times[1] if times else None,
+        open_spans=tuple(_open_span(session, reader.ring, row) for row in open_spans),
+        open_spans_unseen=_int64(reader.open_spans_unseen),
     )
     return ledger, counts
 
@@ -66,6 +86,28 @@ def removed_rings(session: str, rings: int, events: int) -> RingLedger:
         recorded=_int64(events),
         lost=_int64(events),
     )
+
+
+def _open_span(session: str, ring: int, row: OpenRow) -> OpenSpan:
+    span_id, parent_id, start_ns, kind, request_id, trace_id = row
+    return OpenSpan(
+        name=str(kind),  # until the kinds are known
+        component="unknown",
+        span_id=span_id,
+        parent_span_id=parent_id,
+        start_ns=start_ns,
+        request_id=request_id,
+        trace_id=trace_id,
+        session=session,
+        ring=ring,
+    )
+
+
+def _named_span(span: OpenSpan, names: dict[int, KindInfo]) -> OpenSpan:
+    known = names.get(int(span.name))
+    if known is None:
+        return replace(span, name=f"unknown-kind-{span.name}")
+    return replace(span, name=known.name, component=known.component)
 
 
 def _int64(count: int) -> int:

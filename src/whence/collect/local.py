@@ -49,8 +49,9 @@ def local_ledgers(
     counted = []
     for reader in sorted(readers, key=lambda reader: reader.ring):  # as from the files
         first = len(batch)
+        spans = reader.open_spans()  # before the events: one that ends now is seen twice
         batch.drain(reader, catalogue, session.name, session.key, reader.capacity)
-        counted.append(ring_ledger(session.name, reader, batch.time_range(first)))
+        counted.append(ring_ledger(session.name, reader, batch.time_range(first), spans))
     catalogue.update_local()
     return batch, catalogue, tuple(named_ledgers(counted, kind_infos(catalogue, session.name)))
 

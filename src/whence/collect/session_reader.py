@@ -137,11 +137,12 @@ class SessionReader:
         self._update_catalogue()  # what long ids are read by while the rings are drained
         for name, reader in list(self._rings.items()):
             first = len(batch)
-            if not self._drain_ring(name, batch):
-                continue
-            times = batch.time_range(first)
             try:
-                counted.append(ring_ledger(self.info.name, reader, times))
+                spans = reader.open_spans()  # before the events: one that ends now is seen twice
+                if not self._drain_ring(name, batch):
+                    continue
+                times = batch.time_range(first)
+                counted.append(ring_ledger(self.info.name, reader, times, spans))
             except CorruptFile as error:
                 self._leave_out(name, error)
         self._update_catalogue()  # after the events: a name is older than the slot that uses it

@@ -101,6 +101,10 @@ def prepare(service: str | None = None) -> None:
         _obey_environment(service)
     _native.set_hooks(_on_session, DECISION_TYPES)
     _native.set_strict(os.environ.get("WHENCE_STRICT", "1") != "0")
+    if any(name in os.environ for name in ("TRACEPARENT", "BAGGAGE", "WHENCE_REQUEST")):
+        from whence.emit.w3c import from_environment  # only few processes are told a context
+
+        _native.set_process_context(from_environment(os.environ))
 
 
 def describe(service: str, attributes: dict[str, str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import Any
 
 from whence import _native
@@ -52,7 +52,7 @@ def _generator_function(
     function: Callable[..., Any], name: str, component: str, attributes: Attributes
 ) -> Any:
     @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Iterator[Any]:
+    def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         generator = function(*args, **kwargs)
         span = begin_span(name, component, attributes)
         inside = span.context

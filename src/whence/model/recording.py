@@ -129,8 +129,9 @@ class KindCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSpan:
-    """A span that has begun and not ended. `start_ns` is monotonic; the request's id is "" where
-    there is none, and where it is too long for the table of open spans.
+    """A span that has begun and not ended; `start_ns` is monotonic.
+
+    A request whose id is too long for the table of open spans shows as `lost:` and its fingerprint.
     """
 
     name: str
