@@ -111,14 +111,15 @@ def _outgoing() -> dict[str, str]:
 def _flags(context: Context) -> int:
     if context.remote:
         return context.trace_flags & (SAMPLED | RANDOM)
-    return SAMPLED | (RANDOM if _is_random(context.trace_id) else 0)
+    return SAMPLED | (RANDOM if _is_random(context) else 0)
 
 
-def _is_random(trace_id: str) -> bool:
+def _is_random(context: Context) -> bool:
     """Whether the last 56 bits are random: not those of a padded 64-bit id or of a dated UUID."""
+    trace_id = context.trace_id
     if trace_id.startswith("0" * 16):
         return False
-    return not (trace_id[16] in "89ab" and trace_id[12] in "12368")
+    return context.request_id.replace("-", "") != trace_id or trace_id[12] in "47"
 
 
 def _outgoing_state(context: Context) -> str:
