@@ -8,6 +8,7 @@
 #include "dynamic_kinds.hpp"
 #include "kind.hpp"
 #include "open_span.hpp"
+#include "ready.hpp"
 #include "span_function.hpp"
 
 namespace whence::py {
@@ -15,7 +16,6 @@ namespace whence::py {
 namespace {
 
 PyTypeObject* g_span_type = nullptr;
-PyTypeObject* g_ready_type = nullptr;
 PyObject* g_component = nullptr;    // "component", interned
 PyObject* g_module_name = nullptr;  // "__name__", interned
 
@@ -211,32 +211,6 @@ PyObject* span_enter(PyObject* object, PyObject*) {
 PyObject* span_exit(PyObject* object, PyObject* const* args, Py_ssize_t given) {
   exit_span(*as_span(object), given > 0 ? args[0] : nullptr, given > 1 ? args[1] : nullptr);
   Py_RETURN_NONE;
-}
-
-// An awaitable that has its value at once.
-struct ReadyObject {
-  PyObject_HEAD
-  PyObject* value;
-};
-
-PyObject* ready(PyObject* value) {
-  auto* self = PyObject_New(ReadyObject, g_ready_type);
-  if (self == nullptr) return nullptr;
-  self->value = Py_NewRef(value);
-  return reinterpret_cast<PyObject*>(self);
-}
-
-PyObject* ready_next(PyObject* object) {
-  PyErr_SetObject(PyExc_StopIteration, reinterpret_cast<ReadyObject*>(object)->value);
-  return nullptr;
-}
-
-void ready_dealloc(PyObject* object) {
-  PyTypeObject* type = Py_TYPE(object);
-  PyObject* value = reinterpret_cast<ReadyObject*>(object)->value;
-  PyObject_Free(object);
-  Py_DECREF(type);
-  Py_DECREF(value);
 }
 
 PyObject* span_aenter(PyObject* object, PyObject*) {
@@ -459,20 +433,6 @@ PyType_Spec kSpec = {"whence._native.Span", sizeof(SpanObject), 0,
                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                      kSlots};
 
-PyType_Slot kReadySlots[] = {
-    {Py_tp_dealloc, reinterpret_cast<void*>(ready_dealloc)},
-    {Py_am_await, reinterpret_cast<void*>(static_cast<PyObject* (*)(PyObject*)>([](PyObject* self) {
-       return Py_NewRef(self);
-     }))},
-    {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
-    {Py_tp_iternext, reinterpret_cast<void*>(ready_next)},
-    {0, nullptr},
-};
-
-PyType_Spec kReadySpec = {"whence._native.Ready", sizeof(ReadyObject), 0,
-                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                          kReadySlots};
-
 PyMethodDef kFunctions[] = {
     {"begin_span", begin_span, METH_VARARGS,
      "begin_span(name, component, attributes=None, parent=ambient, start_ns=now, /) -> Span"},
@@ -495,9 +455,8 @@ bool say_names(OpenSpan& span, PyObject* name, PyObject* component) {
 bool add_span(PyObject* module) {
   g_component = PyUnicode_InternFromString("component");
   g_module_name = PyUnicode_InternFromString("__name__");
-  g_ready_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&kReadySpec));
   g_span_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&kSpec));
-  if (g_component == nullptr || g_module_name == nullptr || g_ready_type == nullptr || g_span_type == nullptr)
+  if (g_component == nullptr || g_module_name == nullptr || g_span_type == nullptr || !make_ready_type())
     return false;
   g_span_type->tp_vectorcall = span_vectorcall;
   return PyModule_AddObjectRef(module, "Span", reinterpret_cast<PyObject*>(g_span_type)) == 0 &&
