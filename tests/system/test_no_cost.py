@@ -30,6 +30,9 @@ SETUP = """
                severity: whence.Severity, duration_ns: int) -> None: ...
     idle = whence.kind("idle", component="cost", n=int)
     idle.disable()
+    sampled = whence.kind("sampled", component="cost", n=int, strength=float)
+    sampled.enable(0.3, min_strength=100.0)
+    tracer = whence.CognitiveTracer(whence.TracingConfig.development())
     error = whence.Severity.Error
     collector = whence.TraceCollector(500)
     rows = [(10**6 + n, n / 3, ("ocr_det", "ocr_rec")[n % 2],
@@ -55,6 +58,8 @@ CALLS = {
         "collector.record_now('said', 'cost', text, model_id=name, severity=error)"
     ),
     "a kind that is off": "idle.emit(n)",
+    "a kind that is sampled": "sampled.emit(n, x)",
+    "a cognitive event": "tracer.trace_priming(1, x, n, 1 << 40)",
 }
 
 AMBIENT = (
@@ -79,7 +84,7 @@ COUNTING = """
 def test_recording_allocates_nothing(
     preloaded: Callable[[str], dict[str, str]], base: Path, ambient: str
 ) -> None:
-    """Each call of malloc is counted, those for Python objects too: none per event. P1"""
+    """Each call of malloc is counted, those for Python objects too: none per event. P1 R1.14"""
     program = SETUP + COUNTING.replace("AMBIENT", ambient)
     for number, (what, call) in enumerate(CALLS.items()):
         program += f"""
@@ -140,7 +145,7 @@ def test_recording_makes_no_system_call(base: Path) -> None:
 
 
 def test_kinds_that_are_off_leave_no_trace(base: Path) -> None:
-    """No slot, no count, no session: nothing was recorded. P1"""
+    """No slot, no count, no session: nothing was recorded. P1 R1.11"""
     python(
         SETUP.replace("whence.start()", "")
         + """
@@ -157,7 +162,7 @@ def test_kinds_that_are_off_leave_no_trace(base: Path) -> None:
 
 
 def test_declaring_creates_no_files_and_takes_little_memory(base: Path) -> None:
-    """Eight kinds declared, nothing recorded: no folder, at most 16 KB of memory. P7"""
+    """Eight kinds declared, nothing recorded: no folder, at most 16 KB of memory. P7 R1.12"""
     done = python(
         """
         import ctypes, gc, os, sys, whence
@@ -196,7 +201,7 @@ def test_declaring_creates_no_files_and_takes_little_memory(base: Path) -> None:
 
 
 def test_ring_of_a_thread_takes_what_is_promised(base: Path) -> None:
-    """640,000 bytes of slots, 16 KiB of header, 256 KiB of text: less than 1 MB a thread. R0.37"""
+    """640,000 bytes of slots, 16 KiB of header, 256 KiB of text: less than 1 MB a thread. R0.37 R1.15 R1.16"""
     done = python(
         SETUP
         + """
@@ -241,7 +246,7 @@ def test_ring_of_a_thread_takes_what_is_promised(base: Path) -> None:
 
 
 def test_memory_is_the_same_after_millions_of_events(base: Path) -> None:
-    """Unique texts, names and requests come and go; what stays is the rings' bound. R0.37 P1"""
+    """Unique texts, names and requests come and go; what stays is the rings' bound. R0.37 R1.18 P1"""
     events = 10_000_000 if os.environ.get("WHENCE_STRESS") else 1_500_000
     done = python(
         SETUP

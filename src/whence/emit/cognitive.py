@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from whence import _native
 from whence.emit.config import TracingConfig
 from whence.emit.fields import F32, U8, U32, U64, Limits
-from whence.emit.kind import Kind, kind
+from whence.emit.kind import Kind, kind_that_is_off
 from whence.model.cognitive import (
     COGNITIVE_TYPES,
     CognitiveEvent,
@@ -245,7 +245,7 @@ class _Never:
 
 
 def _declare(name: str, component: str, fields: dict[str, Any]) -> Kind[...]:
-    return kind(name, component=component, on=False, **fields)
+    return kind_that_is_off(name, component, fields)
 
 
 def _node(value: object) -> str:

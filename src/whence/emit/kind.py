@@ -6,7 +6,7 @@ import sys
 import threading
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, overload
 
 from whence import _native
@@ -14,7 +14,7 @@ from whence._native import Kind
 from whence.emit.fields import FieldRole, ParameterSpec, parameter_spec
 from whence.model.severity import Severity
 
-__all__ = ["Kind", "any_declared", "declared_kinds", "kind"]
+__all__ = ["Kind", "any_declared", "declared_kinds", "kind", "kind_that_is_off"]
 
 P = ParamSpec("P")
 
@@ -31,7 +31,6 @@ def kind(
     severity: Severity = Severity.Info,
     rationale: str | None = None,
     otel_name: str | None = None,
-    on: bool = True,
 ) -> Callable[[Callable[P, None]], Kind[P]]: ...
 
 
@@ -45,7 +44,6 @@ def kind(
     severity: Severity = Severity.Info,
     rationale: str | None = None,
     otel_name: str | None = None,
-    on: bool = True,
     **fields: Any,
 ) -> Kind[...]: ...
 
@@ -59,7 +57,6 @@ def kind(
     severity: Severity = Severity.Info,
     rationale: str | None = None,
     otel_name: str | None = None,
-    on: bool = True,
     **fields: Any,
 ) -> Any:
     """Declares a kind of event, once; calling the result records one event.
@@ -74,8 +71,7 @@ def kind(
     `rationale` is a template such as "Selected {model}: {slack_ns:ns} left": only its arguments
     are recorded and readers render it. Formats: `{f}`, `{f:ns}`, `{f:bytes}`, `{f:.3f}`, `{f:%}`.
     A `decision` needs a template or a parameter `rationale`. `otel_name` is the event's name in
-    OpenTelemetry, where `whence.<name>` will not do. A kind declared with `on=False` is off until
-    it is enabled, unless a rule for its name says otherwise.
+    OpenTelemetry, where `whence.<name>` will not do.
 
     Raises TypeError for a parameter that cannot be recorded, ValueError for an empty name or
     component or a template that does not fit the parameters. Declaring creates no files. The same
@@ -86,14 +82,12 @@ def kind(
     given_name = fields.pop("name", None) if name is None else name
     if not isinstance(component, str) or not isinstance(decision, bool):
         raise TypeError("'component' and 'decision' are options of kind(), not fields")
-    if not isinstance(on, bool):
-        raise TypeError("'on' is an option of kind() and takes a bool, not a field type")
     for option, text in (("rationale", rationale), ("otel_name", otel_name)):
         if text is not None and not isinstance(text, str):
             raise TypeError(f"{option!r} is an option of kind() and takes a str, not a field type")
     if not isinstance(severity, Severity):
         raise TypeError("'severity' is an option of kind() and takes a Severity, not a field type")
-    declaration = _Declaration(component, decision, severity, rationale or "", otel_name or "", on)
+    declaration = _Declaration(component, decision, severity, rationale or "", otel_name or "")
     if name is None:
         if fields:
             raise TypeError(f"unknown options {sorted(fields)}; fields need a positional name")
@@ -113,6 +107,14 @@ def any_declared() -> bool:
     return bool(_declared)
 
 
+def kind_that_is_off(name: str, component: str, fields: Mapping[str, Any]) -> Kind[...]:
+    """As kind(name, component=component, **fields), but off until it is enabled, unless a rule for
+    its name says otherwise."""
+    specs = tuple(parameter_spec(field, kind_of) for field, kind_of in fields.items())
+    declaration = _Declaration(component, False, Severity.Info, "", "", on=False)
+    return declaration.make(name, specs, "whence", None)
+
+
 def declared_kinds() -> list[Kind[Any]]:
     """The kinds that kind() has made in this process."""
     with _declaring:
@@ -129,7 +131,7 @@ class _Declaration:
         severity: Severity,
         rationale: str,
         otel_name: str,
-        on: bool,
+        on: bool = True,
     ) -> None:
         self.component = component
         self.decision = decision
