@@ -128,6 +128,16 @@ def test_chains_without_one_request_prove_nothing() -> None:
     assert [c.kind for c in causes(mixed, change(-200, HALF))] == ["possibly sampled out"]
 
 
+def test_a_trace_without_a_request_is_proved_by_its_id() -> None:
+    """R5.16 R1.35 The lower 56 bits of the trace id, of which the upper 30 decide."""
+    for trace, said in (
+        ("f" * 18 + "7" + "f" * 13, "sampled out"),
+        ("0" * 18 + "8" + "0" * 13, "not recorded"),
+    ):
+        events = [replace(event, trace_id=trace) for event in chain("")]
+        assert [c.kind for c in causes(events, change(-200, HALF))] == [said]
+
+
 def test_off_and_sampled_take_turns() -> None:
     """R5.16 R1.34 Off is told as off; a first change to a rate does not mean that it was off."""
     events = chain(request(kept=False))

@@ -84,15 +84,20 @@ class GateHistory:
 
     @staticmethod
     def sample_value(chain: Sequence[TraceEvent]) -> int | None:
-        """What the chain's request is sampled by; None where it has no request, or several."""
-        requests: Collection[str] = {event.request_id for event in chain}
-        request = next(iter(requests), "")
-        if len(requests) != 1 or not request or request.startswith("lost:"):
+        """What the chain's request, or else its trace, is sampled by; None where it is not one."""
+        ids: Collection[tuple[str, str]] = {(e.request_id, e.trace_id) for e in chain}
+        requests = {request for request, _ in ids}
+        if len(requests) != 1:
             return None
-        try:
-            return _native.sample_value(request)
-        except UnicodeEncodeError:
-            return None
+        (request,) = requests
+        if request and not request.startswith("lost:"):
+            try:
+                return _native.sample_value(request)
+            except UnicodeEncodeError:
+                return None
+        traces = {trace for _, trace in ids}
+        (trace,) = traces if len(traces) == 1 else ("",)
+        return None if request or not trace else (int(trace, 16) & 2**56 - 1) >> 26
 
     @cached_property
     def _eras(self) -> dict[str, list[GateEra]]:
