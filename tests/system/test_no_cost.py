@@ -246,7 +246,7 @@ def test_ring_of_a_thread_takes_what_is_promised(base: Path) -> None:
 
 
 def test_memory_is_the_same_after_millions_of_events(base: Path) -> None:
-    """Unique texts, names and requests come and go; what stays is the rings' bound. R0.37 R1.18 P1"""
+    """Unique texts, names and requests come and go; the rings' bound stays. R0.37 R1.18 P1"""
     events = 10_000_000 if os.environ.get("WHENCE_STRESS") else 1_500_000
     done = python(
         SETUP
