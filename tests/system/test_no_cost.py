@@ -201,7 +201,7 @@ def test_declaring_creates_no_files_and_takes_little_memory(base: Path) -> None:
 
 
 def test_ring_of_a_thread_takes_what_is_promised(base: Path) -> None:
-    """640,000 bytes of slots, 16 KiB of header, 256 KiB of text: less than 1 MB a thread. R0.37 R1.15 R1.16"""
+    """640,000 bytes of slots, 16 KiB of header, 256 KiB of text: below 1 MB. R0.37 R1.15 R1.16"""
     done = python(
         SETUP
         + """
