@@ -6,7 +6,7 @@ import json
 from dataclasses import fields
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.query.build import inference_chain
@@ -64,6 +64,7 @@ def test_a_written_event_is_read_quickly_and_rightly(event: TraceEvent) -> None:
         assert hash(quick) == hash(slow)
 
 
+@settings(max_examples=400)
 @given(any_event(), st.dictionaries(names, strange, max_size=3), st.lists(names, max_size=1))
 def test_nothing_is_read_quickly_that_is_refused(
     event: TraceEvent, replaced: dict[str, Any], removed: list[str]

@@ -44,15 +44,13 @@ def quick_event(found: object) -> TraceEvent | None:
             request,
             rationale,
             _SEVERITIES[severity],
-            _attributes(texts, found.get("attribute_types")),
+            _attributes(texts, found.get("attribute_types", _NO_TYPES)),
             request,
         )
         for field in found.keys() - _READ_ALREADY:
             at, read = _MORE[field]
             values[at] = read(found[field])
-        values[_CHAIN] = found.get("decision_chain_id") or request
-        if type(values[_CHAIN]) is not str:
-            return None
+        values[_CHAIN] = _text(found.get("decision_chain_id", "")) or request
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         return None
     return checked_event(values)
@@ -62,7 +60,7 @@ def _attributes(texts: Any, types: Any) -> ReadOnlyDict[AttributeValue]:
     for text in texts.values():
         if type(text) is not str:
             raise TypeError
-    if types is None:
+    if types is _NO_TYPES:
         return ReadOnlyDict(texts)
     values: dict[str, AttributeValue] = dict(texts)
     for name, known in types.items():
@@ -153,6 +151,7 @@ _option_of = itemgetter(*_OPTION_NAMES)
 _READ_ALREADY = frozenset({*_BASE, "attribute_types", "decision_chain_id"})
 _SPAN_ID = re.compile("[0-9a-f]{16}")
 _AT_ONCE = Duration(0)
+_NO_TYPES: dict[str, str] = {}
 _SEVERITIES: Mapping[str, Severity] = {member.name: member for member in Severity}
 _READ_AS: Mapping[str, Callable[[str], AttributeValue]] = {
     "int": int,
