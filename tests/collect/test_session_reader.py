@@ -15,10 +15,11 @@ from tests.apps import AppRun
 from tests.ring.session_bytes import write_session
 from whence._native import Catalogue
 from whence.collect.events import to_events
+from whence.collect.kinds import kind_infos
 from whence.collect.session_reader import SessionReader
 from whence.model.errors import NotASession
 from whence.model.event import TraceEvent
-from whence.model.recording import REMOVED_RINGS
+from whence.model.recording import REMOVED_RINGS, KindInfo
 from whence.query.causes import Causes
 from whence.query.index import Index
 
@@ -310,3 +311,20 @@ def test_a_dictionary_cannot_make_every_event_huge() -> None:
     catalogue.update(header + b"".join(records) + bytes(16))
     assert [kind[0] for kind in catalogue.kinds()] == [1, 5]
     assert not catalogue.damaged
+
+
+def test_kinds_are_named_once_however_many_rings_there_are(
+    session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads times kinds costs a row each, not a dictionary each. R1.53"""
+    asked: list[str] = []
+
+    def counted(catalogue: Catalogue, name: str) -> tuple[KindInfo, ...]:
+        asked.append(name)
+        return kind_infos(catalogue, name)
+
+    monkeypatch.setattr("whence.collect.session_reader.kind_infos", counted)
+    _, ledgers = SessionReader(session).drain_with_ledgers()
+    assert len(ledgers) == 3
+    assert all(row.kind in ("tick", "built") for ledger in ledgers for row in ledger.per_kind)
+    assert len(asked) == 1

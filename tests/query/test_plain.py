@@ -8,6 +8,7 @@ import pytest
 
 from tests.query.build import event, ledger, recording, session
 from whence.model.event import Option
+from whence.model.recording import GateChange, KindCounts, KindInfo, OpenSpan
 from whence.model.severity import Severity
 from whence.model.time import Duration, Timestamp
 from whence.query.plain import attribute_text, plain, plain_event
@@ -69,3 +70,17 @@ def test_a_whole_recording_is_plain() -> None:
     assert json.dumps(plain(recording(events, rings=[ledger(events)])), allow_nan=False)
     with pytest.raises(TypeError, match="set"):
         plain({1, 2})
+
+
+def test_answers_name_what_exports_name_alike() -> None:
+    """R1.53 R0.51 A type is an event_type wherever it stands as JSON."""
+    values = (
+        KindCounts("tick", "C"),
+        KindInfo(1, "tick", "C"),
+        GateChange("s", 1, "tick", True),
+        OpenSpan(name="tick", component="C", span_id=1, start_ns=2),
+    )
+    for value in values:
+        found = plain(value)
+        assert found["event_type"] == "tick"
+        assert not {"kind", "name"} & found.keys()

@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from whence.model.event import AttributeValue, Option, SpanLink, TraceEvent
-from whence.model.recording import GateChange, KindCounts, KindInfo
+from whence.model.recording import GateChange, KindCounts, KindInfo, OpenSpan
 from whence.model.severity import Severity
 from whence.model.time import Duration, Timestamp
 
@@ -21,6 +21,7 @@ _RENAMED: Mapping[type, Mapping[str, str]] = {
     KindCounts: {"kind": "event_type"},
     KindInfo: {"name": "event_type"},
     GateChange: {"kind": "event_type"},
+    OpenSpan: {"name": "event_type"},
 }
 _SAYS_NOTHING: tuple[object, ...] = (None, "", {}, [])
 
