@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,7 +21,7 @@ from whence.model.event import TraceEvent
 from whence.model.recording import SessionInfo
 from whence.model.severity import Severity
 
-__all__ = ["any_value", "encode", "id_bytes", "span_id_of"]
+__all__ = ["any_value", "encode", "id_bytes", "in_base64", "span_id_of"]
 
 NUMBERS = {
     Severity.Debug: 5,
@@ -103,6 +104,18 @@ def span_id_of(event: TraceEvent) -> int:
     if event.span and event.span_id:
         return event.span_id
     return xxhash.xxh3_64(id_bytes(event.event_id)).intdigest() or 1
+
+
+def in_base64(value: Any, key: str = "") -> Any:
+    """Ids are hexadecimal in OTLP's JSON, where Protocol Buffers' own has base 64."""
+    if isinstance(value, dict):
+        return {name: in_base64(part, name) for name, part in value.items()}
+    if isinstance(value, list):
+        return [in_base64(part) for part in value]
+    if key in ("traceId", "spanId", "parentSpanId"):
+        assert len(value) in (16, 32)
+        return base64.b64encode(bytes.fromhex(value)).decode()
+    return value
 
 
 def _lasts(event: TraceEvent) -> bool:

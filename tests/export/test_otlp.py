@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from typing import Any
@@ -18,7 +17,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 import whence
-from tests.export.otlp_reference import encode, id_bytes
+from tests.export.otlp_reference import encode, id_bytes, in_base64
 from tests.export.test_native_json import batch_of, events, floats, ids, int64, texts
 from tests.own_events import OwnEvents
 from whence._native import Batch
@@ -67,19 +66,7 @@ def agree(batch: Batch, info: SessionInfo | None = None, **more: Any) -> None:
 
 def from_json(line: bytes, message: Any) -> Any:
     """OTLP's JSON as a message; it must be what the specification wants of names and ids."""
-    return ParseDict(_in_base64(json.loads(line)), message)
-
-
-def _in_base64(value: Any, key: str = "") -> Any:
-    """Ids are hexadecimal in OTLP's JSON, where Protocol Buffers' own has base 64."""
-    if isinstance(value, dict):
-        return {name: _in_base64(part, name) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_in_base64(part) for part in value]
-    if key in ("traceId", "spanId", "parentSpanId"):
-        assert len(value) in (16, 32)
-        return base64.b64encode(bytes.fromhex(value)).decode()
-    return value
+    return ParseDict(in_base64(json.loads(line)), message)
 
 
 def test_json_is_written_as_the_specification_wants(recorded: OwnEvents) -> None:

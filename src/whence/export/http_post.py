@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import ssl
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -88,9 +89,10 @@ class HttpPost:
 
     def _attempt(self, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Answer:
         connection = self._connected(timeout_s)
+        end_s = time.monotonic() + timeout_s
         connection.request("POST", self._path, body, {**self._headers, **headers})
         response = connection.getresponse()
-        content = response.read(MOST_ANSWER_BYTES)
+        content = _read(response, end_s)
         found = {name.lower(): value for name, value in response.getheaders()}
         if response.will_close or not response.isclosed():
             self.close()
@@ -111,6 +113,23 @@ class HttpPost:
             self._connection.sock.settimeout(timeout_s)
         self._connection.timeout = timeout_s
         return self._connection
+
+
+def _read(response: http.client.HTTPResponse, end_s: float) -> bytes:
+    """The body, cut if it is long; TimeoutError where it drips on beyond the end."""
+    content = b""
+    while response.length != 0 and len(content) < MOST_ANSWER_BYTES:
+        part = response.read1(MOST_ANSWER_BYTES - len(content))
+        content += part
+        if not part and response.length:
+            raise http.client.IncompleteRead(content, response.length)
+        if not part:
+            break
+        if time.monotonic() > end_s:
+            raise TimeoutError("the answer was not whole in time")
+    if not response.length:
+        response.read()  # nothing is left: the connection is free for the next request
+    return content
 
 
 def basic_credentials(parts: SplitResult) -> dict[str, str]:

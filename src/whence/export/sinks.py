@@ -17,6 +17,14 @@ _SINKS: dict[str, tuple[str, str]] = {
     "file": ("whence.export.file_sinks:open_file_sink", "./out.ndjson or ./out.json[.gz|.zst]"),
     "loki": ("whence.export.loki:open_loki_sink", "loki://host:3100[?tenant=..&format=json]"),
     "lokis": ("whence.export.loki:open_loki_sink", "lokis://host"),
+    "otlp": (
+        "whence.export.otlp_grpc:open_otlp_grpc_sink",
+        "otlp://host:4317 or otlp: for the environment's endpoint",
+    ),
+    "otlps": ("whence.export.otlp_grpc:open_otlp_grpc_sink", "otlps://host:4317"),
+    "otlp+http": ("whence.export.otlp_http:open_otlp_http_sink", "otlp+http://host:4318"),
+    "otlp+https": ("whence.export.otlp_http:open_otlp_http_sink", "otlp+https://host:4318"),
+    "otlp-file": ("whence.export.otlp_file:open_otlp_file_sink", "otlp-file:out.jsonl[.gz]"),
 }
 
 
