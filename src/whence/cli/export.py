@@ -27,7 +27,7 @@ __all__ = ["export"]
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["json"]),
+    type=click.Choice(["json", "otlp-jsonl"]),
     default="json",
     show_default=True,
     help="The file's format.",
@@ -55,7 +55,7 @@ def export(
     compress: str | None,
     as_json: bool,
 ) -> None:
-    """Write a recording as one JSON file.
+    """Write a recording as one JSON file, or for OpenTelemetry.
 
     `whence why --from FILE` and the other commands read it again. The file holds the events in
     order of time, the kinds, the processes with their clocks, and the ledger. It appears whole
@@ -63,9 +63,17 @@ def export(
     it lacks is then never taken for not recorded. With --json, what was written is reported as
     JSON. Exits with 3 if a file of a session cannot be read: it is named on standard error and in
     the export, the rest is written.
+
+    With --format otlp-jsonl, lines of OTLP's JSON are written: FILE with .logs and .traces in its
+    name, since each signal has a file; on standard output the log records come first. Sessions
+    can be written so, export files cannot.
     """
     suffixes = {"gzip": ".gz", "zstd": ".zst"}
     codec, _ = codec_of(f"export{suffixes[compress]}" if compress else output)
+    if form == "otlp-jsonl":
+        from whence.cli.export_otlp import export_otlp
+
+        context.exit(export_otlp(choice, picked, output, codec, as_json))
     recording = choice.recording()
     picked.warn(recording.kinds, recording.events)
     events = picked.of(recording)

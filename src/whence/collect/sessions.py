@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from whence._native import Batch
 from whence.collect.events import to_events
 from whence.collect.session_reader import SessionReader
 from whence.model.errors import AmbiguousId, SessionNotFound, WhenceError
@@ -21,6 +22,7 @@ __all__ = [
     "damage_of",
     "find_sessions",
     "list_sessions",
+    "read_batches",
     "read_recording",
     "remove_session",
     "unreadable_sessions",
@@ -163,13 +165,29 @@ def read_recording(paths: Sequence[Path]) -> Recording:
         sessions=tuple(reader.info for reader in readers),
         rings=tuple(rings),
         gate_changes=tuple(changes),
-        damage=tuple(
-            Damage(reader.info.name, file, problem)
-            for reader in readers
-            for file, problem in sorted(reader.damaged.items())
-        )
-        + tuple(unreadable),
+        damage=_damage_of_all(readers, unreadable),
     )
+
+
+def read_batches(
+    paths: Sequence[Path],
+) -> tuple[list[tuple[SessionInfo, Batch]], tuple[KindInfo, ...], tuple[Damage, ...]]:
+    """The same as native batches, one a session, with the kinds and what could not be read."""
+    readers, unreadable = _open_readers(paths)
+    drained = [(reader.info, reader.drain()) for reader in readers]
+    kinds = tuple(kind for reader in readers for kind in reader.kinds)
+    return drained, kinds, _damage_of_all(readers, unreadable)
+
+
+def _damage_of_all(
+    readers: Sequence[SessionReader], unreadable: Sequence[Damage]
+) -> tuple[Damage, ...]:
+    damaged = (
+        Damage(reader.info.name, file, problem)
+        for reader in readers
+        for file, problem in sorted(reader.damaged.items())
+    )
+    return (*damaged, *unreadable)
 
 
 def _open_readers(paths: Sequence[Path]) -> tuple[list[SessionReader], list[Damage]]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "plain_kind",
     "plain_session",
+    "replacing",
     "utc_text",
     "write_batches",
     "write_recording",
@@ -97,7 +98,7 @@ def _write(
 ) -> int:
     parts = itertools.chain([opening], events, [_END])
     try:
-        with _replacing(Path(path)) as handle:
+        with replacing(Path(path)) as handle:
             return sum(handle.write(part) for part in _packed(parts, codec))
     except OSError as error:
         raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
@@ -164,7 +165,7 @@ def utc_text(wall_ns: int) -> str:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Any]:
+def replacing(path: Path) -> Iterator[Any]:
     """A file beside `path` that takes its place at the end, or vanishes.
 
     Links are followed and an old file's mode is kept. A device or pipe is written to as it is.

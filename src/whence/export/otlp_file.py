@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any
 from urllib.parse import parse_qsl
 
 from whence.collect.sink import Drained, Payload, Reply, Sink
@@ -13,11 +13,7 @@ from whence.export.codec import Codec, codec_of
 from whence.export.growing_file import GrowingFile
 from whence.export.otlp import LOGS, MOST_ATTRIBUTES, SIGNALS, TRACES, otlp_requests
 
-if TYPE_CHECKING:
-    from whence._native import Batch
-    from whence.model.recording import SessionInfo
-
-__all__ = ["OtlpFileSink", "open_otlp_file_sink", "signal_path", "write_otlp_lines"]
+__all__ = ["MOST_LINE_BYTES", "OtlpFileSink", "open_otlp_file_sink", "signal_path"]
 
 MOST_LINE_BYTES = 4 << 20  # other tools read whole lines
 
@@ -44,15 +40,6 @@ def signal_path(path: Path, signal: str, signals: str) -> Path:
         return path
     stem, dot, suffixes = path.name.partition(".")
     return path.with_name(f"{stem}.{signal}{dot}{suffixes}")
-
-
-def write_otlp_lines(file: BinaryIO, batch: Batch, sessions: Mapping[str, SessionInfo]) -> int:
-    """Writes a batch's log records, then its spans, one request a line; how many events."""
-    written = 0
-    for request in otlp_requests(batch, sessions, as_json=True, most_bytes=MOST_LINE_BYTES):
-        file.write(request.body + b"\n")
-        written += request.events
-    return written
 
 
 class OtlpFileSink(Sink):
