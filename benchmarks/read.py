@@ -25,7 +25,7 @@ from whence.collect.local import local_session
 from whence.collect.session_reader import SessionReader
 from whence.model.recording import SessionInfo
 
-__all__ = ["measures"]
+__all__ = ["EVENTS", "measures", "median_of", "own_ring"]
 
 EVENTS = 10_000
 RECOVERED_BYTES = 1 << 30
@@ -47,7 +47,7 @@ def measures() -> Iterator[Measure]:
 def _drain() -> Ratio:
     for i in range(EVENTS):
         bench_numbers(i, i, 0.5)
-    reader, catalogue, session = _own_ring()
+    reader, catalogue, session = own_ring()
     source = ctypes.create_string_buffer(EVENTS * 64)
     target = ctypes.create_string_buffer(EVENTS * 64)
     batch = _native.Batch()  # both sides write into memory they have: so does a collector's loop
@@ -66,14 +66,14 @@ def _drain() -> Ratio:
         ctypes.memmove(target, source, EVENTS * 64)
         return time.perf_counter_ns() - begin
 
-    return compare_functions(_median_of(drain, 20), _median_of(copy, 20))
+    return compare_functions(median_of(drain, 20), median_of(copy, 20))
 
 
 def _json() -> Ratio:
     with whence.request(REQUEST):
         for i in range(EVENTS):
             read_decision("ocr_rec", 8_000_000 + i, 0.5 + i / 1e5)
-    reader, catalogue, session = _own_ring()
+    reader, catalogue, session = own_ring()
 
     def ours() -> float:
         reader.seek(reader.next_ticket - EVENTS)
@@ -96,7 +96,7 @@ def _json() -> Ratio:
         orjson.dumps(ready)
         return time.perf_counter_ns() - begin
 
-    return compare_functions(_median_of(ours, 5), _median_of(peer, 5))
+    return compare_functions(median_of(ours, 5), median_of(peer, 5))
 
 
 def _recover() -> Ratio:
@@ -173,7 +173,7 @@ while True:
         process.wait()
 
 
-def _own_ring() -> tuple[_native.RingReader, _native.Catalogue, SessionInfo]:
+def own_ring() -> tuple[_native.RingReader, _native.Catalogue, SessionInfo]:
     """This thread's ring, drained to its end so that `next_ticket` is its newest."""
     session = local_session()
     assert session is not None
@@ -184,7 +184,7 @@ def _own_ring() -> tuple[_native.RingReader, _native.Catalogue, SessionInfo]:
     return reader, catalogue, session
 
 
-def _median_of(timer: Timer, times: int) -> Timer:
+def median_of(timer: Timer, times: int) -> Timer:
     return lambda: statistics.median(timer() for _ in range(times))
 
 

@@ -28,12 +28,12 @@ def main() -> int:
 
 
 def _report(only: list[str]) -> bool:
-    from benchmarks import absolute, emit, peers, program, read
+    from benchmarks import absolute, emit, otlp, peers, program, read
     from benchmarks.figure import TARGETS, verdict
 
     print(f"\n{'figure':14} {'result':>7} {'95 % interval':>15} {'must':>6} {'aim':>6}  verdict")
     missed = False
-    for measure in (*emit.measures(), *peers.measures(), *read.measures()):
+    for measure in (*emit.measures(), *peers.measures(), *read.measures(), *otlp.measures()):
         if only and not measure.name.startswith(tuple(only)):
             continue
         ratio, target = measure.take(), TARGETS[measure.name]

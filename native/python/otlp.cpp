@@ -117,15 +117,14 @@ bool read_signals(std::string_view name, otlp::Signals& out) {
   return true;
 }
 
-PyObject* as_list(const std::vector<otlp::Request>& requests) {
-  Ref out(PyList_New(0));
-  for (const otlp::Request& request : requests) {
-    const std::string_view body = request.body.view();
-    const Ref row(Py_BuildValue("(sy#n)", request.is_spans ? "traces" : "logs", body.data(),
-                                static_cast<Py_ssize_t>(body.size()), static_cast<Py_ssize_t>(request.events)));
-    if (!out || !row || PyList_Append(out.get(), row.get()) < 0) return nullptr;
-  }
-  return out.release();
+bool append_request(PyObject* list, const otlp::Request& request) {
+  Ref body(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(request.bytes())));
+  if (!body) return false;
+  char* at = PyBytes_AS_STRING(body.get());
+  for (const std::string_view part : request.body) at = TextOut::copy(at, part);
+  const Ref row(Py_BuildValue("(sOn)", request.is_spans ? "traces" : "logs", body.get(),
+                              static_cast<Py_ssize_t>(request.events)));
+  return row && PyList_Append(list, row.get()) == 0;
 }
 
 }  // namespace
@@ -157,17 +156,30 @@ PyObject* otlp_requests(const whence::Batch& batch, PyObject* args, PyObject* kw
   if (!read_signals(signals, limits.signals) || !read_table(table_object, table) ||
       !read_sessions(sessions_object, sessions))
     return nullptr;
-  std::vector<otlp::Request> requests;
+  const Ref logs(PyList_New(0));
+  const Ref spans(PyList_New(0));
+  if (!logs || !spans) return nullptr;
+  bool good = true;
   bool enough_memory = true;
-  Py_BEGIN_ALLOW_THREADS
+  PyThreadState* state = PyEval_SaveThread();
+  const auto emit = [&](const otlp::Request& request) {
+    PyEval_RestoreThread(state);
+    good = append_request(request.is_spans ? spans.get() : logs.get(), request);
+    state = PyEval_SaveThread();
+    return good;
+  };
   try {
-    requests = as_json ? otlp::encode<otlp::JsonMessage>(batch, sessions, table, limits)
-                       : otlp::encode<otlp::ProtoMessage>(batch, sessions, table, limits);
+    if (as_json)
+      otlp::encode<otlp::JsonMessage>(batch, sessions, table, limits, emit);
+    else
+      otlp::encode<otlp::ProtoMessage>(batch, sessions, table, limits, emit);
   } catch (const std::exception&) {  // bad_alloc, length_error
     enough_memory = false;
   }
-  Py_END_ALLOW_THREADS
-  return enough_memory ? as_list(requests) : PyErr_NoMemory();
+  PyEval_RestoreThread(state);
+  if (!enough_memory) return PyErr_NoMemory();
+  // logs before spans, whatever filled up first
+  return good ? PySequence_InPlaceConcat(logs.get(), spans.get()) : nullptr;
 }
 
 }  // namespace whence::py

@@ -135,11 +135,17 @@ class Batch {
   std::vector<std::pair<std::string, std::vector<std::uint32_t>>> rows_by_session() const {
     std::vector<std::pair<std::string, std::vector<std::uint32_t>>> out;
     std::unordered_map<std::string_view, std::size_t> places;
+    const RowSource* last = nullptr;
+    std::size_t at = 0;
     for (const std::uint32_t row : in_time_order()) {
-      const std::string& session = source(row).session;
-      const auto [place, fresh] = places.try_emplace(session, out.size());
-      if (fresh) out.emplace_back(session, std::vector<std::uint32_t>());
-      out[place->second].second.push_back(row);
+      const RowSource& found = source(row);
+      if (&found != last) {
+        const auto [place, fresh] = places.try_emplace(found.session, out.size());
+        if (fresh) out.emplace_back(found.session, std::vector<std::uint32_t>());
+        at = place->second;
+        last = &found;
+      }
+      out[at].second.push_back(row);
     }
     return out;
   }

@@ -1,6 +1,7 @@
 // Two ways to write the same OTLP message: Protocol Buffers and the JSON of OTLP files.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -43,14 +44,27 @@ inline constexpr Tag kArray{5, "arrayValue"};
 inline constexpr Tag kKeyValues{6, "kvlistValue"};
 inline constexpr Tag kValues{1, "values"};
 
+inline bool is_ascii(std::string_view text) {
+  constexpr std::uint64_t kHighs = 0x8080808080808080ull;
+  std::uint64_t word = 0;
+  std::uint64_t all = 0;
+  if (text.size() < 8) {
+    for (const char c : text) all |= static_cast<unsigned char>(c);
+    return (all & 0x80) == 0;
+  }
+  for (std::size_t at = 0; at + 8 <= text.size(); at += 8) {
+    std::memcpy(&word, text.data() + at, 8);
+    all |= word;
+  }
+  std::memcpy(&word, text.data() + text.size() - 8, 8);
+  return ((all | word) & kHighs) == 0;
+}
+
 // The text as receivers must have it, since one bad byte makes them refuse a whole request.
 // What is not UTF-8 becomes U+FFFD, in `scratch`.
 inline std::string_view valid_utf8(std::string_view text, TextOut& scratch) {
+  if (is_ascii(text)) return text;
   std::size_t at = 0;
-  for (std::uint64_t word; at + 8 <= text.size(); at += 8) {
-    std::memcpy(&word, text.data() + at, 8);
-    if (word & 0x8080808080808080ull) break;
-  }
   while (at < text.size()) {
     const std::size_t length = whence::detail::utf8_length(text, at);
     if (length == 0) break;
@@ -66,6 +80,18 @@ inline std::string_view valid_utf8(std::string_view text, TextOut& scratch) {
   }
   return scratch.view();
 }
+
+// What stands around records: a resource and a scope. `schema` is the field of both.
+struct FrameParts {
+  std::string_view resource;
+  std::string_view scope;
+  std::string_view schema;
+  std::size_t records_bytes;
+};
+struct Frame {
+  TextOut before;
+  TextOut after;
+};
 
 // ---------------------------------------------------------------- Protocol Buffers
 
@@ -94,11 +120,12 @@ class ProtoMessage {
   inline ProtoList list(Tag tag);
 
   // Whole requests and items as they were written before.
-  static void open_request(TextOut&, Tag) {}
-  static void close_request(TextOut&) {}
-  static void join(TextOut& to, std::string_view items) { to.put(items); }
-  // The items of the only list in a message, as join() and items() take them.
+  static std::string_view request_begin(Tag, TextOut&) { return {}; }
+  static std::string_view request_end() { return {}; }
+  static constexpr std::string_view kBetween{};
   static std::string_view items_of(std::string_view message, Tag) { return message; }
+  static std::string_view fields_of(std::string_view message) { return message; }
+  static void frame(Frame& out, Tag group, Tag scoped, Tag records, const FrameParts& parts);
 
  private:
   friend class ProtoList;
@@ -133,21 +160,41 @@ class ProtoList {
       inner = 9;
     }
     const std::size_t whole = 1 + varint_bytes(key.size()) + key.size() + 1 + varint_bytes(inner) + inner;
-    Writer pair(parent_.writer_, tag_.number, whole);
-    pair.add_bytes(kKey.number, key.data(), key.size());
-    Writer any(pair, kValue.number, inner);
+    char* at = parent_.out_->extend(1 + varint_bytes(whole) + whole);
+    at = begin_bytes(at, tag_, whole);
+    at = begin_bytes(at, kKey, key.size());
+    at = TextOut::copy(at, key);
+    at = begin_bytes(at, kValue, inner);
     switch (value.type) {
-      case ValueType::Int: any.add_int64(kInt.number, value.integer); break;
-      case ValueType::Float: any.add_double(kDouble.number, value.real); break;
-      case ValueType::Bool: any.add_uint32(kBool.number, value.truth); break;
-      default: any.add_bytes(kString.number, text.data(), text.size());
+      case ValueType::Int:
+        *at++ = tag_byte(kInt, protozero::pbf_wire_type::varint);
+        protozero::add_varint_to_buffer(at, static_cast<std::uint64_t>(value.integer));
+        break;
+      case ValueType::Float:
+        *at++ = tag_byte(kDouble, protozero::pbf_wire_type::fixed64);
+        std::memcpy(at, &value.real, 8);
+        break;
+      case ValueType::Bool:
+        *at++ = tag_byte(kBool, protozero::pbf_wire_type::varint);
+        *at = value.truth ? 1 : 0;
+        break;
+      default: TextOut::copy(begin_bytes(at, kString, text.size()), text);
     }
   }
 
  private:
-  using Writer = protozero::basic_pbf_writer<TextOut>;
+  friend class ProtoMessage;
+  // 1 for values below 2^7, 2 below 2^14 ...
   static std::size_t varint_bytes(std::uint64_t value) {
-    return static_cast<std::size_t>(protozero::length_of_varint(value));
+    return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7;
+  }
+  static char tag_byte(Tag tag, protozero::pbf_wire_type type) {
+    return static_cast<char>(tag.number << 3 | static_cast<unsigned>(type));
+  }
+  // Writes a tag and a length; what follows goes to the place returned.
+  static char* begin_bytes(char* at, Tag tag, std::size_t bytes) {
+    *at++ = tag_byte(tag, protozero::pbf_wire_type::length_delimited);
+    return at + protozero::add_varint_to_buffer(at, bytes);
   }
 
   ProtoMessage& parent_;
@@ -155,6 +202,19 @@ class ProtoList {
 };
 
 inline ProtoList ProtoMessage::list(Tag tag) { return {*this, tag}; }
+
+inline void ProtoMessage::frame(Frame& out, Tag group, Tag scoped, Tag, const FrameParts& parts) {
+  const std::size_t inner = parts.scope.size() + parts.records_bytes + parts.schema.size();
+  const std::size_t outer =
+      parts.resource.size() + 1 + ProtoList::varint_bytes(inner) + inner + parts.schema.size();
+  char head[16];
+  out.before.put({head, static_cast<std::size_t>(ProtoList::begin_bytes(head, group, outer) - head)});
+  out.before.put(parts.resource);
+  out.before.put({head, static_cast<std::size_t>(ProtoList::begin_bytes(head, scoped, inner) - head)});
+  out.before.put(parts.scope);
+  out.after.put(parts.schema);
+  out.after.put(parts.schema);
+}
 
 // ---------------------------------------------------------------- JSON
 
@@ -189,19 +249,40 @@ class JsonMessage {
   JsonMessage message(Tag tag) { return JsonMessage(begin(tag)); }
   inline JsonList list(Tag tag);
 
-  static void open_request(TextOut& out, Tag tag) {
+  static std::string_view request_begin(Tag tag, TextOut& out) {
+    out.clear();
     out.put("{\"");
     out.put(tag.name);
     out.put("\":[");
+    return out.view();
   }
-  static void close_request(TextOut& out) { out.put("]}"); }
-  static void join(TextOut& to, std::string_view items) {
-    if (!to.empty()) to.put(',');
-    to.put(items);
-  }
+  static std::string_view request_end() { return "]}"; }
+  static constexpr std::string_view kBetween{","};
   static std::string_view items_of(std::string_view message, Tag tag) {
     const std::size_t before = tag.name.size() + 5;  // {"name":[
     return message.substr(before, message.size() - before - 2);
+  }
+  static std::string_view fields_of(std::string_view message) { return message.substr(1, message.size() - 2); }
+  static void frame(Frame& out, Tag, Tag scoped, Tag records, const FrameParts& parts) {
+    const auto fields = [&](TextOut& text, std::string_view some) {
+      text.put(some);
+      if (!some.empty()) text.put(',');
+    };
+    out.before.put('{');
+    fields(out.before, parts.resource);
+    out.before.put('"');
+    out.before.put(scoped.name);
+    out.before.put("\":[{");
+    fields(out.before, parts.scope);
+    out.before.put('"');
+    out.before.put(records.name);
+    out.before.put("\":[");
+    for (const std::string_view end : {std::string_view("}]"), std::string_view("}")}) {
+      out.after.put(out.after.empty() ? std::string_view("]") : std::string_view());
+      if (!parts.schema.empty()) out.after.put(',');
+      out.after.put(parts.schema);
+      out.after.put(end);
+    }
   }
 
  private:

@@ -120,12 +120,18 @@ class Records {
  private:
   using List = typename Message::List;
 
+  struct Name {
+    std::string_view text;
+    bool taken = false;  // no name, or one of our own: cannot be written
+  };
+
   // What is the same for all events of a kind, as it was written for the first of them.
   struct KindParts {
     std::string name;
     TextOut log_items;
     TextOut span_items;
     const std::unordered_map<std::string, std::string>* names = nullptr;  // of its fields
+    std::vector<std::pair<const char*, Name>> fields;                     // by where the declared name lies
     bool gen_ai = false;
   };
 
@@ -149,10 +155,20 @@ class Records {
     }
     const auto found = table_.kinds.find(std::string(event.event_type));
     parts.names = found != table_.kinds.end() ? &found->second : nullptr;
+    parts.fields.clear();
     parts.gen_ai = false;
+    repaired_.clear();
     if (event.kind != nullptr)
-      for (const Field& field : event.kind->schema.fields)
-        parts.gen_ai |= name_of(parts, field.name).starts_with(kGenAi);
+      for (const Field& field : event.kind->schema.fields) {
+        Name name = name_of(parts, field.name);
+        if (!repaired_.empty()) {  // kept as long as the kind's other parts
+          lasting_.push_back(std::move(repaired_.back()));
+          repaired_.clear();
+          name.text = lasting_.back();
+        }
+        parts.fields.emplace_back(field.name.data(), name);
+        parts.gen_ai |= name.text.starts_with(kGenAi);
+      }
     put_constant(parts.log_items, log_record::kAttributes, event);
     put_constant(parts.span_items, span::kAttributes, event);
   }
@@ -317,12 +333,18 @@ class Records {
 
   static constexpr std::string_view kGenAi = "gen_ai.";
 
-  std::string_view name_of(const KindParts& parts, std::string_view declared) {
+  // The name of an attribute. Declared ones are found by where they lie, in the catalogue.
+  Name name_of(const KindParts& parts, std::string_view declared) {
+    for (const auto& [at, name] : parts.fields)
+      if (at == declared.data()) return name;
     name_scratch_.assign(declared);
+    std::string_view found = declared;
+    if (const auto general = table_.attributes.find(name_scratch_); general != table_.attributes.end())
+      found = general->second;
     if (parts.names != nullptr)
-      if (const auto found = parts.names->find(name_scratch_); found != parts.names->end()) return found->second;
-    const auto found = table_.attributes.find(name_scratch_);
-    return found != table_.attributes.end() ? std::string_view(found->second) : declared;
+      if (const auto own = parts.names->find(name_scratch_); own != parts.names->end()) found = own->second;
+    found = valid_key(found);
+    return {found, found.empty() || table_.is_column(found)};
   }
 
   // Fills own_ with unique names, a later value taking an earlier one's place. Returns how many
@@ -332,12 +354,12 @@ class Records {
     repaired_.clear();
     std::size_t dropped = 0;
     for (const auto& [key, value] : event.attributes) {
-      const std::string_view name = valid_key(name_of(parts, key));
-      if (name.empty() || table_.is_column(name)) {
+      const auto [name, taken] = name_of(parts, key);
+      if (taken) {
         ++dropped;
         continue;
       }
-      const auto same = [&](const auto& pair) { return pair.first == name; };
+      const auto same = [name = name](const auto& pair) { return pair.first == name; };
       const auto found = std::find_if(own_.begin(), own_.end(), same);
       if (found != own_.end())
         found->second = &value;
@@ -429,7 +451,8 @@ class Records {
   const KnownKind* last_kind_ = nullptr;
   KindParts* last_parts_ = nullptr;
   std::vector<std::pair<std::string_view, const Value*>> own_;
-  std::deque<std::string> repaired_;
+  std::deque<std::string> repaired_;  // names of this event's attributes
+  std::deque<std::string> lasting_;   // of fields
   std::string name_scratch_;
   TextOut key_scratch_;
   EventDecoder cause_decoder_;

@@ -19,6 +19,11 @@ class TextOut {
   std::size_t size() const { return static_cast<std::size_t>(at_ - begin_.get()); }
   bool empty() const { return size() == 0; }
   void clear() { at_ = begin_.get(); }
+  // Empty, and of memory no more is kept than that.
+  void clear_down_to(std::size_t bytes) {
+    if (static_cast<std::size_t>(end_ - begin_.get()) > bytes) *this = TextOut();
+    clear();
+  }
 
   void put(char c) {
     make_room(1);
@@ -49,6 +54,12 @@ class TextOut {
     make_room(count);
     std::memset(at_, '0', count);
     at_ += count;
+  }
+
+  // The text copied to a place with room for it; the place behind it.
+  static char* copy(char* to, std::string_view text) {
+    copy(to, text.data(), text.size());
+    return to + text.size();
   }
 
   // What lies from `at` on moves to `to`, which is before it; the text ends there.
