@@ -92,9 +92,7 @@ def _requests(session: SessionInfo, batch: Batch) -> list[OtlpRequest]:
     return otlp_requests(batch, {session.name: session}, as_json=True, most_bytes=MOST_LINE_BYTES)
 
 
-def _write_files(
-    path: Path, requests: Sequence[OtlpRequest], codec: Codec | None
-) -> list[str]:
+def _write_files(path: Path, requests: Sequence[OtlpRequest], codec: Codec | None) -> list[str]:
     written = []
     for signal in (LOGS, TRACES):
         target = signal_path(path, signal, "both")
