@@ -179,7 +179,7 @@ def collect(
         pause = _Pause(lambda: interval or _interval(find), deliveries, once)
         with _ended_by_signals(pause.stop):
             pipeline.start()
-            pipeline.run(pause)
+            pipeline.run(pause, pause.stop.is_set)
         pipeline.finish(grace)
     if as_json:
         print_json(collected_plain(deliveries, pipeline.reaped, follower.damage))

@@ -32,7 +32,7 @@ class Limits:
     """
 
     queue_events: int = 1_000_000
-    queue_bytes: int = 64 << 20
+    queue_bytes: int = 128 << 20
     timeout_s: float = 10.0
     deadline_s: float = 300.0
     first_wait_s: float = 0.5
@@ -134,6 +134,15 @@ class Delivery:
             return uuid not in self._spoiled and all(
                 reached.get(ring, 0) >= end for ring, end in ends.items()
             )
+
+    def is_behind(self) -> bool:
+        """Whether half the queue is full although deliveries succeed."""
+        limits = self.limits
+        with self._lock:
+            full = max(
+                self._ledger.queued / limits.queue_events, self._queued_bytes / limits.queue_bytes
+            )
+            return full > 0.5 and not self.trouble
 
     def wait_settled(self, timeout_s: float) -> bool:
         """Waits until everything offered was settled; whether it was."""

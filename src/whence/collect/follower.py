@@ -44,8 +44,8 @@ class Ended(NamedTuple):
 class Source(Protocol):
     """What a pipeline drains: the sessions of a machine, or this process's own rings."""
 
-    def step(self, most_events: int) -> Step:
-        """What is new, at most that many events."""
+    def step(self, most_events: int, *, spare_dead: bool = False) -> Step:
+        """What is new, at most that many events; with `spare_dead` of living processes alone."""
         ...
 
     def take_ended(self) -> list[Ended]:
@@ -92,10 +92,12 @@ class Follower:
         """The files that could not be read, wholly or in part."""
         return [Damage(session, file, why) for (session, file), why in self._damage.items()]
 
-    def step(self, most_events: int) -> Step:
+    def step(self, most_events: int, *, spare_dead: bool = False) -> Step:
         """What the sessions have gained, at most `most_events`, as one batch in order of time.
 
-        Copies without the GIL. Sessions that cannot be read are told of in `damage`.
+        With `spare_dead` dead sessions are left for later steps: they can wait, as nothing in them
+        is overwritten. Copies without the GIL. Sessions that cannot be read are told of in
+        `damage`.
         """
         self._discover()
         batch = Batch(self._ids)
@@ -110,7 +112,11 @@ class Follower:
                 more = True
                 break
             followed = self._followed[path]
-            moved, over = followed.drain_into(batch, room, self._clock())
+            if spare_dead and not followed.lives():
+                more = True
+                continue
+            moved, to_the_end, over = followed.drain_into(batch, room, self._clock())
+            more = more or not to_the_end
             if moved:
                 uuid = followed.reader.info.uuid
                 spans |= {(uuid, ring): span for ring, span in moved.items()}
@@ -170,9 +176,11 @@ class _Followed:
         self.gone = False
         self._refreshed_s: float | None = None
 
-    def drain_into(self, batch: Batch, most: int, now_s: float) -> tuple[dict[int, Span], bool]:
-        """Drains; returns how its rings moved, and whether it has ended."""
-        live = self._lives()  # before the rings are read: what a dead process left is all there is
+    def drain_into(
+        self, batch: Batch, most: int, now_s: float
+    ) -> tuple[dict[int, Span], bool, bool]:
+        """Drains; returns how its rings moved, whether to their ends, and whether it has ended."""
+        live = self.lives()  # before the rings are read: what a dead process left is all there is
         moved, to_the_end = self.reader.drain_into(batch, most)
         for ring, (_, after) in moved.items():
             self.ends[ring] = after
@@ -180,9 +188,9 @@ class _Followed:
             self._refreshed_s = now_s
         elif moved and now_s - self._refreshed_s >= REFRESH_S:
             self._refresh(now_s)
-        return moved, to_the_end and not live
+        return moved, to_the_end, to_the_end and not live
 
-    def _lives(self) -> bool:
+    def lives(self) -> bool:
         try:
             return is_recording(self.path)
         except (WhenceError, OSError):

@@ -34,7 +34,7 @@ class LocalSource:
         self._next: dict[int, int] = {}
         self._over: set[int] = set()
 
-    def step(self, most_events: int) -> Step:
+    def step(self, most_events: int, *, spare_dead: bool = False) -> Step:
         """What the rings have gained. Copies without the GIL."""
         info = local_session()
         batch = Batch(self._ids)

@@ -20,6 +20,10 @@ from whence.ring.session_file import read_session_file
 
 __all__ = ["Pipeline", "common_start"]
 
+LEAST_STEP = 1_000
+MOST_STEP = 200_000
+PAUSE_S = 0.05
+
 
 def common_start(deliveries: Sequence[Delivery]) -> Positions:
     """Where to begin reading so that no sink misses an event: the least of their positions."""
@@ -49,7 +53,7 @@ class Pipeline:
         wanted: Wanted | None = None,
         state: StateFile | None = None,
         reaps: bool = False,
-        most_events: int = 200_000,
+        most_events: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.deliveries = deliveries
@@ -59,7 +63,7 @@ class Pipeline:
         self._wanted = wanted or Wanted()
         self._state = state
         self._reaps = reaps
-        self._most_events = most_events
+        self._most_events = most_events or _step_size(deliveries)
         self._clock = clock
         self._over: list[Ended] = []
         self._offered: list[dict[Place, int]] = [
@@ -77,8 +81,15 @@ class Pipeline:
             delivery.start()
 
     def step(self) -> bool:
-        """Drains once and hands the events over; whether there is more to drain at once."""
-        step = self._source.step(self._most_events)
+        """Drains once and hands the events over; whether there is more to drain at once.
+
+        While a sink that works is behind with half its queue, what dead sessions hold waits for
+        it. A sink that does not work holds up nothing.
+        """
+        behind = [each for each in self.deliveries if each.is_behind()]
+        step = self._source.step(self._most_events, spare_dead=bool(behind))
+        if step.more and behind and not step.spans:
+            behind[0].wait_settled(PAUSE_S)
         ended = self._source.take_ended()
         if self._reaps:
             self._over += ended
@@ -91,11 +102,14 @@ class Pipeline:
                 delivery.offer(offer)
         return step.more
 
-    def run(self, wait: Callable[[], bool]) -> None:
-        """Steps until `wait`, called when there is nothing left to drain, says to end."""
+    def run(self, wait: Callable[[], bool], stop: Callable[[], bool]) -> None:
+        """Steps until `wait`, called when there is nothing left to drain, or `stop` says to end."""
+        self.save()
         while True:
             while self.step():
-                pass
+                self.save()
+                if stop():
+                    return
             self.save()
             if wait():
                 return
@@ -151,6 +165,12 @@ class Pipeline:
 
     def _status(self) -> Mapping[str, Any]:
         return {"pid": os.getpid(), "updated_wall_ns": time.time_ns()}
+
+
+def _step_size(deliveries: Sequence[Delivery]) -> int:
+    """A step is acknowledged as a whole: some payloads' worth, so that little is sent again."""
+    least = min((delivery.sink.most_events for delivery in deliveries), default=MOST_STEP)
+    return max(LEAST_STEP, min(10 * least, MOST_STEP))
 
 
 def _offer(

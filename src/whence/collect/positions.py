@@ -49,16 +49,23 @@ class StateFile:
         self.trouble = ""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = _locked(path.with_name(path.name + ".lock"), path)
-        try:
-            self.sinks = _parsed(_content(path))
-        except FileNotFoundError:
-            self.sinks = {}
-        except (ValueError, KeyError, TypeError) as error:
-            aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
-            os.replace(path, aside)
-            self.trouble = f"{path} was damaged ({error}) and is now {aside.name}"
-            self.sinks = {}
         self._written = b""
+        try:
+            self.sinks = self._read()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read(self) -> dict[str, Acknowledged]:
+        try:
+            return _parsed(_content(self.path))
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
+            os.replace(self.path, aside)
+            self.trouble = f"{self.path} was damaged ({error}) and is now {aside.name}"
+            return {}
 
     def save(self, sinks: Mapping[str, Acknowledged], status: Mapping[str, Any]) -> None:
         """Replaces the file, durably. Raises OSError; the file is then as it was before."""
@@ -82,7 +89,7 @@ def read_state(path: Path) -> dict[str, Any] | None:
     """What a state file says, for those who only want to show it; None if it says nothing."""
     try:
         value = json.loads(_content(path))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and value.get("format") == FORMAT else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from whence.collect.delivery import Delivery, Limits
@@ -47,6 +48,8 @@ def resume(
         start = known.get(sink.name, Acknowledged())
         if start.token and (look_back := getattr(sink, "resume", None)):
             look_back(start.token)
+        elif not start.token:  # what is in the file by now is not of ours to come
+            start = replace(start, token=getattr(sink, "token", str)())
         deliveries.append(Delivery(sink, limits, start))
     return deliveries
 

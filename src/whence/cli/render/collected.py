@@ -33,7 +33,8 @@ def collected_lines(
         if delivery.trouble:
             yield line(safe(f"    last: {delivery.trouble}"))
     if reaped:
-        yield line(f"Removed {count_text(len(reaped))} dead sessions, delivered everywhere.")
+        dead = f"{count_text(len(reaped))} dead session{'s' if len(reaped) > 1 else ''}"
+        yield line(f"Removed {dead}, delivered everywhere.")
     yield from damage_lines(damage)
 
 
