@@ -48,9 +48,12 @@ Ref pairs_of(PyObject* attributes) {
 }
 
 void put_extras(TextBlock& block, const SpanExtras& extras) {
-  if (extras.status != SpanStatus::None)
+  const auto status = static_cast<std::uint8_t>(extras.status);
+  if (extras.status != SpanStatus::None && extras.message.empty())
+    block.whole(Entry::Status, status, "", 0);
+  else if (extras.status != SpanStatus::None)
     block.text_before([&] { return extras.attributes != nullptr ? std::size_t{64} : std::size_t{0}; },
-                      Entry::Status, static_cast<std::uint8_t>(extras.status), extras.message);
+                      Entry::Status, status, extras.message);
   if (!extras.event_type.empty()) block.text(Entry::EventType, 0, extras.event_type);
   if (!extras.component.empty()) block.text(Entry::Component, 0, extras.component);
   for (const SpanLinkTo& link : extras.links) put_link(block, link);
@@ -100,7 +103,7 @@ void close_entry(const OpenSpan& span) {
 }  // namespace
 
 bool begin(OpenSpan& span, const whence::Kind& kind, Gate gate, ContextObject* parent,
-           std::uint64_t start_ns) {
+           std::uint64_t start_ns, std::uint64_t span_id) {
   WriterState* state = thread_writer();
   span.parent = parent;
   span.kind = nullptr;
@@ -121,7 +124,7 @@ bool begin(OpenSpan& span, const whence::Kind& kind, Gate gate, ContextObject* p
   span.kind = &kind;
   span.state = state;
   span.severity = 0;
-  span.span_id = next_span_id(state->span_seed);
+  span.span_id = span_id != 0 ? span_id : next_span_id(state->span_seed);
   span.start_ns = start_ns != 0 ? start_ns : event_time_ns(*state);
   SpanEntry entry;
   entry[kSpanId] = span.span_id;

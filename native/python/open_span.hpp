@@ -52,9 +52,9 @@ struct OpenSpan {
 };
 
 // Begins a span of a kind that is on, within `parent` (or null), which stays the caller's to release.
-// False: there is no memory to record to, or sampling leaves it out.
+// False: there is no memory to record to, or sampling leaves it out. `span_id` 0: a new one.
 bool begin(OpenSpan& span, const whence::Kind& kind, Gate gate, ContextObject* parent,
-           std::uint64_t start_ns);
+           std::uint64_t start_ns, std::uint64_t span_id = 0);
 
 inline Gate gate_of(const whence::Kind& kind) {
   return Gate{kind.gate.load(std::memory_order_relaxed)->load(std::memory_order_relaxed)};

@@ -66,7 +66,7 @@ PyObject* reject(const OpenSpan& span) {
 
 // A new span that has begun, unless its kind is off. `attributes` is a mapping or null.
 PyObject* new_span(PyObject* name, PyObject* component, PyObject* attributes, ContextObject* parent,
-                   std::uint64_t start_ns) {
+                   std::uint64_t start_ns, std::uint64_t span_id) {
   bool overflow = false;
   const whence::Kind* kind = dynamic_kind(name, component, Flavour::Span, overflow);
   if (kind == nullptr) return nullptr;
@@ -80,7 +80,7 @@ PyObject* new_span(PyObject* name, PyObject* component, PyObject* attributes, Co
     Py_INCREF(parent);
   else
     parent = as_context(current_context().release());
-  if (!begin(self->span, *kind, gate, parent, start_ns)) return owned.release();
+  if (!begin(self->span, *kind, gate, parent, start_ns, span_id)) return owned.release();
   if (overflow && !say_names(self->span, name, component)) return nullptr;
   if (attributes == nullptr) [[likely]] return owned.release();
   if (!add_attributes(self->span, attributes)) {
@@ -125,7 +125,7 @@ PyObject* span_vectorcall(PyObject*, PyObject* const* args, std::size_t flags, P
     if (!attributes || PyDict_SetItem(attributes.get(), keyword, value) < 0) return nullptr;
   }
   if (component == nullptr) component = calling_module();
-  return new_span(args[0], component, attributes.get(), nullptr, 0);
+  return new_span(args[0], component, attributes.get(), nullptr, 0, 0);
 }
 
 PyObject* begin_span(PyObject*, PyObject* args) {
@@ -133,13 +133,15 @@ PyObject* begin_span(PyObject*, PyObject* args) {
   PyObject* attributes = Py_None;
   PyObject* parent = Py_None;
   unsigned long long start_ns = 0;
-  if (!PyArg_ParseTuple(args, "UU|OOK", &name, &component, &attributes, &parent, &start_ns)) return nullptr;
+  unsigned long long span_id = 0;
+  if (!PyArg_ParseTuple(args, "UU|OOKK", &name, &component, &attributes, &parent, &start_ns, &span_id))
+    return nullptr;
   if (parent != Py_None && Py_TYPE(parent) != g_context_type) {
     PyErr_SetString(PyExc_TypeError, "the parent must be a Context or None");
     return nullptr;
   }
   return new_span(name, component, attributes != Py_None ? attributes : nullptr,
-                  parent != Py_None ? as_context(parent) : nullptr, start_ns);
+                  parent != Py_None ? as_context(parent) : nullptr, start_ns, span_id);
 }
 
 void span_dealloc(PyObject* object) {
@@ -332,6 +334,20 @@ PyObject* span_status(PyObject* object, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+// Other APIs name a span when more is known of it; it ends as an event of that name.
+PyObject* span_rename(PyObject* object, PyObject* name) {
+  SpanObject& self = *as_span(object);
+  if (self.span.kind == nullptr) Py_RETURN_NONE;
+  bool overflow = false;
+  const whence::Kind* kind = dynamic_kind(name, self.component, Flavour::Span, overflow);
+  if (kind == nullptr || self.span.kind == nullptr) return nullptr;
+  if (SpanExtras* extras = self.span.extras) extras->event_type = extras->component = std::string();
+  if (overflow && !say_names(self.span, name, self.component)) return nullptr;
+  self.span.kind = kind;
+  Py_SETREF(self.name, Py_NewRef(name));
+  Py_RETURN_NONE;
+}
+
 // As a decorator: what was begun for a `with` was not meant.
 PyObject* span_call(PyObject* object, PyObject* args, PyObject* kwargs) {
   PyObject* function = nullptr;
@@ -391,6 +407,7 @@ PyMethodDef kMethods[] = {
      "link(to, /, **attributes)\n\nTies it to another span: a Context, a span, a traceparent or (trace id, span id)."},
     {"end", method(span_end), METH_VARARGS | METH_KEYWORDS,
      "end(error=None)\n\nEnds and records it, once. `error` is an exception or a text. Any thread."},
+    {"_rename", span_rename, METH_O, "_rename(name)"},
     {"_status", span_status, METH_VARARGS, "_status(0 nothing | 1 ok | 2 error, message)"},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -435,7 +452,7 @@ PyType_Spec kSpec = {"whence._native.Span", sizeof(SpanObject), 0,
 
 PyMethodDef kFunctions[] = {
     {"begin_span", begin_span, METH_VARARGS,
-     "begin_span(name, component, attributes=None, parent=ambient, start_ns=now, /) -> Span"},
+     "begin_span(name, component, attributes=None, parent=ambient, start_ns=now, span_id=new, /) -> Span"},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -123,6 +123,8 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     if name == "collector":  # the module of that name must not shadow the function
         return importlib.import_module("whence.trace_collector").collector
+    if name == "otel":  # a module, which asks for OpenTelemetry when its names are used
+        return importlib.import_module("whence.otel")
     if name not in _LATER:
         raise AttributeError(f"module 'whence' has no attribute {name!r}")
     value = getattr(importlib.import_module(_LATER[name]), name)

@@ -1,0 +1,154 @@
+"""Records spans and log records that OpenTelemetry's SDK made, with their own ids and times."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanKind
+
+from whence import _native
+from whence._native import Context
+from whence.emit import recorder
+from whence.integrations.otel.span import record_event
+from whence.integrations.otel.values import (
+    attributes_of,
+    links_of,
+    monotonic_ns,
+    severity_of,
+    status_of,
+)
+from whence.integrations.plain_values import Plain, plain, safe_text
+from whence.model.severity import Severity
+
+__all__ = ["record_log", "record_resource", "record_span"]
+
+_CODES = {"": 0, "ok": 1, "error": 2}
+
+_resources: dict[object, str] = {}  # by resource, what spans carry of it: "" for the session's own
+_resources_lock = threading.Lock()
+
+
+def record_span(span: ReadableSpan) -> None:
+    """Record a finished span and the events in it.
+
+    Ids, parent, times, attributes, links, status and the counts of what the SDK dropped are its
+    own; the component is the instrumentation scope's name. Events become events of their own.
+    """
+    own = span.context
+    if own is None or not own.is_valid:
+        return
+    scope = span.instrumentation_scope
+    component = (scope.name if scope is not None else "") or "opentelemetry"
+    values = attributes_of(span.attributes)
+    if scope is not None and scope.version:
+        values["otel.scope.version"] = scope.version
+    if span.kind is not SpanKind.INTERNAL:
+        values["otel.span.kind"] = span.kind.name.lower()
+    _add_counts(span, values)
+    resource = record_resource(span.resource)
+    if resource:
+        values["otel.resource"] = resource
+    # one difference of the clocks for all times of a span: they keep their distances
+    start_wall_ns = span.start_time or 0
+    start_ns = max(monotonic_ns(start_wall_ns), 1)
+    parent = Context(
+        "",
+        trace_id=f"{own.trace_id:032x}",
+        span_id=span.parent.span_id if span.parent is not None else 0,
+        trace_flags=int(own.trace_flags) & 0xFF,
+        tracestate=own.trace_state.to_header() if own.trace_state else "",
+    )
+    began = _native.begin_span(
+        safe_text(span.name) or "span", component, values, parent, start_ns, own.span_id
+    )
+    inside = began.context
+    if inside is None:  # off
+        return
+    for trace_id, span_id, said in links_of(span.links):
+        began.link((trace_id, span_id), **said)
+    status, description = status_of(span.status)
+    if status:
+        began._status(_CODES[status], description)
+    for event in span.events:
+        when = max(start_ns + (event.timestamp or start_wall_ns) - start_wall_ns, 1)
+        record_event(inside, event.name, component, attributes_of(event.attributes), when)
+    began.end(end_ns=max(start_ns + (span.end_time or start_wall_ns) - start_wall_ns, start_ns))
+
+
+def record_log(found: Any) -> None:
+    """Record a log record of the SDK as an event: in its trace and span, at its own time.
+
+    The event's type is the record's event name, or `log_record`; the rationale is the body.
+    """
+    log, scope = found.log_record, found.instrumentation_scope
+    values = attributes_of(log.attributes)
+    resource = record_resource(found.resource)
+    if resource:
+        values["otel.resource"] = resource
+    if getattr(found, "dropped_attributes", 0):
+        values["otel.dropped_attributes_count"] = found.dropped_attributes
+    number = getattr(log.severity_number, "value", log.severity_number)
+    when = log.timestamp or log.observed_timestamp
+    context = Context(
+        "",
+        trace_id=f"{log.trace_id:032x}" if log.trace_id else "",
+        span_id=log.span_id or 0,
+        trace_flags=int(log.trace_flags or 0) & 0xFF,
+    )
+    body = "" if log.body is None else log.body
+    record_event(
+        context,
+        log.event_name or "log_record",
+        (scope.name if scope is not None else "") or "opentelemetry",
+        values,
+        monotonic_ns(when) if when else None,
+        severity_of(number),
+        body if isinstance(body, str) else str(plain(body)),
+    )
+
+
+def record_resource(resource: Any) -> str:
+    """What spans of this resource carry: "" where it is the session's own, else its number.
+
+    The first resource describes the session, if that does not exist yet. Any other one is recorded
+    once, as an event `otel_resource` with its attributes.
+    """
+    if resource is None:
+        return ""
+    known = _resources.get(resource)
+    if known is not None:
+        return known
+    with _resources_lock:
+        known = _resources.get(resource)
+        if known is None:
+            known = _resources[resource] = _note(resource)
+    return known
+
+
+def _note(resource: Any) -> str:
+    values = attributes_of(resource.attributes)
+    service = str(values.get("service.name", ""))
+    if not _resources and _native.session() is None:
+        named = "" if service.startswith("unknown_service") else service
+        if recorder.describe(named, {key: str(value) for key, value in values.items()}):
+            return ""
+    number = str(len(_resources) + 1)
+    record_event(
+        Context(""),
+        "otel_resource",
+        "opentelemetry",
+        {**values, "otel.resource": number},
+        severity=Severity.Info,
+        rationale=json.dumps(values, default=str)[:1000],
+    )
+    return number
+
+
+def _add_counts(span: ReadableSpan, values: dict[str, Plain]) -> None:
+    for what in ("attributes", "events", "links"):
+        count = getattr(span, f"dropped_{what}", 0)
+        if count:
+            values[f"otel.dropped_{what}_count"] = count
