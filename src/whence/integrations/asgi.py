@@ -29,8 +29,8 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+=~-]*")
 _CARRIED = (b"traceparent", b"tracestate", b"baggage")
 
 
-@kind(component="ASGI", severity=Severity.Info, rationale="{what} {outcome}")
-def asgi_lifespan(what: str, outcome: str, message: str, severity: Severity) -> None: ...
+@kind(name="asgi_lifespan", component="ASGI", rationale="{what} {outcome}")
+def _lifespan_told(what: str, outcome: str, message: str, severity: Severity) -> None: ...
 
 
 class Middleware:
@@ -97,7 +97,7 @@ class Middleware:
             _, what, outcome = f"{message.get('type')}..".split(".")[:3]
             failed = outcome == "failed"
             severity = Severity.Error if failed else Severity.Info
-            asgi_lifespan(what, outcome, str(message.get("message", ""))[:4096], severity)
+            _lifespan_told(what, outcome, str(message.get("message", ""))[:4096], severity)
             await send(message)
 
         await self.app(scope, receive, note)
