@@ -93,6 +93,28 @@ void what_makes_sense_only_whole_is_whole_or_left_out() {
   }
 }
 
+std::string stored_id(const std::string& id, std::size_t limit) {
+  std::vector<std::byte> scratch(limit);
+  TextBlock block(scratch.data(), scratch.size());
+  block.id(Entry::Chain, 0, id);
+  const std::vector<Item> items = items_of(block, block.finish(), 0);
+  CHECK(!items.empty());
+  CHECK_EQ(block.truncated(), items.size() > 1 || items[0].entry == Entry::Truncated);
+  return items.empty() || items[0].entry != Entry::Chain ? std::string() : items[0].payload;
+}
+
+void ids_that_begin_alike_stay_two() {
+  check::scene("an id without room keeps its beginning and ends in a hash of all of it");
+  for (std::size_t bytes = 1; bytes < 400; ++bytes) {
+    const std::string one(bytes, 'c');
+    const std::string other = std::string(bytes - 1, 'c') + 'd';
+    const std::string kept = stored_id(one, 256);
+    CHECK(kept == stored_id(one, 256));
+    CHECK(kept != stored_id(other, 256));
+    CHECK(kept == one || kept.size() == 64 + 33);
+  }
+}
+
 void many_cuts_still_fit() {
   check::scene("a full block takes any number of further texts without growing");
   std::vector<std::byte> scratch(64);
@@ -111,6 +133,7 @@ int main() {
   text_is_cut_between_code_points();
   a_block_never_exceeds_its_limit();
   what_makes_sense_only_whole_is_whole_or_left_out();
+  ids_that_begin_alike_stay_two();
   many_cuts_still_fit();
   return check::finish("text_block_test");
 }

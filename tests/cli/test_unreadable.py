@@ -51,6 +51,10 @@ def test_all_reads_the_others_and_tells_of_the_damaged_one(broken: str) -> None:
     stats = whence("stats", "--all", "--json")
     assert stats.returncode == 3
     assert [damage["session"] for damage in json.loads(stats.stdout)["damage"]] == [broken]
+    for arguments in (("why", "req-1"), ("chain", "req-1")):
+        told = whence(*arguments, "--all")
+        assert "req-1" in told.stdout
+        assert f"Cannot be read: {broken}/session" in told.stderr
     streamed = whence("stream", "--all", "--once", "--json")
     assert len(streamed.stdout.splitlines()) == 11
     assert f"Cannot be read: {broken}/session" in streamed.stderr

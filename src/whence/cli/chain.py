@@ -11,7 +11,7 @@ from whence.cli.filters import Picked, filter_options
 from whence.cli.render.answer import story_lines
 from whence.cli.render.page import line, page_cells, print_json, print_lines, table
 from whence.cli.render.safe import clip, safe
-from whence.cli.sources import Choice, source_options
+from whence.cli.sources import Choice, source_options, tell_unreadable
 from whence.cli.verb import Verb, json_option
 from whence.model.errors import ContractError
 from whence.model.time import Duration
@@ -81,6 +81,7 @@ def chain(
     if heuristic and not with_related:
         raise click.UsageError("--heuristic goes with --related")
     index = Index(choice.recording())
+    tell_unreadable(index.recording)
     found = find_chain(index, id)
     passes = picked.among(index)
     shown = [event for event in found.events if passes(event)]

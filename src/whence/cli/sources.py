@@ -30,6 +30,7 @@ __all__ = [
     "read_sessions",
     "sessions_room",
     "source_options",
+    "tell_unreadable",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -231,6 +232,12 @@ def read_sessions(paths: Sequence[Path]) -> Recording:
         rings=tuple(ring for ring in whole.rings if ring.ring == int(number)),
         damage=tuple(d for d in whole.damage if d.file in (path.name, "names", "gates")),
     )
+
+
+def tell_unreadable(recording: Recording) -> None:
+    """Say on standard error which sessions could not be read at all: no ledger speaks of them."""
+    unreadable = [damage for damage in recording.damage if damage.file == "session"]
+    print_lines(damage_lines(unreadable), err=True)
 
 
 def sessions_room() -> Sessions:

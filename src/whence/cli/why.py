@@ -7,7 +7,7 @@ import click
 from whence.cli.filters import Picked, filter_options
 from whence.cli.render.answer import answer_lines
 from whence.cli.render.page import print_json, print_lines
-from whence.cli.sources import Choice, source_options
+from whence.cli.sources import Choice, source_options, tell_unreadable
 from whence.cli.verb import INCOMPLETE, Verb, json_option
 from whence.query.contracts import BUILT_IN, load_contracts
 from whence.query.index import Index
@@ -69,6 +69,7 @@ def why(
     checks = [*(["--contracts", contracts] if contracts else []), *(["--strict"] if strict else [])]
     index = Index(choice.recording())
     picked.warn(index.recording.kinds, index.events)
+    tell_unreadable(index.recording)
     answer = explain(
         index,
         id,
