@@ -119,7 +119,7 @@ class Session {
     }
     const std::string hidden = ".new-" + identity_.name;
     // Only a complete folder gets its name.
-    const bool made = make_folder(base, hidden) && make_files(description, source) &&
+    const bool made = open_new_folder(base, hidden) && make_files(description, source) &&
                       renameat(base, hidden.c_str(), base, identity_.name.c_str()) == 0;
     if (made) guard_files();
     if (!made) {
@@ -131,8 +131,8 @@ class Session {
     return made;
   }
 
-  bool make_folder(int base, const std::string& hidden) {
-    if (mkdirat(base, hidden.c_str(), kFolderMode) != 0) return false;
+  bool open_new_folder(int base, const std::string& hidden) {
+    if (!make_folder(base, hidden.c_str())) return false;
     const int fd = openat(base, hidden.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     folder_ = KeptFile(fd);
     return fd >= 0;
@@ -140,7 +140,7 @@ class Session {
 
   bool make_files(std::string_view description, ClockSource source) {
     const int folder = folder_.fd();
-    session_region_ = create_file_region(folder, "session", kSessionBytes, kFileMode, 0, true);
+    session_region_ = create_file_region(folder, "session", kSessionBytes, file_mode(), 0, true);
     if (!session_region_) return false;
     fill_session(session_region_.base, identity_, description, source);
     if (!detail::lock_for_life(session_region_.file.fd())) return false;
@@ -156,18 +156,19 @@ class Session {
     // host loses it by closing descriptors.
     session_region_.file.close();
 #endif
-    control_ = create_file_region(folder, "control", kControlBytes, kFileMode);
+    control_ = create_file_region(folder, "control", kControlBytes, file_mode());
     if (!control_) return false;
     fill_control();
-    names_region_ = create_file_region(folder, "names", kNamesBytes, kFileMode, kNamesMaxBytes, true);
+    names_region_ = create_file_region(folder, "names", kNamesBytes, file_mode(), kNamesMaxBytes, true);
     if (!names_region_) return false;
     shadow_ = shared_region(kNamesShadow + kNamesMaxBytes);
     names_ = std::make_unique<NameTable>(names_region_, identity_.uuid,
                                          shadow_ ? shadow_.base + kNamesShadow : nullptr);
     const int gates = openat(folder, "gates",
-                             O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY | O_APPEND, kFileMode);
+                             O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY | O_APPEND,
+                             file_mode());
     gates_log_ = KeptFile(gates);
-    return gates >= 0;
+    return gates >= 0 && fchmod(gates, file_mode()) == 0;
   }
 
   void guard_files() {

@@ -21,8 +21,24 @@
 
 namespace whence {
 
-constexpr mode_t kFileMode = 0600;
-constexpr mode_t kFolderMode = 0700;
+// $WHENCE_GROUP=1 lets the group read, for a collector of another user in the same pod; others
+// never may. A folder keeps the set-group bit that it inherits.
+inline bool group_may_read() {
+  const char* chosen = std::getenv("WHENCE_GROUP");
+  return chosen != nullptr && std::strcmp(chosen, "1") == 0;
+}
+inline mode_t file_mode() { return group_may_read() ? 0640 : 0600; }
+inline mode_t folder_mode() { return group_may_read() ? 0750 : 0700; }
+
+// The umask may take away what the group is to have. True: it is a new folder of that mode.
+inline bool make_folder(int at, const char* path) {
+  if (mkdirat(at, path, folder_mode()) != 0) return false;
+  struct stat status;
+  if (group_may_read() && fstatat(at, path, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+      (status.st_mode & 0777) != folder_mode())
+    fchmodat(at, path, folder_mode() | (status.st_mode & S_ISGID), 0);
+  return true;
+}
 
 inline std::uint64_t random_u64() {
   std::uint64_t value = 0;
@@ -51,8 +67,8 @@ inline std::string base_folder() {
 inline int open_base_folder(const std::string& path) {
   for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
        slash = path.find('/', slash + 1))
-    mkdir(path.substr(0, slash).c_str(), kFolderMode);
-  if (mkdir(path.c_str(), kFolderMode) != 0 && errno != EEXIST) return -1;
+    make_folder(AT_FDCWD, path.substr(0, slash).c_str());
+  if (!make_folder(AT_FDCWD, path.c_str()) && errno != EEXIST) return -1;
   const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return -1;
   struct stat status;
@@ -245,7 +261,7 @@ inline Region create_ring_file(int folder, const SessionIdentity& identity, std:
   std::snprintf(name, sizeof name, "ring-%05u", ring);
   std::snprintf(hidden, sizeof hidden, ".new-%05u", ring);
   const Region region =
-      create_file_region(folder, hidden, ring_file_bytes(capacity, text_bytes), kFileMode);
+      create_file_region(folder, hidden, ring_file_bytes(capacity, text_bytes), file_mode());
   if (!region) return {};
   fill_ring(region.base, identity, ring, capacity, text_bytes, shared);
   if (renameat(folder, hidden, folder, name) != 0) {

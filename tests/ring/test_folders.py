@@ -122,8 +122,56 @@ def test_the_file_of_another_user_is_refused(
         os.close(open_session_file(folder, "session"))
         os.chown(folder / "session", 12345, 12345)
         owner = 12345
-    with pytest.raises(NotASession, match=f"belongs to user {owner}; ask that user"):
+    with pytest.raises(NotASession, match=f"belongs to user {owner}; run as them"):
         open_session_file(folder, "session")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_groups_file_is_read_where_the_group_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """WHENCE_GROUP=1 reads files of a group of ours that others cannot open, and no more. P15"""
+    file = write_session(tmp_path, "s") / "session"
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    monkeypatch.setattr(os, "getgroups", lambda: [777])
+    os.chown(file, 12345, 777)
+    file.chmod(0o640)
+    with pytest.raises(NotASession, match="set WHENCE_GROUP=1"):
+        open_session_file(file.parent, "session")
+    monkeypatch.setenv("WHENCE_GROUP", "1")
+    os.close(open_session_file(file.parent, "session"))
+    file.chmod(0o644)
+    with pytest.raises(NotASession, match="others may open it"):
+        open_session_file(file.parent, "session")
+    file.chmod(0o640)
+    os.chown(file, 12345, 778)
+    with pytest.raises(NotASession, match="none of yours"):
+        open_session_file(file.parent, "session")
+
+
+def test_the_group_may_read_where_it_was_asked_for(run_app: RunApp) -> None:
+    """WHENCE_GROUP=1 gives folders 0750 and files 0640 under any umask; others get nothing. P15"""
+    source = """
+        import os
+        os.umask(0o777)
+        import whence
+        whence.kind("tick", component="x", n=int)(1)
+        """
+    run = run_app(source, env={"WHENCE_GROUP": "1"})
+    assert stat.S_IMODE(run.whence_dir.stat().st_mode) == 0o750
+    assert stat.S_IMODE(run.session_dir.stat().st_mode) == 0o750
+    assert {stat.S_IMODE(path.stat().st_mode) for path in run.session_dir.iterdir()} == {0o640}
+    assert len(run.recording().events) == 1
+
+
+def test_a_folder_hands_its_group_down(run_app: RunApp, tmp_path: Path) -> None:
+    """A set-group folder, as pods share them, keeps that bit all the way to the session. P15"""
+    (tmp_path / "whence").mkdir()
+    (tmp_path / "whence").chmod(0o2770)
+    run = run_app(
+        'import whence; whence.kind("tick", component="x", n=int)(1)', env={"WHENCE_GROUP": "1"}
+    )
+    assert stat.S_IMODE(run.session_dir.stat().st_mode) == 0o2750
 
 
 def test_ring_files_are_found_by_their_numbers(tmp_path: Path) -> None:

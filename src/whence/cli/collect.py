@@ -19,12 +19,16 @@ from whence.cli.render.safe import safe
 from whence.cli.verb import INCOMPLETE, Verb, json_option
 from whence.collect.delivery import Delivery
 from whence.collect.follower import Follower
+from whence.collect.live import Collected, LiveSessions
 from whence.collect.pipeline import Pipeline, common_start
 from whence.collect.positions import StateFile
 from whence.collect.sessions import find_sessions, list_sessions
 from whence.collect.sink import Sink
+from whence.collect.sink_ledger import SinkLedger
 from whence.collect.wanted import Wanted
 from whence.export.deliveries import open_sinks, resume
+from whence.export.metrics_server import MetricsServer, parse_address
+from whence.export.own_metrics import DrainTimes, OwnMetrics, TimedSource
 from whence.model.errors import ContractError
 from whence.model.severity import Severity
 from whence.query.contract import parse_length
@@ -54,6 +58,15 @@ def _bytes(context: click.Context, parameter: click.Parameter, value: str | None
     if not digits.isdecimal() or int(digits) == 0:
         raise click.BadParameter(f"{value!r} is no size: 500K, 64M, 1G")
     return int(digits) * units[unit]
+
+
+def _address(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, int] | None:
+    try:
+        return None if value is None else parse_address(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def _header(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> Any:
@@ -128,6 +141,13 @@ def _header(context: click.Context, parameter: click.Parameter, value: tuple[str
     metavar="LENGTH",
     help="How long to go on delivering at the end.",
 )
+@click.option(
+    "--metrics",
+    "metrics_address",
+    callback=_address,
+    metavar="HOST:PORT",
+    help="Serve our own figures at /metrics, for Prometheus: 127.0.0.1:9464.",
+)
 @json_option
 @click.pass_context
 def collect(
@@ -145,6 +165,7 @@ def collect(
     rotate: int | None,
     headers: dict[str, str],
     grace: float,
+    metrics_address: tuple[str, int] | None,
     as_json: bool,
 ) -> None:
     """Deliver the events of all processes to files and services.
@@ -175,7 +196,11 @@ def collect(
         _forget_removed(deliveries)
         follower = Follower(find, common_start(deliveries))
         reaps = not keep and wanted.is_everything
-        pipeline = Pipeline(follower, deliveries, wanted=wanted, state=state, reaps=reaps)
+        drains = DrainTimes()
+        timed = TimedSource(follower, drains)
+        pipeline = Pipeline(timed, deliveries, wanted=wanted, state=state, reaps=reaps)
+        if metrics_address is not None:
+            kept.enter_context(_served(metrics_address, find, deliveries, drains))
         pause = _Pause(lambda: interval or _interval(find), deliveries, once)
         with _ended_by_signals(pause.stop):
             pipeline.start()
@@ -188,6 +213,28 @@ def collect(
     ledgers = [delivery.ledger() for delivery in deliveries]
     left = any(each.refused or each.expired or each.queued for each in ledgers)
     context.exit(INCOMPLETE if left or follower.damage else 0)
+
+
+def _served(
+    address: tuple[str, int],
+    find: Callable[[], Iterable[Path]],
+    deliveries: Sequence[Delivery],
+    drains: DrainTimes,
+) -> MetricsServer:
+    """A server of our own figures while events are collected."""
+
+    def collected(folders: Iterable[Path]) -> Collected:
+        lost = max((each.ledger().lost for each in deliveries), default=0)
+        return Collected(common_start(deliveries), lost)
+
+    def ledgers() -> dict[str, SinkLedger]:
+        return {each.sink.name: each.ledger() for each in deliveries}
+
+    own = OwnMetrics(LiveSessions(find, collected=collected), ledgers, drains)
+    server = MetricsServer(own.families, *address)
+    host, port = server.address
+    _tell(f"serving http://{host}:{port}/metrics")
+    return server
 
 
 class _Pause:

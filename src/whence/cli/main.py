@@ -16,11 +16,13 @@ from whence.cli.config import config
 from whence.cli.demo import demo
 from whence.cli.export import export
 from whence.cli.ls import ls
+from whence.cli.metrics import metrics
 from whence.cli.record import record
 from whence.cli.recover import recover
 from whence.cli.render.page import escape_unencodable
 from whence.cli.stats import stats
 from whence.cli.stream import stream
+from whence.cli.top import top
 from whence.cli.why import why
 
 __all__ = ["InOrder", "cli", "trace"]
@@ -83,7 +85,21 @@ def trace() -> None:
     """The same export, stream, config and stats."""
 
 
-for command in (why, chain, ls, stats, stream, config, record, export, collect, recover, demo):
+for command in (
+    why,
+    chain,
+    ls,
+    stats,
+    stream,
+    top,
+    config,
+    record,
+    export,
+    collect,
+    metrics,
+    recover,
+    demo,
+):
     cli.add_command(command)
 for command in (export, stream, config, stats):
     trace.add_command(command)

@@ -16,7 +16,7 @@ from whence.model.recording import (
 )
 from whence.ring import layout
 
-__all__ = ["Counted", "named_ledgers", "removed_rings", "ring_ledger"]
+__all__ = ["Counted", "kind_counts", "named_ledgers", "removed_rings", "ring_ledger"]
 
 # (span id, parent id, start, number of the kind, request id, trace id)
 OpenRow = tuple[int, int, int, int, str, str]
@@ -34,7 +34,7 @@ def named_ledgers(counted: Iterable[Counted], kinds: Sequence[KindInfo]) -> list
     return [
         replace(
             ledger,
-            per_kind=tuple(_kind_counts(kind, row, names) for kind, row in counts),
+            per_kind=tuple(kind_counts(kind, row, names) for kind, row in counts),
             open_spans=tuple(_named_span(span, names) for span in ledger.open_spans),
         )
         for ledger, counts in counted
@@ -115,7 +115,8 @@ def _int64(count: int) -> int:
     return min(count, MOST_INT64)
 
 
-def _kind_counts(kind: int, row: tuple[int, ...], names: dict[int, KindInfo]) -> KindCounts:
+def kind_counts(kind: int, row: tuple[int, ...], names: dict[int, KindInfo]) -> KindCounts:
+    """A counter row under its kind's name, or under one that says why it has none."""
     known = names.get(kind)
     if known is not None:
         return KindCounts(known.name, known.component, *row)

@@ -10,11 +10,12 @@ from whence.model.severity import Severity
 from whence.query.condition import field_value
 from whence.query.words import duration_text, part_text
 
-__all__ = ["NO_OUTCOME", "Outcome", "outcome_of", "went_wrong"]
+__all__ = ["NO_OUTCOME", "OUTCOME_FIELDS", "Outcome", "outcome_of", "went_wrong"]
 
 NO_OUTCOME = "no outcome recorded"
 
 _SAYS_NO = ("admitted", "deadline_met", "success")
+OUTCOME_FIELDS = frozenset({*_SAYS_NO, "status"})
 _BAD_STATUS = frozenset(
     {"failure", "failed", "error", "cancelled", "canceled", "expired", "timeout", "rejected"}
 )

@@ -77,5 +77,19 @@ def _problem_with(status: os.stat_result) -> str:
     if status.st_nlink != 1:
         return "has a second name; session files have one"
     if status.st_uid not in (os.geteuid(), 0) and os.geteuid() != 0:
-        return f"belongs to user {status.st_uid}; ask that user, or run as them"
+        return "" if _is_the_groups(status) else _another_users(status)
     return ""
+
+
+def _is_the_groups(status: os.stat_result) -> bool:
+    """Whether another user's file is meant for a group of ours, where $WHENCE_GROUP=1 trusts it."""
+    if os.environ.get("WHENCE_GROUP") != "1" or status.st_mode & 0o007:
+        return False
+    return status.st_gid == os.getegid() or status.st_gid in os.getgroups()
+
+
+def _another_users(status: os.stat_result) -> str:
+    who = f"belongs to user {status.st_uid}"
+    if os.environ.get("WHENCE_GROUP") != "1":
+        return f"{who}; run as them, or set WHENCE_GROUP=1 there and here if you share a group"
+    return f"{who} and group {status.st_gid}, which is none of yours, or others may open it"

@@ -1,0 +1,89 @@
+"""Counters read from ring headers: what was recorded, overwritten, and when last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.apps import AppRun
+from whence.collect.counters import CounterReader
+from whence.collect.live import LiveSessions, collected_in
+from whence.collect.sessions import read_recording
+
+RunApp = Callable[..., AppRun]
+
+APP = """
+    import whence
+    whence.start("app", ring_slots=100)
+    tick = whence.kind("tick", component="x", n=int)
+    never = whence.kind("never", component="x", n=int)
+    for n in range({count}):
+        tick(n)
+    """
+
+
+def test_counters_agree_with_the_ledger_without_draining(run_app: RunApp) -> None:
+    """Recorded, lost and held are those that a whole reading finds. R5.9 R5.25"""
+    run = run_app(APP.format(count=250))
+    found = CounterReader(run.session_dir).read()
+    (ledger,) = read_recording([run.session_dir]).rings
+    (ring,) = found.rings
+    assert (ring.recorded, ring.lost, ring.held) == (250, 150, 100)
+    assert (ledger.recorded, ledger.lost, ledger.readable) == (250, 150, 100)
+    assert ring.newest_ns == ledger.newest_ns
+    assert ring.per_kind == ledger.per_kind
+    assert [kind.name for kind in found.kinds] == ["tick", "never"]
+    assert found.damaged == ()
+
+
+def test_tails_give_each_event_once_and_say_what_they_leave_out(run_app: RunApp) -> None:
+    """The first tail starts a little back; later ones continue where it ended. R5.9"""
+    run = run_app(APP.format(count=50))
+    reader = CounterReader(run.session_dir)
+    reader.read()
+    batch, left_out = reader.tail(20)
+    assert [row[19] for row in batch.rows()] == list(range(30, 50))
+    assert not left_out
+    again, left_out = reader.tail(20)
+    assert (len(again), left_out) == (0, False)
+
+
+def test_a_damaged_ring_is_left_out_and_told_of(run_app: RunApp) -> None:
+    """One bad file hides no other, and reading goes on. R5.9"""
+    run = run_app(APP.format(count=5))
+    (run.session_dir / "ring-00001").write_bytes(b"x" * 20_000)
+    found = CounterReader(run.session_dir).read()
+    assert found.recorded == 5
+    assert [file for file, _ in found.damaged] == ["ring-00001"]
+
+
+def test_sessions_come_and_go_between_readings(run_app: RunApp, tmp_path: Path) -> None:
+    """A new session is there at the next reading, a removed one is not, and none stops it. R5.9"""
+    run = run_app(APP.format(count=5))
+    paths: list[Path] = []
+    live = LiveSessions(lambda: paths, clock=lambda: 7)
+    assert live.read().sessions == ()
+    paths.append(run.session_dir)
+    paths.append(tmp_path)  # no session at all
+    reading = live.read()
+    assert [each.info.service for each in reading.sessions] == ["app"]
+    assert reading.wall_ns == 7
+    paths.clear()
+    assert live.read().sessions == ()
+
+
+def test_the_collector_that_is_furthest_behind_counts(tmp_path: Path) -> None:
+    """Of several sinks and state files the least position is taken; nonsense is skipped. R5.9"""
+
+    def state(name: str, **sinks: object) -> None:
+        body = {"format": "whence-collector", "version": 1, "sinks": sinks}
+        (tmp_path / f"{name}.state").write_text(json.dumps(body))
+
+    assert collected_in([tmp_path]) is None
+    state("a", x={"positions": {"u": {"0": 10, "1": 5}}, "ledger": {"lost": 3}})
+    state("b", y={"positions": {"u": {"0": 7, "no": 1}, "v": 3}, "ledger": {"lost": 9}})
+    (tmp_path / "c.state").write_text("{")
+    found = collected_in([tmp_path])
+    assert found is not None
+    assert (found.tickets, found.lost) == ({"u": {0: 7, 1: 5}, "v": {}}, 9)
