@@ -26,6 +26,7 @@ from whence.emit.request import current, request
 from whence.model.errors import WhenceError
 from whence.model.option import Option
 from whence.model.severity import Severity
+from whence.model.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from whence.background_collector import BackgroundCollector
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from whence.model.result import Error, ErrorCode, Result
     from whence.model.time import Duration, Timestamp
     from whence.trace_collector import EventView, TraceCollector, collector
-
-__version__ = "0.1.0"
 
 __all__ = [
     "F32",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
-import whence
+from whence.model.version import __version__
 
 __all__ = [
     "ATTRIBUTES",
@@ -142,6 +142,6 @@ def native_table() -> dict[str, Any]:
         "kinds": {kind: dict(names) for kind, names in KINDS.items()},
         "event_prefix": EVENT_PREFIX,
         "scope_name": "whence",
-        "scope_version": whence.__version__,
+        "scope_version": __version__,
         "schema_url": SCHEMA_URL,
     }

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import whence
 from whence.export.conventions import RESOURCE, native_table
 from whence.model.recording import SessionInfo
+from whence.model.version import __version__
 
 if TYPE_CHECKING:
     from whence._native import Batch
@@ -70,7 +70,7 @@ def resource_of(session: SessionInfo) -> dict[str, int | float | bool | str]:
         RESOURCE["run"]: session.run,
         "telemetry.sdk.name": "whence",
         "telemetry.sdk.language": "python",
-        "telemetry.sdk.version": whence.__version__,
+        "telemetry.sdk.version": __version__,
     }
     given = dict(session.resource)
     given.pop(RESOURCE["service"], None)  # the session's service was chosen knowing it

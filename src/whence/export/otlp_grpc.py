@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Never
 
-import whence
 from whence.collect.sink import Drained, Payload, Refused, Reply, Sink, TooLarge, Unavailable
 from whence.export.otlp import LOGS, TRACES, otlp_requests
 from whence.export.otlp_reply import INSTALL, judged_protobuf, one_line, response_class
 from whence.export.otlp_settings import GRPC, OtlpSettings, Target, read_settings
+from whence.model.version import __version__
 
 __all__ = ["OtlpGrpcSink", "open_otlp_grpc_sink"]
 
@@ -109,7 +109,7 @@ class OtlpGrpcSink(Sink):
             options = [
                 ("grpc.max_send_message_length", -1),
                 ("grpc.max_receive_message_length", 4 << 20),
-                ("grpc.primary_user_agent", f"whence/{whence.__version__}"),
+                ("grpc.primary_user_agent", f"whence/{__version__}"),
                 ("grpc.enable_retries", 0),
                 # A receiver that comes back is found as soon as the pipeline tries again.
                 ("grpc.initial_reconnect_backoff_ms", 200),

@@ -8,12 +8,12 @@ import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any, Never
 
-import whence
 from whence.collect.sink import Drained, Payload, Refused, Reply, Sink, TooLarge, Unavailable
 from whence.export.http_post import Answer, HttpPost, retry_after_s
 from whence.export.otlp import otlp_requests
 from whence.export.otlp_reply import judged_json, judged_protobuf, one_line, response_class
 from whence.export.otlp_settings import GRPC, JSON, OtlpSettings, Target, read_settings
+from whence.model.version import __version__
 
 __all__ = ["OtlpHttpSink", "open_otlp_http_sink"]
 
@@ -75,7 +75,7 @@ class OtlpHttpSink(Sink):
 
 
 def _post(target: Target) -> HttpPost:
-    agent = f"whence/{whence.__version__}"
+    agent = f"whence/{__version__}"
     return HttpPost(
         target.parts,
         secure=target.secure,
