@@ -48,19 +48,13 @@ recordings = st.builds(
 )
 
 
-def place(trace: str, span_id: int, of: TraceEvent) -> tuple[str, int] | None:
-    """What a span id means in an event: a span of that trace, or of its process."""
-    return (trace or of.session, span_id) if span_id else None
+def places(event: TraceEvent, span_id: int) -> set[tuple[str, int]]:
+    """What a span id means in an event: the span of that id in its trace, or in its process."""
+    return {(where, span_id) for where in (event.trace_id, event.session) if where and span_id}
 
 
 def told(own: TraceEvent, other: TraceEvent) -> Iterator[tuple[str, str]]:
     """Every relation of two events, straight from its meaning."""
-
-    def span_of(e: TraceEvent) -> tuple[str, int] | None:
-        return place(e.trace_id, e.span_id, e) if e.span else None
-
-    def within(e: TraceEvent) -> tuple[str, int] | None:
-        return None if e.span else place(e.trace_id, e.span_id, e)
 
     same_request = own.request_id and own.request_id == other.request_id
     if same_request:
@@ -81,14 +75,14 @@ def told(own: TraceEvent, other: TraceEvent) -> Iterator[tuple[str, str]]:
             right.decision_chain_id,
         ):
             yield words[0], left.caused_by
-        if target := span_of(right):
-            if target == place(left.trace_id, left.parent_span_id, left):
-                yield words[1], f"{left.parent_span_id:016x}"
-            if target == within(left):
-                yield words[2], f"{left.span_id:016x}"
-            for link in left.links:
-                if target == place(link.trace_id, link.span_id, left):
-                    yield words[3], f"{link.span_id:016x}"
+        span = places(right, right.span_id) if right.span else set[tuple[str, int]]()
+        if span & places(left, left.parent_span_id):
+            yield words[1], f"{left.parent_span_id:016x}"
+        if not left.span and span & places(left, left.span_id):
+            yield words[2], f"{left.span_id:016x}"
+        for link in left.links:
+            if (link.trace_id or left.session, link.span_id) in span:
+                yield words[3], f"{link.span_id:016x}"
 
 
 def chain_at(source: Recording, at: int) -> Chain:

@@ -166,8 +166,9 @@ class _Names:
         names = {event.event_id, *self._index.names_of(event)} - {""}
         for name in names:
             yield "event", name
-        if event.span and event.span_id:
-            yield "span", _span_name(event, event.trace_id, event.span_id)
+        if event.span:
+            for key, _ in _span_keys(event):
+                yield key
 
     def _points(self, event: TraceEvent) -> Iterator[tuple[str, _Key, str]]:
         """The kind of relation, what it points to, and the id as it is shown."""
@@ -177,21 +178,26 @@ class _Names:
                 ("event", self._index.name_in(event, event.caused_by)),
                 event.caused_by,
             )
-        if event.parent_span_id:
-            yield "parent span", *_span_key(event, event.trace_id, event.parent_span_id)
-        if event.span_id and not event.span:
-            yield "within span", *_span_key(event, event.trace_id, event.span_id)
+        for key, shown in _span_keys(event, event.parent_span_id):
+            yield "parent span", key, shown
+        for key, shown in () if event.span else _span_keys(event):
+            yield "within span", key, shown
         for link in event.links:
-            yield "link to", *_span_key(event, link.trace_id, link.span_id)
+            shown = f"{link.span_id:016x}"
+            yield "link to", ("span", f"{link.trace_id or event.session}/{shown}"), shown
 
 
-def _span_key(event: TraceEvent, trace_id: str, span_id: int) -> tuple[_Key, str]:
-    return ("span", _span_name(event, trace_id, span_id)), f"{span_id:016x}"
+def _span_keys(event: TraceEvent, span_id: int | None = None) -> Iterator[tuple[_Key, str]]:
+    """The names of a span as an event knows it, by default its own, and the id as it is shown.
 
-
-def _span_name(event: TraceEvent, trace_id: str, span_id: int) -> str:
-    """Span ids are unique in their trace; without one, in their process."""
-    return f"{trace_id or event.session}/{span_id:016x}"
+    Span ids are unique in their trace, and in their process: a span may have begun before the
+    request did whose trace it is in now.
+    """
+    number = event.span_id if span_id is None else span_id
+    if number:
+        shown = f"{number:016x}"
+        for where in {event.trace_id, event.session} - {""}:
+            yield ("span", f"{where}/{shown}"), shown
 
 
 # --- what no id tells --------------------------------------------------------------------------
