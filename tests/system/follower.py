@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.system.proof import is_right
 from whence._native import Batch, Catalogue, RingReader
 from whence.collect.events import to_events
+from whence.ring.session_file import read_request_seed
 
 __all__ = ["RingFollower", "done_by"]
 
@@ -28,7 +29,7 @@ class RingFollower:
         self.thread: int | None = None
         self._chunk = chunk
         self._names = folder / "names"
-        self._catalogue = Catalogue()
+        self._catalogue = Catalogue(request_seed=read_request_seed(folder))
         self._next = 0
 
     def follow(self) -> None:
