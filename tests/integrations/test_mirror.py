@@ -99,3 +99,25 @@ def test_bridge_and_mirror_together_record_once(recorded: OwnEvents) -> None:
     logger.info("something else")
     logger.removeHandler(handler)
     assert [event.event_type for event in recorded()] == ["order_sold", "log_record"]
+
+
+def test_the_cognitive_tracer_itself_is_mirrored(
+    caplog: pytest.LogCaptureFixture, recorded: OwnEvents
+) -> None:
+    """The real tracer records each event once and logs it by its name. R1.48"""
+    from whence.emit.cognitive import CognitiveTracer
+    from whence.emit.config import TracingConfig
+
+    tracer = CognitiveTracer(TracingConfig.development())
+    mirrored = mirror_tracer(tracer, "tests.cognitive")
+    try:
+        with caplog.at_level("DEBUG", "tests.cognitive"):
+            mirrored.trace_priming(1, 0.5, 1, 2)
+            TracingConfig.disabled().apply()
+            mirrored.trace_priming(2, 0.9, 1, 2)
+    finally:
+        TracingConfig.disabled().apply()
+    assert [event.event_type for event in recorded()] == ["priming"]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("cognitive_priming_event priming_type=associative")
+    assert (record.priming_type, record.strength) == ("associative", 0.5)

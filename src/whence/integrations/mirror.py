@@ -6,9 +6,11 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable
+from enum import IntEnum
 from typing import Any, ParamSpec
 
 from whence.emit.kind import Kind
+from whence.model.cognitive import InterferenceType, PrimingType
 
 __all__ = ["MIRRORED", "mirror", "mirror_tracer"]
 
@@ -20,6 +22,10 @@ MIRRORED = "whence_event"
 # Names that logging keeps for itself.
 _TAKEN = frozenset({*vars(logging.LogRecord("", 0, "", 0, "", (), None)), "message", "asctime"})
 
+_ENUMS: dict[str, type[IntEnum]] = {
+    "priming_type": PrimingType,
+    "interference_type": InterferenceType,
+}
 _METHODS = {
     "trace_priming": "cognitive_priming_event",
     "trace_interference": "cognitive_interference_event",
@@ -35,7 +41,8 @@ def mirror(
 
     The log record's message is the kind's name and its fields; the fields are also attributes of
     the record (`event_name` and the like where a record has one of that name). `logger` is a
-    logger or its name, by default the kind's component. Where the logger is off, a call costs a
+    logger or its name, by default the kind's component. A kind that is off
+    logs nothing, and what sampling leaves out is logged. Where the logger is off, a call costs a
     Python call and `isEnabledFor` beside the event. What logging raises reaches the caller, as
     from any log call; the event is recorded by then. Our Handler leaves the log record out.
     """
@@ -46,7 +53,7 @@ def mirror(
     @functools.wraps(kind.__wrapped__ or kind, assigned=("__name__", "__doc__"), updated=())
     def record_and_log(*args: P.args, **kwargs: P.kwargs) -> None:
         kind(*args, **kwargs)
-        if target.isEnabledFor(level):
+        if kind and target.isEnabledFor(level):
             _log(target, level, name, {**dict(zip(names, args, strict=False)), **kwargs})
 
     return record_and_log
@@ -69,14 +76,15 @@ class _MirroredTracer:
         for method, name in _METHODS.items():
             record = getattr(tracer, method, None)
             if record is not None:
-                setattr(self, method, _logged(record, name, logger, level))
+                kind = getattr(tracer, method.removeprefix("trace_"), True)
+                setattr(self, method, _logged(record, kind, name, logger, level))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tracer, name)
 
 
 def _logged(
-    record: Callable[..., Any], name: str, logger: logging.Logger, level: int
+    record: Callable[..., Any], kind: Any, name: str, logger: logging.Logger, level: int
 ) -> Callable[..., Any]:
     try:
         names = list(inspect.signature(record).parameters)
@@ -85,7 +93,7 @@ def _logged(
 
     def record_and_log(*args: Any, **kwargs: Any) -> Any:
         result = record(*args, **kwargs)
-        if logger.isEnabledFor(level):
+        if kind and logger.isEnabledFor(level):
             _log(logger, level, name, {**dict(zip(names, args, strict=False)), **kwargs})
         return result
 
@@ -93,7 +101,7 @@ def _logged(
 
 
 def _log(logger: logging.Logger, level: int, name: str, fields: dict[str, Any]) -> None:
-    shown = {field: _shown(value) for field, value in fields.items()}
+    shown = {field: _shown(field, value) for field, value in fields.items()}
     template = " ".join([name, *(f"{field}=%s" for field in shown)])
     extra = {MIRRORED: name}
     for field, value in shown.items():
@@ -101,7 +109,9 @@ def _log(logger: logging.Logger, level: int, name: str, fields: dict[str, Any]) 
     logger.log(level, template, *shown.values(), extra=extra, stacklevel=3)
 
 
-def _shown(value: Any) -> Any:
+def _shown(field: str, value: Any) -> Any:
+    if field in _ENUMS and type(value) is int:
+        value = _ENUMS[field](value)  # it was recorded, so there is such a type
     name = getattr(value, "name", None)  # of an enum: priming_type=semantic
     return name.lower() if isinstance(name, str) and hasattr(value, "value") else value
 
