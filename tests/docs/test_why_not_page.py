@@ -8,7 +8,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "why-not-a-tracing-library
 
 
 def test_the_page_gives_the_reasons_and_the_way_back() -> None:
-    """Overhead, bounded memory, fixed schema, survival, exports, and the reverse integration. R1.59"""
+    """Overhead, memory, schema, survival, exports, and the reverse integration. R1.59"""
     text = PAGE.read_text()
     for reason in ("**Cost.**", "**Bounded memory.**", "**A fixed schema.**", "**The end of"):
         assert reason in text

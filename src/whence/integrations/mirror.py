@@ -41,10 +41,10 @@ def mirror(
 
     The log record's message is the kind's name and its fields; the fields are also attributes of
     the record (`event_name` and the like where a record has one of that name). `logger` is a
-    logger or its name, by default the kind's component. A kind that is off
-    logs nothing, and what sampling leaves out is logged. Where the logger is off, a call costs a
-    Python call and `isEnabledFor` beside the event. What logging raises reaches the caller, as
-    from any log call; the event is recorded by then. Our Handler leaves the log record out.
+    logger or its name, by default the kind's component. A kind that is off logs nothing, and what
+    sampling leaves out is logged. Where the logger is off, a call costs a Python call and
+    `isEnabledFor` beside the event. What logging raises reaches the caller, as from any log call;
+    the event is recorded by then. Our Handler leaves the log record out.
     """
     target = _logger(logger, kind.component)
     name = kind.name
