@@ -1,6 +1,6 @@
 """A web service: its requests, its decisions, its log records and an instrumented library's spans.
 
-The lines after `# >` are what it prints. Under a server it is `uvicorn examples.service:app`.
+The lines after `# >` are what it prints. Under a server it is `uvicorn examples.shop:app`.
 """
 
 from __future__ import annotations
