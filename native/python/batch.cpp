@@ -8,6 +8,7 @@
 #include "errors.hpp"
 #include "otlp.hpp"
 #include "reader.hpp"
+#include "safe.hpp"
 #include "whence/batch.hpp"
 #include "whence/fault_guard.hpp"
 #include "whence/json.hpp"
@@ -259,26 +260,24 @@ PyObject* batch_json(PyObject* object, PyObject* args, PyObject* kwargs) {
   Ref chunks(PyList_New(0));
   if (!chunks) return nullptr;
   TextOut out;
-  bool good = true;
-  Py_BEGIN_ALLOW_THREADS
   JsonEvents events(batch, &clocks);
+  std::vector<std::uint32_t> order;
+  if (!without_gil([&] { order = batch.in_time_order(); })) return nullptr;
   std::string_view before = lines ? "" : "\n";
-  for (const std::uint32_t row : batch.in_time_order()) {
-    out.put(before);
-    events.append(out, row);
-    if (lines)
-      out.put('\n');
-    else
-      before = ",\n";
-    if (out.size() < kJsonChunkBytes) continue;
-    Py_BLOCK_THREADS
-    good = append_chunk(chunks.get(), out);
-    Py_UNBLOCK_THREADS
-    if (!good) break;
+  for (std::size_t at = 0; at < order.size();) {
+    const bool filled = without_gil([&] {
+      while (at < order.size() && out.size() < kJsonChunkBytes) {
+        out.put(before);
+        events.append(out, order[at++]);
+        if (lines)
+          out.put('\n');
+        else
+          before = ",\n";
+      }
+    });
+    if (!filled || !append_chunk(chunks.get(), out)) return nullptr;
   }
-  Py_END_ALLOW_THREADS
-  if (good && !out.empty()) good = append_chunk(chunks.get(), out);
-  return good ? chunks.release() : nullptr;
+  return chunks.release();
 }
 
 PyObject* get_bytes(PyObject* object, void*) {
@@ -304,14 +303,14 @@ PyObject* batch_time_range(PyObject* object, PyObject* argument) {
 }
 
 PyMethodDef kMethods[] = {
-    {"drain", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(batch_drain)),
+    {"drain", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<batch_drain>)),
      METH_VARARGS | METH_KEYWORDS,
      "drain(reader, catalogue, session, session_key, most=all)\n--\n\n"
      "Takes the new events of a ring; returns how many. Runs without the GIL.\n\n"
      "Raises CorruptFile when the file is truncated meanwhile. About 5 ns an event without text."},
-    {"clear", batch_clear, METH_NOARGS, "Forgets the events but keeps their memory for the next drain."},
-    {"rows", batch_rows, METH_NOARGS, "All events as tuples, in order of time (collect/events.py)."},
-    {"select", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(batch_select)),
+    {"clear", safe<batch_clear>, METH_NOARGS, "Forgets the events but keeps their memory for the next drain."},
+    {"rows", safe<batch_rows>, METH_NOARGS, "All events as tuples, in order of time (collect/events.py)."},
+    {"select", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<batch_select>)),
      METH_VARARGS | METH_KEYWORDS,
      "select(*, start_ns=None, end_ns=None, event_types=None, components=None, model_id=None,\n"
      "       request_id=None, min_severity=0, from_tickets=None, first=0, last=None)\n--\n\n"
@@ -320,32 +319,32 @@ PyMethodDef kMethods[] = {
      "    from_tickets              {(session, ring): first ticket wanted}\n"
      "    first, last               of the events in order of time, those from `first` to before `last`\n\n"
      "Runs without the GIL: 10-20 ns an event without text."},
-    {"parts", batch_parts, METH_O,
+    {"parts", safe<batch_parts>, METH_O,
      "parts(most_events)\n--\n\nThe events in order of time, cut into batches of at most so many each."},
-    {"json", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(batch_json)),
+    {"json", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<batch_json>)),
      METH_VARARGS | METH_KEYWORDS,
      "json(lines=False, clocks={})\n--\n\n"
      "All events as JSON objects in order of time, a list of bytes: joined by commas, or one a line.\n\n"
      "`clocks` is {session: [(monotonic ns, wall ns), ...]}: events of these sessions get a \"wall_ns\"."},
-    {"otlp", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(batch_otlp)), METH_VARARGS | METH_KEYWORDS,
+    {"otlp", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<batch_otlp>)), METH_VARARGS | METH_KEYWORDS,
      "otlp(table, sessions, *, as_json=False, signals='both', most_bytes=..., most_events=..., most_attributes=128)\n--\n\n"
      "All events as OTLP requests: a list of (signal, body, events). Runs without the GIL (export/otlp.py)."},
-    {"time_range", batch_time_range, METH_O,
+    {"time_range", safe<batch_time_range>, METH_O,
      "time_range(first)\n--\n\n(least, greatest) monotonic time of the rows from `first` on, or None."},
     {nullptr, nullptr, 0, nullptr},
 };
 
 PyGetSetDef kGetters[] = {
-    {"nbytes", get_bytes, nullptr, "What the events take in memory.", nullptr},
+    {"nbytes", safe<get_bytes>, nullptr, "What the events take in memory.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
 PyType_Slot kSlots[] = {
-    {Py_tp_new, reinterpret_cast<void*>(batch_new)},
+    {Py_tp_new, reinterpret_cast<void*>(safe<batch_new>)},
     {Py_tp_getset, kGetters},
-    {Py_tp_dealloc, reinterpret_cast<void*>(batch_dealloc)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(safe<batch_dealloc>)},
     {Py_tp_methods, kMethods},
-    {Py_sq_length, reinterpret_cast<void*>(batch_length)},
+    {Py_sq_length, reinterpret_cast<void*>(safe<batch_length>)},
     {Py_tp_doc, const_cast<char*>(
                      "Batch(earlier=None, /)\n--\n\n"
                      "Events of one or more rings. One thread fills it; then any number may read it.\n\n"

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "errors.hpp"
+#include "safe.hpp"
 #include "whence/recorder.hpp"
 
 namespace whence::py {
@@ -105,21 +106,21 @@ PyObject* catalogue_damaged(PyObject* object, void*) {
 }
 
 PyMethodDef kCatalogueMethods[] = {
-    {"update", catalogue_update, METH_O, "Reads the records that a names file has gained."},
-    {"update_local", catalogue_update_local, METH_NOARGS, "The same for this process's own session."},
-    {"kinds", catalogue_kinds, METH_NOARGS,
+    {"update", safe<catalogue_update>, METH_O, "Reads the records that a names file has gained."},
+    {"update_local", safe<catalogue_update_local>, METH_NOARGS, "The same for this process's own session."},
+    {"kinds", safe<catalogue_kinds>, METH_NOARGS,
      "[(id, name, component, decision, severity, rationale, fields, otel_name, source, on, span), ...]"},
     {nullptr, nullptr, 0, nullptr},
 };
 
 PyGetSetDef kCatalogueGetters[] = {
-    {"damaged", catalogue_damaged, nullptr, "Did a record fail its checksum?", nullptr},
+    {"damaged", safe<catalogue_damaged>, nullptr, "Did a record fail its checksum?", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
 PyType_Slot kCatalogueSlots[] = {
-    {Py_tp_new, reinterpret_cast<void*>(catalogue_new)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(catalogue_dealloc)},
+    {Py_tp_new, reinterpret_cast<void*>(safe<catalogue_new>)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(safe<catalogue_dealloc>)},
     {Py_tp_methods, kCatalogueMethods},
     {Py_tp_getset, kCatalogueGetters},
     {Py_tp_doc, const_cast<char*>("The kinds and names of one session, as far as they were read.")},

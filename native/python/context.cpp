@@ -1,5 +1,6 @@
 // Context: an immutable value in a contextvar, so it follows asyncio tasks and copied contexts.
 #include "context.hpp"
+#include "safe.hpp"
 
 #include <new>
 
@@ -214,29 +215,29 @@ PyObject* context_repr(PyObject* self) {
 }
 
 PyMethodDef kMethods[] = {
-    {"__reduce__", context_reduce, METH_NOARGS, "Pickles as a value."},
+    {"__reduce__", safe<context_reduce>, METH_NOARGS, "Pickles as a value."},
     {nullptr, nullptr, 0, nullptr},
 };
 
 PyGetSetDef kGetters[] = {
-    {"request_id", get_request_id, nullptr, "The request's id (str), \"\" outside of any.", nullptr},
-    {"chain_id", get_chain_id, nullptr, "The decision chain's id; the request's by default.", nullptr},
-    {"lineage_id", get_lineage_id, nullptr, "The lineage id events inherit, 0 = none.", nullptr},
-    {"trace_id", get_trace_id, nullptr, "The trace's id: 32 hexadecimal digits, or \"\".", nullptr},
-    {"span_id", get_span_id, nullptr, "The innermost open span (int), 0 = none.", nullptr},
-    {"trace_flags", get_trace_flags, nullptr, "W3C's flags as they came with the trace (int).", nullptr},
-    {"remote", get_remote, nullptr, "Did the trace come from elsewhere (bool)?", nullptr},
-    {"tracestate", get_tracestate, nullptr, "W3C's tracestate as it came (str).", nullptr},
-    {"baggage", get_baggage, nullptr, "W3C's baggage as it came (str).", nullptr},
+    {"request_id", safe<get_request_id>, nullptr, "The request's id (str), \"\" outside of any.", nullptr},
+    {"chain_id", safe<get_chain_id>, nullptr, "The decision chain's id; the request's by default.", nullptr},
+    {"lineage_id", safe<get_lineage_id>, nullptr, "The lineage id events inherit, 0 = none.", nullptr},
+    {"trace_id", safe<get_trace_id>, nullptr, "The trace's id: 32 hexadecimal digits, or \"\".", nullptr},
+    {"span_id", safe<get_span_id>, nullptr, "The innermost open span (int), 0 = none.", nullptr},
+    {"trace_flags", safe<get_trace_flags>, nullptr, "W3C's flags as they came with the trace (int).", nullptr},
+    {"remote", safe<get_remote>, nullptr, "Did the trace come from elsewhere (bool)?", nullptr},
+    {"tracestate", safe<get_tracestate>, nullptr, "W3C's tracestate as it came (str).", nullptr},
+    {"baggage", safe<get_baggage>, nullptr, "W3C's baggage as it came (str).", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
 PyType_Slot kSlots[] = {
-    {Py_tp_new, reinterpret_cast<void*>(context_new)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(context_dealloc)},
-    {Py_tp_repr, reinterpret_cast<void*>(context_repr)},
-    {Py_tp_richcompare, reinterpret_cast<void*>(context_compare)},
-    {Py_tp_hash, reinterpret_cast<void*>(context_hash)},
+    {Py_tp_new, reinterpret_cast<void*>(safe<context_new>)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(safe<context_dealloc>)},
+    {Py_tp_repr, reinterpret_cast<void*>(safe<context_repr>)},
+    {Py_tp_richcompare, reinterpret_cast<void*>(safe<context_compare>)},
+    {Py_tp_hash, reinterpret_cast<void*>(safe<context_hash>)},
     {Py_tp_methods, kMethods},
     {Py_tp_getset, kGetters},
     {Py_tp_doc, const_cast<char*>("The ambient request, trace and span. Immutable; safe to share between threads.")},
@@ -247,11 +248,11 @@ PyType_Spec kSpec = {"whence._native.Context", sizeof(ContextObject), 0,
                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, kSlots};
 
 PyMethodDef kFunctions[] = {
-    {"enter", enter<false>, METH_O, "enter(context) -> the copy of it that is now ambient; to be left by leave()."},
-    {"enter_request", enter<true>, METH_O, "The same for a request: it stays in a trace that came from elsewhere."},
-    {"leave", leave, METH_O, "leave(entered) -> bool\n\nFalse: it is not ambient here, directly or further out."},
-    {"current", current, METH_NOARGS, "The ambient Context, or None."},
-    {"set_process_context", set_process_context, METH_O, "What is ambient where nothing was entered: a Context or None."},
+    {"enter", safe<enter<false>>, METH_O, "enter(context) -> the copy of it that is now ambient; to be left by leave()."},
+    {"enter_request", safe<enter<true>>, METH_O, "The same for a request: it stays in a trace that came from elsewhere."},
+    {"leave", safe<leave>, METH_O, "leave(entered) -> bool\n\nFalse: it is not ambient here, directly or further out."},
+    {"current", safe<current>, METH_NOARGS, "The ambient Context, or None."},
+    {"set_process_context", safe<set_process_context>, METH_O, "What is ambient where nothing was entered: a Context or None."},
     {nullptr, nullptr, 0, nullptr},
 };
 

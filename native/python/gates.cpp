@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "errors.hpp"
+#include "safe.hpp"
 #include "whence/fault_guard.hpp"
 #include "whence/recorder.hpp"
 #include "whence/request.hpp"
@@ -116,16 +117,16 @@ PyObject* replace_word(PyObject*, PyObject* args) {
 }
 
 PyMethodDef kFunctions[] = {
-    {"gate_word", gate_word, METH_VARARGS, "gate_word(sample_rate, min_strength or None): a gate that is on."},
-    {"gate_parts", gate_parts, METH_O, "(on, sample rate, minimum or -inf) of a gate word."},
-    {"set_rule", set_rule, METH_VARARGS,
+    {"gate_word", safe<gate_word>, METH_VARARGS, "gate_word(sample_rate, min_strength or None): a gate that is on."},
+    {"gate_parts", safe<gate_parts>, METH_O, "(on, sample rate, minimum or -inf) of a gate word."},
+    {"set_rule", safe<set_rule>, METH_VARARGS,
      "set_rule(name, gate word) -> bool\n\nFor kinds of that name, now and later. False: no room, or no name."},
-    {"sample_value", sample_value, METH_O,
+    {"sample_value", safe<sample_value>, METH_O,
      "What a request's id is sampled by: kept by gates whose threshold it reaches (30 bits)."},
-    {"hash64", hash64, METH_O, "XXH3-64, seed 0, of a text's UTF-8."},
-    {"swap_word", swap_word, METH_VARARGS,
+    {"hash64", safe<hash64>, METH_O, "XXH3-64, seed 0, of a text's UTF-8."},
+    {"swap_word", safe<swap_word>, METH_VARARGS,
      "swap_word(fd, offset, word) -> the word before\n\nAtomic, in a file that others have mapped."},
-    {"replace_word", replace_word, METH_VARARGS,
+    {"replace_word", safe<replace_word>, METH_VARARGS,
      "replace_word(fd, offset, expected, word) -> bool\n\nAtomic; False: another word was there."},
     {nullptr, nullptr, 0, nullptr},
 };

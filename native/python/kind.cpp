@@ -8,6 +8,7 @@
 
 #include "gates.hpp"
 #include "kind_object.hpp"
+#include "safe.hpp"
 
 namespace whence::py {
 
@@ -114,7 +115,7 @@ PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   if (self == nullptr) return nullptr;
   Ref owned(reinterpret_cast<PyObject*>(self));
   new (&self->plans) std::vector<FieldPlan>;
-  self->vectorcall = kind_vectorcall;
+  self->vectorcall = safe<kind_vectorcall>;
   self->wrapped = Py_NewRef(wrapped);
   self->must_say = must_say;
   KindSchema schema;
@@ -140,7 +141,7 @@ PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   self->kind_id = self->kind->id;
   self->method = {self->kind->schema.name.c_str(), nullptr, METH_FASTCALL | METH_KEYWORDS,
                   "The kind's call as a builtin: the quickest way to record, for hot loops."};
-  self->method.ml_meth = reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(kind_emit));
+  self->method.ml_meth = reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<kind_emit>));
   self->emit = PyCFunction_NewEx(&self->method, owned.get(), nullptr);
   return self->emit != nullptr ? owned.release() : nullptr;
 }
@@ -223,7 +224,7 @@ PyObject* get_min_strength(PyObject* self, void*) {
   return PyFloat_FromDouble(static_cast<double>(gate.minimum()) + 0.0);  // -0.0 was given as 0.0
 }
 PyMethodDef kMethods[] = {
-    {"enable", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(kind_enable)),
+    {"enable", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<kind_enable>)),
      METH_VARARGS | METH_KEYWORDS,
      "enable($self, sample_rate=1.0, *, min_strength=None)\n--\n\n"
      "Switches the kind on; noted in the session's gates log, and effective at once in every thread.\n\n"
@@ -232,7 +233,7 @@ PyMethodDef kMethods[] = {
      "    min_strength  float, kept as 32 bits: events whose strength is less are left out\n\n"
      "Raises ValueError for a rate out of range (0 is what disable() is for), for a NaN, for anything but\n"
      "on for a decision, and for a minimum where no parameter is a strength; TypeError for no number."},
-    {"disable", kind_disable, METH_NOARGS, "Switches the kind off; noted in the session's gates log."},
+    {"disable", safe<kind_disable>, METH_NOARGS, "Switches the kind off; noted in the session's gates log."},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "Kind[P], for annotations."},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -245,23 +246,23 @@ PyMemberDef kMembers[] = {
 };
 
 PyGetSetDef kGetters[] = {
-    {"name", get_name, nullptr, "The event type (str).", nullptr},
-    {"component", get_component, nullptr, "Who records it (str).", nullptr},
-    {"decision", get_decision, nullptr, "Is it a decision (bool)?", nullptr},
-    {"on", get_on, nullptr, "Is it recorded at present (bool)?", nullptr},
-    {"sample_rate", get_sample_rate, nullptr, "The share that is kept when the kind is on (float).", nullptr},
-    {"min_strength", get_min_strength, nullptr, "The least strength that is kept (float), or None.", nullptr},
-    {"id", get_id, nullptr, "The kind's number in this process (int).", nullptr},
+    {"name", safe<get_name>, nullptr, "The event type (str).", nullptr},
+    {"component", safe<get_component>, nullptr, "Who records it (str).", nullptr},
+    {"decision", safe<get_decision>, nullptr, "Is it a decision (bool)?", nullptr},
+    {"on", safe<get_on>, nullptr, "Is it recorded at present (bool)?", nullptr},
+    {"sample_rate", safe<get_sample_rate>, nullptr, "The share that is kept when the kind is on (float).", nullptr},
+    {"min_strength", safe<get_min_strength>, nullptr, "The least strength that is kept (float), or None.", nullptr},
+    {"id", safe<get_id>, nullptr, "The kind's number in this process (int).", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
 PyType_Slot kSlots[] = {
-    {Py_tp_new, reinterpret_cast<void*>(kind_new)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(kind_dealloc)},
+    {Py_tp_new, reinterpret_cast<void*>(safe<kind_new>)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(safe<kind_dealloc>)},
     {Py_tp_traverse, reinterpret_cast<void*>(kind_traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(kind_clear)},
     {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-    {Py_tp_repr, reinterpret_cast<void*>(kind_repr)},
+    {Py_tp_repr, reinterpret_cast<void*>(safe<kind_repr>)},
     {Py_nb_bool, reinterpret_cast<void*>(kind_bool)},
     {Py_tp_methods, kMethods},
     {Py_tp_members, kMembers},

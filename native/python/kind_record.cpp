@@ -172,7 +172,10 @@ void write_draft(const KindObject& self, WriterState& state, Draft& draft, const
                           image_bytes > kInlineFieldBytes || context_needs_text(inherited) ||
                           (span_id != 0 && image_bytes > kFieldBytesWithText);
   std::byte* scratch = nullptr;
-  if (needs_text) [[unlikely]] scratch = state.scratch_bytes();
+  if (needs_text) [[unlikely]] {
+    scratch = state.scratch_bytes();
+    if (scratch == nullptr) throw std::bad_alloc();
+  }
   if (scratch == nullptr) {
     slot.set_fields(draft.image, std::min(image_bytes, kInlineFieldBytes));
     if (span_id != 0) {
@@ -213,7 +216,10 @@ void write_draft(const KindObject& self, WriterState& state, Draft& draft, const
 // ---------------------------------------------------------------- calling
 
 PyObject* reject(const KindObject& self) {
-  if (WriterState* state = thread_writer()) state->writer.count(self.kind->id, kRejected);
+  try {
+    if (WriterState* state = thread_writer()) state->writer.count(self.kind->id, kRejected);
+  } catch (const std::bad_alloc&) {  // not even a ring to count in
+  }
   return refuse();
 }
 

@@ -1,5 +1,6 @@
 // whence._native: the module, and the process-wide functions that need no object.
 #include <atomic>
+#include <exception>
 
 #include "batch.hpp"
 #include "catalogue.hpp"
@@ -10,6 +11,7 @@
 #include "py.hpp"
 #include "reader.hpp"
 #include "ring_object.hpp"
+#include "safe.hpp"
 #include "shared_ring.hpp"
 #include "span.hpp"
 #include "whence/event_id.hpp"
@@ -140,25 +142,27 @@ PyObject* crc32_of(PyObject*, PyObject* argument) {
 }
 
 PyMethodDef kFunctions[] = {
-    {"now_ns", now_ns, METH_NOARGS, "CLOCK_MONOTONIC in nanoseconds, by the clock that stamps events."},
-    {"empty_call", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(empty_call)), METH_FASTCALL,
+    {"now_ns", safe<now_ns>, METH_NOARGS, "CLOCK_MONOTONIC in nanoseconds, by the clock that stamps events."},
+    {"empty_call", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<empty_call>)), METH_FASTCALL,
      "Does nothing: the yardstick of the benchmarks."},
-    {"configure", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(configure)),
+    {"configure", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<configure>)),
      METH_VARARGS | METH_KEYWORDS,
      "configure(description, ring_slots, text_bytes, run) -> bool\n\nFor sessions to come; False: one exists."},
-    {"session", session, METH_NOARGS, "This process's session as a dict, or None before its first event."},
-    {"start", start, METH_NOARGS, "Makes the session if there is none yet; the same dict."},
-    {"session_bytes", session_bytes, METH_NOARGS, "The bytes of this process's session file, or None."},
-    {"set_hooks", set_hooks, METH_VARARGS, "set_hooks(on_session, decision_types)"},
-    {"set_strict", strict, METH_O, "False: refused events are only counted, and never raise."},
-    {"contexts_exist", contexts_exist, METH_NOARGS, "From now on emitters look for an ambient context."},
-    {"check_rationale", check_rationale, METH_VARARGS, "(what is wrong with a template or None, bits of the fields that must not all be blank)"},
-    {"crc32", crc32_of, METH_O, "CRC-32 as the files have it."},
-    {"_at_exit", at_exit, METH_NOARGS, "Called when the interpreter is about to end."},
+    {"session", safe<session>, METH_NOARGS, "This process's session as a dict, or None before its first event."},
+    {"start", safe<start>, METH_NOARGS, "Makes the session if there is none yet; the same dict."},
+    {"session_bytes", safe<session_bytes>, METH_NOARGS, "The bytes of this process's session file, or None."},
+    {"set_hooks", safe<set_hooks>, METH_VARARGS, "set_hooks(on_session, decision_types)"},
+    {"set_strict", safe<strict>, METH_O, "False: refused events are only counted, and never raise."},
+    {"contexts_exist", safe<contexts_exist>, METH_NOARGS, "From now on emitters look for an ambient context."},
+    {"check_rationale", safe<check_rationale>, METH_VARARGS, "(what is wrong with a template or None, bits of the fields that must not all be blank)"},
+    {"crc32", safe<crc32_of>, METH_O, "CRC-32 as the files have it."},
+    {"_at_exit", safe<at_exit>, METH_NOARGS, "Called when the interpreter is about to end."},
     {nullptr, nullptr, 0, nullptr},
 };
 
 int execute(PyObject* module) {
+  // The C++ library's own memory of the main thread: at the first throw it may be had no more.
+  (void)std::uncaught_exceptions();
   static std::atomic<bool> executed{false};  // types and the context variable are the process's
   if (executed.exchange(true)) {
     PyErr_SetString(PyExc_ImportError, "whence serves one interpreter of a process: the first");

@@ -11,6 +11,7 @@
 #include <new>
 
 #include "errors.hpp"
+#include "safe.hpp"
 #include "shared_ring.hpp"
 #include "whence/fault_guard.hpp"
 #include "whence/recorder.hpp"
@@ -300,17 +301,17 @@ PyObject* get_uuid(PyObject* object, void*) {
 }
 
 PyMethodDef kReaderMethods[] = {
-    {"open", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(reader_open)),
+    {"open", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<reader_open>)),
      METH_VARARGS | METH_KEYWORDS | METH_STATIC,
      "open(fd, live)\n--\n\nOpens a ring file. A live ring is mapped, a dead one copied.\n\n"
      "Raises CorruptFile, UnsupportedFormat or OSError. `fd` may be closed afterwards."},
-    {"counts", reader_counts, METH_NOARGS,
+    {"counts", safe<reader_counts>, METH_NOARGS,
      "[(kind id, (recorded, sampled_out, throttled, below_minimum, rejected, nested)), ...]"},
-    {"owners", reader_owners, METH_NOARGS, "[(thread id, first ticket), ...], newest last."},
-    {"open_spans", reader_open_spans, METH_NOARGS,
+    {"owners", safe<reader_owners>, METH_NOARGS, "[(thread id, first ticket), ...], newest last."},
+    {"open_spans", safe<reader_open_spans>, METH_NOARGS,
      "[(span id, parent id, start, kind id, request id, trace id), ...]: those that are open now."},
-    {"seek", reader_seek, METH_O, "Moves the cursor to a ticket and forgets its counts."},
-    {"in_flight", reader_in_flight, METH_NOARGS, "Is the event at the cursor half-written?"},
+    {"seek", safe<reader_seek>, METH_O, "Moves the cursor to a ticket and forgets its counts."},
+    {"in_flight", safe<reader_in_flight>, METH_NOARGS, "Is the event at the cursor half-written?"},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -330,12 +331,12 @@ PyGetSetDef kReaderGetters[] = {
     {"truncated", getter<[](RingReaderObject& r) { return r.view.owner_word(kTruncatedWord); }>, nullptr, "Events whose text was cut.", nullptr},
     {"open_spans_unseen", getter<[](RingReaderObject& r) { return r.view.owner_word(kSpanOverflowWord); }>, nullptr, "Spans that found the table of open ones full.", nullptr},
     {"state", getter<[](RingReaderObject& r) { return r.view.owner_word(kStateWord); }>, nullptr, "1 recording, 2 idle.", nullptr},
-    {"session_uuid", get_uuid, nullptr, "The session's uuid.", nullptr},
+    {"session_uuid", safe<get_uuid>, nullptr, "The session's uuid.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
 PyType_Slot kReaderSlots[] = {
-    {Py_tp_dealloc, reinterpret_cast<void*>(reader_dealloc)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(safe<reader_dealloc>)},
     {Py_tp_methods, kReaderMethods},
     {Py_tp_getset, kReaderGetters},
     {Py_tp_doc, const_cast<char*>("A cursor over one ring. One thread at a time.")},
@@ -386,8 +387,8 @@ PyObject* shared_ring_reader(PyObject*, PyObject* argument) {
 }
 
 PyMethodDef kFunctions[] = {
-    {"local_rings", local_rings, METH_NOARGS, "A RingReader for every ring of this process."},
-    {"shared_ring_reader", shared_ring_reader, METH_O,
+    {"local_rings", safe<local_rings>, METH_NOARGS, "A RingReader for every ring of this process."},
+    {"shared_ring_reader", safe<shared_ring_reader>, METH_O,
      "A RingReader of a SharedRing, or None before its first event."},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -1,5 +1,6 @@
 // What `async with` awaits where nothing has to be waited for.
 #include "ready.hpp"
+#include "safe.hpp"
 
 namespace whence::py {
 
@@ -26,12 +27,12 @@ void ready_dealloc(PyObject* object) {
 }
 
 PyType_Slot kReadySlots[] = {
-    {Py_tp_dealloc, reinterpret_cast<void*>(ready_dealloc)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(safe<ready_dealloc>)},
     {Py_am_await, reinterpret_cast<void*>(static_cast<PyObject* (*)(PyObject*)>([](PyObject* self) {
        return Py_NewRef(self);
      }))},
     {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
-    {Py_tp_iternext, reinterpret_cast<void*>(ready_next)},
+    {Py_tp_iternext, reinterpret_cast<void*>(safe<ready_next>)},
     {0, nullptr},
 };
 

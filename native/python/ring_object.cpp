@@ -1,5 +1,6 @@
 // Ring: the slot ring as a plain queue of Python objects, for one thread and for tests.
 #include "ring_object.hpp"
+#include "safe.hpp"
 
 #include <new>
 
@@ -124,27 +125,27 @@ PyObject* ring_capacity(PyObject* object, PyObject*) {
 PyObject* ring_dropped(PyObject* object, void*) { return PyLong_FromUnsignedLongLong(as_ring(object)->dropped); }
 
 PyMethodDef kMethods[] = {
-    {"push", ring_push, METH_O,
+    {"push", safe<ring_push>, METH_O,
      "push($self, event, /)\n--\n\n"
      "Adds an event. True: nothing was dropped for it; False: the ring was full and its oldest was."},
-    {"pop", ring_pop, METH_NOARGS, "pop($self)\n--\n\nTakes the oldest event; None where there is none."},
-    {"is_empty", ring_is_empty, METH_NOARGS, "is_empty($self)\n--\n\nWhether nothing is held."},
-    {"capacity", ring_capacity, METH_NOARGS, "capacity($self)\n--\n\nHow many events it holds at most, exactly."},
+    {"pop", safe<ring_pop>, METH_NOARGS, "pop($self)\n--\n\nTakes the oldest event; None where there is none."},
+    {"is_empty", safe<ring_is_empty>, METH_NOARGS, "is_empty($self)\n--\n\nWhether nothing is held."},
+    {"capacity", safe<ring_capacity>, METH_NOARGS, "capacity($self)\n--\n\nHow many events it holds at most, exactly."},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, "Ring[T], for annotations."},
     {nullptr, nullptr, 0, nullptr},
 };
 
 PyGetSetDef kGetters[] = {
-    {"dropped", ring_dropped, nullptr, "How many events were dropped so far (int).", nullptr},
+    {"dropped", safe<ring_dropped>, nullptr, "How many events were dropped so far (int).", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
 PyType_Slot kSlots[] = {
-    {Py_tp_new, reinterpret_cast<void*>(ring_new)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(ring_dealloc)},
+    {Py_tp_new, reinterpret_cast<void*>(safe<ring_new>)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(safe<ring_dealloc>)},
     {Py_tp_traverse, reinterpret_cast<void*>(ring_traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(ring_clear)},
-    {Py_sq_length, reinterpret_cast<void*>(ring_length)},
+    {Py_sq_length, reinterpret_cast<void*>(safe<ring_length>)},
     {Py_tp_methods, kMethods},
     {Py_tp_getset, kGetters},
     {Py_tp_doc, const_cast<char*>(

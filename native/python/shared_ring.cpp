@@ -8,6 +8,7 @@
 #include "convert.hpp"
 #include "dynamic_kinds.hpp"
 #include "kind.hpp"
+#include "safe.hpp"
 #include "tail.hpp"
 #include "unbox.hpp"
 #include "whence/blank.hpp"
@@ -403,7 +404,7 @@ PyObject* get_buffer_size(PyObject* object, void*) {
 }
 
 PyMethodDef kMethods[] = {
-    {"record_now", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(record_now)),
+    {"record_now", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<record_now>)),
      METH_FASTCALL | METH_KEYWORDS,
      "record_now($self, event_type, component, rationale='', *, request_id='', model_id='', severity=1,\n"
      "           duration=0, attributes=None)\n--\n\n"
@@ -421,23 +422,23 @@ PyMethodDef kMethods[] = {
      "without a rationale or a request_id that UTF-8 cannot hold, OverflowError for a severity or\n"
      "duration out of range. Such calls are counted as rejected and record nothing. Never blocks; any thread. A\n"
      "full ring drops its oldest event."},
-    {"_record_built", record_built, METH_VARARGS, "Records the fields of a TraceEvent."},
-    {"size", ring_size, METH_NOARGS,
+    {"_record_built", safe<record_built>, METH_VARARGS, "Records the fields of a TraceEvent."},
+    {"size", safe<ring_size>, METH_NOARGS,
      "size($self)\n--\n\nHow many events are held now: exact, at most buffer_size. Any thread."},
-    {"clear", ring_clear, METH_NOARGS,
+    {"clear", safe<ring_clear>, METH_NOARGS,
      "clear($self)\n--\n\nForgets the events held now; tickets and counts go on. Any thread."},
     {nullptr, nullptr, 0, nullptr},
 };
 
 PyGetSetDef kGetters[] = {
-    {"buffer_size", get_buffer_size, nullptr, "How many of the newest events are kept (int).", nullptr},
+    {"buffer_size", safe<get_buffer_size>, nullptr, "How many of the newest events are kept (int).", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
 PyType_Slot kSlots[] = {
-    {Py_tp_new, reinterpret_cast<void*>(ring_new)},
-    {Py_tp_init, reinterpret_cast<void*>(ring_init)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(ring_dealloc)},
+    {Py_tp_new, reinterpret_cast<void*>(safe<ring_new>)},
+    {Py_tp_init, reinterpret_cast<void*>(safe<ring_init>)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(safe<ring_dealloc>)},
     {Py_tp_methods, kMethods},
     {Py_tp_getset, kGetters},
     {Py_tp_doc, const_cast<char*>("One ring of a fixed number of events, written by many threads in turn.")},

@@ -9,6 +9,7 @@
 #include "kind.hpp"
 #include "open_span.hpp"
 #include "ready.hpp"
+#include "safe.hpp"
 #include "span_function.hpp"
 
 namespace whence::py {
@@ -397,18 +398,18 @@ PyCFunction method(Function function) {
 }
 
 PyMethodDef kMethods[] = {
-    {"__enter__", span_enter, METH_NOARGS, "Makes it the span that things happen in."},
-    {"__exit__", method(span_exit), METH_FASTCALL, "Puts back what was before and ends it; errors go on."},
-    {"__aenter__", span_aenter, METH_NOARGS, "As __enter__."},
-    {"__aexit__", method(span_aexit), METH_FASTCALL, "As __exit__."},
-    {"set", method(span_set), METH_VARARGS | METH_KEYWORDS,
+    {"__enter__", safe<span_enter>, METH_NOARGS, "Makes it the span that things happen in."},
+    {"__exit__", method(safe<span_exit>), METH_FASTCALL, "Puts back what was before and ends it; errors go on."},
+    {"__aenter__", safe<span_aenter>, METH_NOARGS, "As __enter__."},
+    {"__aexit__", method(safe<span_aexit>), METH_FASTCALL, "As __exit__."},
+    {"set", method(safe<span_set>), METH_VARARGS | METH_KEYWORDS,
      "set(**attributes)\n\nAdds attributes: int, float, bool, str; others by their str()."},
-    {"link", method(span_link), METH_VARARGS | METH_KEYWORDS,
+    {"link", method(safe<span_link>), METH_VARARGS | METH_KEYWORDS,
      "link(to, /, **attributes)\n\nTies it to another span: a Context, a span, a traceparent or (trace id, span id)."},
-    {"end", method(span_end), METH_VARARGS | METH_KEYWORDS,
+    {"end", method(safe<span_end>), METH_VARARGS | METH_KEYWORDS,
      "end(error=None)\n\nEnds and records it, once. `error` is an exception or a text. Any thread."},
-    {"_rename", span_rename, METH_O, "_rename(name)"},
-    {"_status", span_status, METH_VARARGS, "_status(0 nothing | 1 ok | 2 error, message)"},
+    {"_rename", safe<span_rename>, METH_O, "_rename(name)"},
+    {"_status", safe<span_status>, METH_VARARGS, "_status(0 nothing | 1 ok | 2 error, message)"},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -419,18 +420,18 @@ PyMemberDef kMembers[] = {
 };
 
 PyGetSetDef kGetters[] = {
-    {"open", get_open, nullptr, "Has it begun and not ended (bool)?", nullptr},
-    {"span_id", get_span_id, nullptr, "Its id (int); 0 when spans of this name are off.", nullptr},
-    {"parent_span_id", get_parent_id, nullptr, "The span around it (int), 0 = none.", nullptr},
-    {"trace_id", get_trace_id, nullptr, "32 hexadecimal digits, or \"\" when off.", nullptr},
-    {"context", get_context, nullptr, "The Context of what happens inside, or None when off.", nullptr},
+    {"open", safe<get_open>, nullptr, "Has it begun and not ended (bool)?", nullptr},
+    {"span_id", safe<get_span_id>, nullptr, "Its id (int); 0 when spans of this name are off.", nullptr},
+    {"parent_span_id", safe<get_parent_id>, nullptr, "The span around it (int), 0 = none.", nullptr},
+    {"trace_id", safe<get_trace_id>, nullptr, "32 hexadecimal digits, or \"\" when off.", nullptr},
+    {"context", safe<get_context>, nullptr, "The Context of what happens inside, or None when off.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
 PyType_Slot kSlots[] = {
-    {Py_tp_dealloc, reinterpret_cast<void*>(span_dealloc)},
-    {Py_tp_call, reinterpret_cast<void*>(span_call)},
-    {Py_tp_repr, reinterpret_cast<void*>(span_repr)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(safe<span_dealloc>)},
+    {Py_tp_call, reinterpret_cast<void*>(safe<span_call>)},
+    {Py_tp_repr, reinterpret_cast<void*>(safe<span_repr>)},
     {Py_nb_bool, reinterpret_cast<void*>(span_bool)},
     {Py_tp_methods, kMethods},
     {Py_tp_members, kMembers},
@@ -451,7 +452,7 @@ PyType_Spec kSpec = {"whence._native.Span", sizeof(SpanObject), 0,
                      kSlots};
 
 PyMethodDef kFunctions[] = {
-    {"begin_span", begin_span, METH_VARARGS,
+    {"begin_span", safe<begin_span>, METH_VARARGS,
      "begin_span(name, component, attributes=None, parent=ambient, start_ns=now, span_id=new, /) -> Span"},
     {nullptr, nullptr, 0, nullptr},
 };

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "dynamic_kinds.hpp"
+#include "safe.hpp"
 
 namespace whence::py {
 
@@ -140,7 +141,7 @@ PyObject* function_reduce(PyObject* object, PyObject*) {
 }
 
 PyMethodDef kMethods[] = {
-    {"__reduce__", function_reduce, METH_NOARGS, "Pickles by name, as functions do."},
+    {"__reduce__", safe<function_reduce>, METH_NOARGS, "Pickles by name, as functions do."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -157,13 +158,13 @@ PyGetSetDef kGetters[] = {
 };
 
 PyType_Slot kSlots[] = {
-    {Py_tp_new, reinterpret_cast<void*>(function_new)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(function_dealloc)},
+    {Py_tp_new, reinterpret_cast<void*>(safe<function_new>)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(safe<function_dealloc>)},
     {Py_tp_traverse, reinterpret_cast<void*>(function_traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(function_clear)},
     {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
     {Py_tp_descr_get, reinterpret_cast<void*>(function_get)},
-    {Py_tp_repr, reinterpret_cast<void*>(function_repr)},
+    {Py_tp_repr, reinterpret_cast<void*>(safe<function_repr>)},
     {Py_tp_methods, kMethods},
     {Py_tp_members, kMembers},
     {Py_tp_getset, kGetters},

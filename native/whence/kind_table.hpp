@@ -113,9 +113,14 @@ class KindTable {
     const std::uint64_t word = kind.own_gate.load(std::memory_order_relaxed);
     session.keep_gate(kind.id, word);
     gate->store(word, std::memory_order_release);  // before others can find the kind and change it
-    KindSchema shown = kind.schema;
-    shown.on = word & kGateOn;
-    if (!session.names().add_kind(kind.id, encode_kind(shown)))
+    bool added = false;
+    try {
+      KindSchema shown = kind.schema;
+      shown.on = word & kGateOn;
+      added = session.names().add_kind(kind.id, encode_kind(shown));
+    } catch (const std::bad_alloc&) {  // the kind is declared all the same
+    }
+    if (!added)
       session.unnamed_kinds.fetch_add(1, std::memory_order_relaxed);
     kind.point_gate_at(gate);
     const std::uint64_t usual = Gate::make(true, kind.schema.decision).word;

@@ -174,6 +174,7 @@ class Recorder {
       const Guard guard(*this);
       if (place != nullptr && place->writer.attached()) return place;
       if (ensure_session()) created = session_;
+      shared_.reserve(shared_.size() + 1);  // throws here or not at all
       if (place == nullptr) place = new_state();
       const bool listed = place != nullptr && place->writer.base() != nullptr;
       const std::uint64_t text_bytes = std::max(slots * kSharedTextBytesPerSlot, kMinSharedTextBytes);
@@ -337,6 +338,7 @@ class Recorder {
   }
 
   WriterState* take_thread_state(Trouble& trouble) {
+    threads_.reserve(threads_.size() + 1);  // throws here or not at all
     WriterState* state = t_writer;
     if (state == nullptr && !idle_.empty()) {
       state = idle_.front();
@@ -365,7 +367,10 @@ class Recorder {
     t_writer = nullptr;
     if (state->writer.base() == nullptr) return;
     state->writer.set_state(RingState::Idle);
-    idle_.push_back(state);
+    try {
+      idle_.push_back(state);
+    } catch (const std::bad_alloc&) {  // its ring is read as before, and never continued
+    }
   }
 
   static WriterState* new_state() {
@@ -413,14 +418,17 @@ class Recorder {
     const RingWriter& writer = state.writer;
     const std::size_t bytes = ring_file_bytes(writer.capacity(), writer.text_bytes());
     OwnMemory::get().forget(writer.base());
-    if (pins_ == 0)
-      munmap(writer.base(), bytes);
-    else
-      unmap_later_.push_back({writer.base(), bytes, -1});
+    try {
+      if (!loss_told_.exchange(true)) trouble = loss_of(*session_);
+      if (pins_ == 0)
+        munmap(writer.base(), bytes);
+      else
+        unmap_later_.push_back({writer.base(), bytes, -1});
+    } catch (const std::bad_alloc&) {
+    }
     std::free(state.scratch);  // the next ring may take longer texts
     state.scratch = nullptr;
     ++lost_rings_;
-    if (!loss_told_.exchange(true)) trouble = loss_of(*session_);
   }
 
  public:
