@@ -1,6 +1,7 @@
 // Looks kinds up by the two strings a caller passes, usually by their addresses alone.
 #include "dynamic_kinds.hpp"
 
+#include <atomic>
 #include <mutex>
 
 #include "whence/recorder.hpp"
@@ -41,6 +42,11 @@ bool check_name(PyObject* name, const char* what) {
   return false;
 }
 
+// Declared decisions so far: events of their names are decisions from then on.
+std::atomic<std::uint32_t> g_declared_decisions{0};
+// Per kind that is none: how many there were when its name was last looked up among them.
+std::uint32_t g_looked_up[kMaxKinds];
+
 bool is_decision_type(PyObject* event_type, std::string_view name) {
   if (g_decision_types != nullptr && PySet_Contains(g_decision_types, event_type) == 1) return true;
   PyErr_Clear();
@@ -74,6 +80,11 @@ whence::Kind* overflow_kind(Flavour flavour) {
   return kind;
 }
 
+bool may_be_decision_by_now(const whence::Kind& kind, Flavour flavour) {
+  return flavour == Flavour::Plain && !kind.schema.decision &&
+         g_looked_up[kind.id] != g_declared_decisions.load(std::memory_order_relaxed);
+}
+
 whence::Kind* find_or_declare(PyObject* event_type, PyObject* component, Flavour flavour,
                               bool& overflow) {
   if (!check_name(event_type, "event_type") || !check_name(component, "component")) return nullptr;
@@ -81,8 +92,14 @@ whence::Kind* find_or_declare(PyObject* event_type, PyObject* component, Flavour
   Ref number(PyLong_FromLong(static_cast<long>(flavour)));
   Ref key(number ? PyTuple_Pack(3, event_type, component, number.get()) : nullptr);
   if (g_kinds == nullptr || !key) return nullptr;
-  if (PyObject* id = PyDict_GetItemWithError(g_kinds, key.get()))
-    return Recorder::get().kind(static_cast<std::uint32_t>(PyLong_AsUnsignedLong(id)));
+  if (PyObject* id = PyDict_GetItemWithError(g_kinds, key.get())) {
+    whence::Kind* known = Recorder::get().kind(static_cast<std::uint32_t>(PyLong_AsUnsignedLong(id)));
+    if (!may_be_decision_by_now(*known, flavour)) return known;
+    if (!is_decision_type(event_type, known->schema.name)) {
+      g_looked_up[known->id] = g_declared_decisions.load();
+      return known;
+    }
+  }
   if (PyErr_Occurred()) return nullptr;
   std::string_view name;
   std::string_view who;
@@ -96,6 +113,7 @@ whence::Kind* find_or_declare(PyObject* event_type, PyObject* component, Flavour
     overflow = true;
     return overflow_kind(flavour);
   }
+  g_looked_up[kind->id] = g_declared_decisions.load();
   Ref id(PyLong_FromLong(kind->id));
   if (!id || PyDict_SetItem(g_kinds, key.get(), id.get()) < 0) return nullptr;
   return kind;
@@ -109,7 +127,8 @@ whence::Kind* dynamic_kind(PyObject* event_type, PyObject* component, Flavour fl
   const std::lock_guard held(g_lock);
 #endif
   CacheEntry& entry = g_cache[cache_index(event_type, component)];
-  if (entry.event_type == event_type && entry.component == component && entry.flavour == flavour)
+  if (entry.event_type == event_type && entry.component == component && entry.flavour == flavour &&
+      !may_be_decision_by_now(*entry.kind, flavour))
     return entry.kind;
   whence::Kind* kind = find_or_declare(event_type, component, flavour, overflow);
   if (kind == nullptr || overflow) return kind;
@@ -121,6 +140,8 @@ whence::Kind* dynamic_kind(PyObject* event_type, PyObject* component, Flavour fl
   Py_XDECREF(old_component);
   return kind;
 }
+
+void note_declared_decision() { g_declared_decisions.fetch_add(1); }
 
 void set_decision_types(PyObject* names) { Py_XSETREF(g_decision_types, Py_NewRef(names)); }
 

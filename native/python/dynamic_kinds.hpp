@@ -16,4 +16,7 @@ whence::Kind* dynamic_kind(PyObject* event_type, PyObject* component, Flavour fl
 // Names of events that are decisions wherever they come from (frozenset, set once at import).
 void set_decision_types(PyObject* names);
 
+// A decision was declared: events of its name that are recorded by record_now() are decisions, too.
+void note_declared_decision();
+
 }  // namespace whence::py

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gates.hpp"
+#include "dynamic_kinds.hpp"
 #include "kind_object.hpp"
 #include "safe.hpp"
 
@@ -134,6 +135,7 @@ PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   self->request_at = find_role(self->plans, FieldRole::Request);
   self->strength_at = find_role(self->plans, FieldRole::Strength);
   self->kind = Recorder::get().declare(std::move(schema), &self->gate);
+  if (self->kind != nullptr && self->kind->schema.decision) note_declared_decision();
   if (self->kind == nullptr) {
     PyErr_Format(PyExc_RuntimeError, "more than %u kinds: declare kinds once, not per event", kMaxKinds - 1);
     return nullptr;

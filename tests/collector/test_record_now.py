@@ -321,3 +321,30 @@ def test_default_values_in_the_signature_are_accepted(collector: whence.TraceCol
         Duration(0),
         {},
     )
+
+
+def test_a_decision_that_is_declared_later_is_one_from_then_on(
+    run_app: Callable[..., AppRun],
+) -> None:
+    """Whatever was recorded by that name before: the declaration is seen. R0.29 R0.40"""
+    run = run_app("""
+        import whence
+        collector = whence.TraceCollector(10)
+        for n in range(3):
+            collector.record_now("approved", "desk")
+            collector.record_now("other", "desk")
+        whence.kind("approved", component="board", decision=True, why=str, rationale="{why}")
+        collector.record_now("approved", "desk", "all signed")
+        collector.record_now("other", "desk")
+        try:
+            collector.record_now("approved", "desk")
+        except ValueError as error:
+            print(error)
+        print([event.decision for event in collector.query(event_type="approved")])
+        print(len({event.decision for event in collector.query(event_type="other")}))
+    """)
+    assert run.stdout.splitlines() == [
+        "approved is a decision: it needs a rationale that is not empty",
+        "[False, False, False, True]",
+        "1",
+    ]
