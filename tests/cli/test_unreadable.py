@@ -79,3 +79,17 @@ def test_where_no_session_can_be_read_the_message_points_to_ls(whence_dir: Path)
     assert found.returncode == 4
     assert "none of 1 sessions" in found.stderr
     assert "whence ls" in found.stderr
+
+
+def test_a_newer_session_that_cannot_be_read_is_not_passed_over_silently(whence_dir: Path) -> None:
+    """R5.9 R5.24 Who asks about the newest run learns that an older one answers, and why."""
+    record()
+    (folder,) = [entry for entry in whence_dir.iterdir() if entry.is_dir()]
+    newer, older = (whence_dir / f"{year}{folder.name[4:]}" for year in (2999, 1999))
+    for torn in (newer, older):
+        torn.mkdir(mode=0o700)
+        (torn / "session").write_bytes(b"damaged")
+    for verb in ("why", "stats", "export"):
+        found = whence(verb)
+        assert f"Cannot be read: {newer.name}/session" in found.stderr
+        assert older.name not in found.stderr

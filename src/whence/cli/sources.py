@@ -138,6 +138,8 @@ class Choice:
             found = find_sessions(self.spec)
         if not found:
             raise SessionNotFound(_NOTHING)
+        if self.spec is None and not self.all_sessions:
+            _tell_newer(found)
         return found
 
     def streams(self) -> list[Stream]:
@@ -232,6 +234,13 @@ def read_sessions(paths: Sequence[Path]) -> Recording:
         rings=tuple(ring for ring in whole.rings if ring.ring == int(number)),
         damage=tuple(d for d in whole.damage if d.file in (path.name, "names", "gates")),
     )
+
+
+def _tell_newer(chosen: Sequence[Path]) -> None:
+    """Say which sessions would have been read instead, could they be: names begin with the time."""
+    newest = max(path.name for path in chosen)
+    newer = [torn for torn in sessions_room().unreadable_sessions() if torn.session > newest]
+    print_lines(damage_lines(newer), err=True)
 
 
 def tell_unreadable(recording: Recording) -> None:
