@@ -4,17 +4,16 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
-#include <vector>
 
 #include "batch.hpp"
 #include "decode.hpp"
 #include "event_id.hpp"
 #include "json.hpp"
+#include "otlp_attributes.hpp"
 #include "otlp_ids.hpp"
 #include "otlp_notation.hpp"
 #include "otlp_table.hpp"
@@ -29,10 +28,10 @@ inline constexpr Tag kTime{1, "timeUnixNano"}, kSeverityNumber{2, "severityNumbe
 namespace span {
 inline constexpr Tag kTraceId{1, "traceId"}, kSpanId{2, "spanId"}, kParent{4, "parentSpanId"}, kName{5, "name"},
     kKind{6, "kind"}, kStart{7, "startTimeUnixNano"}, kEnd{8, "endTimeUnixNano"}, kAttributes{9, "attributes"},
-    kDropped{10, "droppedAttributesCount"}, kLinks{13, "links"}, kStatus{15, "status"}, kFlags{16, "flags"};
+    kDropped{10, "droppedAttributesCount"}, kDroppedEvents{12, "droppedEventsCount"}, kLinks{13, "links"},
+    kDroppedLinks{14, "droppedLinksCount"}, kStatus{15, "status"}, kFlags{16, "flags"};
 inline constexpr Tag kLinkTraceId{1, "traceId"}, kLinkSpanId{2, "spanId"}, kLinkAttributes{4, "attributes"};
 inline constexpr Tag kStatusMessage{2, "message"}, kStatusCode{3, "code"};
-constexpr std::uint32_t kInternal = 1;
 }  // namespace span
 constexpr std::uint32_t kSampled = 1;  // W3C flag: recorded, so it was sampled
 constexpr std::uint32_t kSeverityNumbers[] = {5, 9, 13, 17, 21, 21, 21};
@@ -77,7 +76,7 @@ template <class Message>
 class Records {
  public:
   Records(const Batch& batch, const Table& table, const Limits& limits)
-      : batch_(batch), table_(table), limits_(limits) {}
+      : batch_(batch), table_(table), own_(table, limits) {}
 
   void put_log(Message& record, const Event& event, std::uint64_t wall_ns) {
     namespace tags = log_record;
@@ -108,10 +107,12 @@ class Records {
     const std::uint64_t parent = decoded.span ? decoded.parent_span_id : decoded.span_id;
     if (parent != 0) record.id(tags::kParent, SpanIdBytes(parent).view());
     record.text(tags::kName, parts_of(decoded).name);
-    record.small(tags::kKind, tags::kInternal);
     if (start != 0) record.fixed64(tags::kStart, start);
     if (wall_ns != 0) record.fixed64(tags::kEnd, decoded.span ? wall_ns + lasted : wall_ns);
     put_attributes(record, tags::kAttributes, tags::kDropped, event, true);
+    record.small(tags::kKind, own_.span_fields().kind);
+    if (own_.span_fields().dropped_events > 0) record.small(tags::kDroppedEvents, own_.span_fields().dropped_events);
+    if (own_.span_fields().dropped_links > 0) record.small(tags::kDroppedLinks, own_.span_fields().dropped_links);
     put_links(record, event);
     put_status(record, decoded);
     record.fixed32(tags::kFlags, kSampled);
@@ -120,19 +121,12 @@ class Records {
  private:
   using List = typename Message::List;
 
-  struct Name {
-    std::string_view text;
-    bool taken = false;  // no name, or one of our own: cannot be written
-  };
-
   // What is the same for all events of a kind, as it was written for the first of them.
   struct KindParts {
     std::string name;
     TextOut log_items;
     TextOut span_items;
-    const std::unordered_map<std::string, std::string>* names = nullptr;  // of its fields
-    std::vector<std::pair<const char*, Name>> fields;                     // by where the declared name lies
-    bool gen_ai = false;
+    KindNames fields;
   };
 
   KindParts& parts_of(const DecodedEvent& event) {
@@ -153,22 +147,7 @@ class Records {
       std::replace(parts.name.begin(), parts.name.end(), '_', '.');
       parts.name.insert(0, table_.event_prefix);
     }
-    const auto found = table_.kinds.find(std::string(event.event_type));
-    parts.names = found != table_.kinds.end() ? &found->second : nullptr;
-    parts.fields.clear();
-    parts.gen_ai = false;
-    repaired_.clear();
-    if (event.kind != nullptr)
-      for (const Field& field : event.kind->schema.fields) {
-        Name name = name_of(parts, field.name);
-        if (!repaired_.empty()) {  // kept as long as the kind's other parts
-          lasting_.push_back(std::move(repaired_.back()));
-          repaired_.clear();
-          name.text = lasting_.back();
-        }
-        parts.fields.emplace_back(field.name.data(), name);
-        parts.gen_ai |= name.text.starts_with(kGenAi);
-      }
+    parts.fields = own_.names_of(event);
     put_constant(parts.log_items, log_record::kAttributes, event);
     put_constant(parts.span_items, span::kAttributes, event);
   }
@@ -189,14 +168,14 @@ class Records {
   void put_attributes(Message& record, Tag tag, Tag dropped_tag, const Event& event, bool as_span) {
     const DecodedEvent& decoded = *event.decoded;
     const KindParts& parts = parts_of(decoded);
-    std::size_t dropped = collect_own(parts, decoded);
+    std::size_t dropped = own_.collect(parts.fields, decoded, as_span);
     {
       List list = record.list(tag);
       list.items(as_span ? parts.span_items.view() : parts.log_items.view());
       put_text(list, kEventId, event.id);
       if (!event.request.empty()) put_text(list, kRequestId, event.request);
       if (!decoded.chain_id.empty() && decoded.chain_id != event.request) put_text(list, kChainId, decoded.chain_id);
-      if (!decoded.model.empty()) put_text(list, model_column(parts), decoded.model);
+      if (!decoded.model.empty()) put_text(list, own_.model_column(parts.fields), decoded.model);
       if (as_span)
         put_for_span(list, decoded);
       else
@@ -207,7 +186,7 @@ class Records {
       if (decoded.threshold != 0) put_scalar(list, kWeight, kMostWeight / (kMostWeight - static_cast<double>(decoded.threshold)));
       if (decoded.text_lost) put_true(list, kTextLost);
       if (decoded.truncated) put_true(list, kTruncated);
-      for (const auto& [name, value] : own_) put_own(list, name, *value);
+      for (const auto& [name, value] : own_.attributes()) put_own(list, name, *value);
     }
     for (const Value& field : decoded.fields) dropped += field.type == ValueType::Lost;
     if (dropped > 0) record.small(dropped_tag, static_cast<std::uint32_t>(dropped));
@@ -329,65 +308,6 @@ class Records {
     status.small(span::kStatusCode, static_cast<std::uint32_t>(decoded.status));
   }
 
-  // ---------------------------------------------------------------- an event's own attributes
-
-  static constexpr std::string_view kGenAi = "gen_ai.";
-
-  // The name of an attribute. Declared ones are found by where they lie, in the catalogue.
-  Name name_of(const KindParts& parts, std::string_view declared) {
-    for (const auto& [at, name] : parts.fields)
-      if (at == declared.data()) return name;
-    name_scratch_.assign(declared);
-    std::string_view found = declared;
-    if (const auto general = table_.attributes.find(name_scratch_); general != table_.attributes.end())
-      found = general->second;
-    if (parts.names != nullptr)
-      if (const auto own = parts.names->find(name_scratch_); own != parts.names->end()) found = own->second;
-    found = valid_key(found);
-    return {found, found.empty() || table_.is_column(found)};
-  }
-
-  // Fills own_ with unique names, a later value taking an earlier one's place. Returns how many
-  // attributes are left out: nameless, named like a column of ours, or beyond the limit.
-  std::size_t collect_own(const KindParts& parts, const DecodedEvent& event) {
-    own_.clear();
-    repaired_.clear();
-    std::size_t dropped = 0;
-    for (const auto& [key, value] : event.attributes) {
-      const auto [name, taken] = name_of(parts, key);
-      if (taken) {
-        ++dropped;
-        continue;
-      }
-      const auto same = [name = name](const auto& pair) { return pair.first == name; };
-      const auto found = std::find_if(own_.begin(), own_.end(), same);
-      if (found != own_.end())
-        found->second = &value;
-      else if (own_.size() < limits_.most_attributes)
-        own_.emplace_back(name, &value);
-      else
-        ++dropped;
-    }
-    return dropped;
-  }
-
-  Column model_column(const KindParts& parts) const {
-    bool gen_ai = parts.gen_ai;
-    for (const auto& [name, value] : own_) {
-      if (name == table_[kGenAiModel]) return kModelId;
-      gen_ai |= name.starts_with(kGenAi);
-    }
-    return gen_ai ? kGenAiModel : kModelId;
-  }
-
-  // Keys that are not UTF-8 are kept, repaired, until the next event.
-  std::string_view valid_key(std::string_view key) {
-    const std::string_view valid = valid_utf8(key, key_scratch_);
-    if (valid.data() == key.data()) return key;
-    repaired_.emplace_back(valid);
-    return repaired_.back();
-  }
-
   // A number beyond OTLP's 64 signed bits is sent as text.
   template <class Items>
   void put_own(Items& list, std::string_view name, const Value& value) {
@@ -445,15 +365,11 @@ class Records {
 
   const Batch& batch_;
   const Table& table_;
-  const Limits& limits_;
   std::unordered_map<const KnownKind*, KindParts> kinds_;
   KindParts undeclared_;
   const KnownKind* last_kind_ = nullptr;
   KindParts* last_parts_ = nullptr;
-  std::vector<std::pair<std::string_view, const Value*>> own_;
-  std::deque<std::string> repaired_;  // names of this event's attributes
-  std::deque<std::string> lasting_;   // of fields
-  std::string name_scratch_;
+  OwnAttributes own_;
   TextOut key_scratch_;
   EventDecoder cause_decoder_;
 };

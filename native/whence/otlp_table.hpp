@@ -44,6 +44,10 @@ enum Column : std::size_t {
   kWeight,
   kTextLost,
   kTruncated,
+  kOtelSpanKind,
+  kOtelDroppedAttributes,
+  kOtelDroppedEvents,
+  kOtelDroppedLinks,
   kColumns,
 };
 inline constexpr std::array<const char*, kColumns> kColumnKeys = {
@@ -52,7 +56,8 @@ inline constexpr std::array<const char*, kColumns> kColumnKeys = {
     "decision",      "chosen",         "options",       "option.name",   "option.chosen",
     "option.reason", "option.scores",  "caused_by",     "lineage_id",    "links",
     "link.type",     "link.trace_id",  "link.span_id",  "weight",        "text_lost",
-    "truncated",
+    "truncated",     "otel.span_kind", "otel.dropped_attributes", "otel.dropped_events",
+    "otel.dropped_links",
 };
 
 struct Table {
@@ -68,7 +73,9 @@ struct Table {
   // Is it the name of an attribute that we write, so that an event's own must not repeat it?
   bool is_column(std::string_view name) const {
     constexpr std::size_t kInner[] = {kGenAiModel,   kOptionName, kOptionChosen, kOptionReason,
-                                      kOptionScores, kLinkType,   kLinkTraceId,  kLinkSpanId};
+                                      kOptionScores, kLinkType,   kLinkTraceId,  kLinkSpanId,
+                                      kOtelSpanKind, kOtelDroppedAttributes, kOtelDroppedEvents,
+                                      kOtelDroppedLinks};
     for (std::size_t i = 0; i < kColumns; ++i)
       if (columns[i] == name && std::find(std::begin(kInner), std::end(kInner), i) == std::end(kInner)) return true;
     return false;

@@ -30,8 +30,20 @@ NUMBERS = {
     Severity.Error: 17,
     Severity.Critical: 21,
 }
-INNER = {"gen_ai_model", "option.name", "option.chosen", "option.reason", "option.scores",
-         "link.type", "link.trace_id", "link.span_id"}  # fmt: skip
+INNER = {
+    "gen_ai_model",
+    "option.name",
+    "option.chosen",
+    "option.reason",
+    "option.scores",
+    "link.type",
+    "link.trace_id",
+    "link.span_id",
+    "otel.span_kind",
+    "otel.dropped_attributes",
+    "otel.dropped_events",
+    "otel.dropped_links",
+}
 OURS = {name for column, name in COLUMNS.items() if column not in INNER}
 STATUS = {"ok": Status.STATUS_CODE_OK, "error": Status.STATUS_CODE_ERROR}
 
@@ -229,12 +241,14 @@ def _attributes(
 ) -> int:
     """Writes all attributes; returns how many of the event's own were dropped."""
     own: dict[str, Any] = {}
-    dropped = 0
+    dropped = there = 0
     names = KINDS.get(event.event_type, {})
     for key, value in event.attributes.items():
         name = names.get(key) or ATTRIBUTES.get(key, key)
         if not name or name in OURS:
             dropped += 1
+        elif (count := _has_place(record, name, value)) is not None:
+            there += count
         elif name in own or len(own) < most:
             own[name] = value
         else:
@@ -266,4 +280,26 @@ def _attributes(
     ours = {COLUMNS[column]: value for column, value in columns.items()}
     for name, value in (*ours.items(), *own.items()):
         record.attributes.append(KeyValue(key=name, value=any_value(value)))
-    return dropped
+    return dropped + there
+
+
+def _has_place(record: LogRecord | Span, name: str, value: Any) -> int | None:
+    """Puts what has a field of its own there; how many attributes it says were dropped."""
+    counts = type(value) is int and 0 <= value < 2**31
+    if counts and name == "otel.dropped_attributes_count":
+        return int(value)
+    if not isinstance(record, Span):
+        return None
+    if counts and name in ("otel.dropped_events_count", "otel.dropped_links_count"):
+        setattr(record, name.removeprefix("otel."), value)
+        return 0
+    if name == "otel.span.kind" and value in (
+        "internal",
+        "server",
+        "client",
+        "producer",
+        "consumer",
+    ):
+        record.kind = Span.SpanKind.Value(f"SPAN_KIND_{value.upper()}")
+        return 0
+    return None

@@ -172,6 +172,83 @@ def test_parents_are_links() -> None:
     assert by_lineage.trace_id == bytes(8) + b"\xff" * 8
 
 
+small_names = st.sampled_from(
+    ["a", "b", "gen_ai_tool_name", "n\u00e9", "otel.span.kind", "otel.dropped_events_count",
+     "otel.dropped_attributes_count", "otel.dropped_links_count"]
+)  # fmt: skip
+values = (
+    st.booleans()
+    | int64
+    | st.integers(0, 9)
+    | floats
+    | texts
+    | st.sampled_from(["client", "server"])
+)
+
+
+@given(
+    st.dictionaries(small_names, values, max_size=4),
+    st.lists(
+        st.tuples(
+            st.integers(1, 2**128 - 1),
+            st.integers(1, 2**64 - 1),
+            st.dictionaries(small_names, values, max_size=2),
+        ),
+        max_size=3,
+    ),
+    st.none() | st.text(max_size=9),
+)
+def test_spans_mean_what_the_official_classes_say(
+    attributes: dict[str, Any],
+    links: list[tuple[int, int, dict[str, Any]]],
+    error: str | None,
+) -> None:
+    """Parents, links, status and what happened inside, in a trace and in a request. R1.42 R5.17"""
+    kind = whence.kind("inside_otlp", component="C", n=int)
+    recorded = OwnEvents()
+    with whence.request("otlp-spans"), whence.span("outer_otlp", component="Agent"):
+        inner = whence.span("inner_otlp", **attributes)
+        with inner:
+            kind(1)
+            for trace_id, span_id, more in links:
+                inner.link((f"{trace_id:032x}", span_id), **more)
+            if error is not None:
+                inner.end(error)
+    batch = recorded.batch()
+    agree(batch)
+    found = {event.event_type: event for event in to_events(batch.rows())}
+    logs, traces = decoded(batch, session())
+    spans = {span.name: span for span in traces.resource_spans[0].scope_spans[0].spans}
+    (record,) = logs.resource_logs[0].scope_logs[0].log_records
+    assert record.span_id == spans["inner_otlp"].span_id
+    assert spans["inner_otlp"].parent_span_id == spans["outer_otlp"].span_id
+    assert len(spans["inner_otlp"].links) == len(links)
+    lasted_ns = found["inner_otlp"].duration.nanos
+    inner_span = spans["inner_otlp"]
+    assert inner_span.end_time_unix_nano - inner_span.start_time_unix_nano == lasted_ns
+
+
+def test_what_failed_has_a_status(recorded: OwnEvents) -> None:
+    """An exception that leaves a span is its error, with its message. R1.42"""
+    with pytest.raises(ValueError, match="too late"), whence.span("failed_otlp"):
+        raise ValueError("too late")
+    batch = recorded.batch()
+    agree(batch)
+    (span,) = decoded(batch, session())[1].resource_spans[0].scope_spans[0].spans
+    assert span.status.code == 2
+    assert "too late" in span.status.message
+
+
+def test_what_opentelemetry_programs_recorded_returns_to_its_fields(recorded: OwnEvents) -> None:
+    """A span's kind and the counts of what an SDK dropped. R5.17"""
+    counts = {f"otel.dropped_{what}_count": i for i, what in enumerate(["events", "links"], 1)}
+    with whence.span("kind_otlp", **{"otel.span.kind": "client", **counts}):
+        pass
+    (span,) = decoded(recorded.batch(), session())[1].resource_spans[0].scope_spans[0].spans
+    assert (span.kind, span.dropped_events_count, span.dropped_links_count) == (3, 1, 2)
+    assert not [pair.key for pair in span.attributes if pair.key.startswith("otel.")]
+
+
 def test_severities_have_the_numbers_of_opentelemetry() -> None:
     """Debug 5, Info 9, Warning 13, Error 17, Critical 21. R1.42"""
     collector = whence.TraceCollector(8)

@@ -58,6 +58,11 @@ COLUMNS = MappingProxyType(
         "weight": "whence.weight",  # how many events a sampled one stands for
         "text_lost": "whence.text_lost",
         "truncated": "whence.truncated",
+        # attributes that OpenTelemetry programs leave, which go back to the fields they came from
+        "otel.span_kind": "otel.span.kind",
+        "otel.dropped_attributes": "otel.dropped_attributes_count",
+        "otel.dropped_events": "otel.dropped_events_count",
+        "otel.dropped_links": "otel.dropped_links_count",
     }
 )
 
