@@ -52,6 +52,13 @@ bool read_table(PyObject* object, otlp::Table& table) {
     std::string kind;
     if (!text_of(key, kind) || !read_names(value, table.kinds[kind])) return false;
   }
+  const Ref texts(PyMapping_GetItemString(object, "texts"));
+  if (!texts || !PyList_Check(texts.get())) return false;
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(texts.get()); ++i) {
+    std::string name;
+    if (!text_of(PyList_GET_ITEM(texts.get(), i), name)) return false;
+    table.texts.insert(name);
+  }
   return text_item(object, "event_prefix", table.event_prefix) && text_item(object, "scope_name", table.scope_name) &&
          text_item(object, "scope_version", table.scope_version) && text_item(object, "schema_url", table.schema_url);
 }

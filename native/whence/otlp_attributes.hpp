@@ -25,7 +25,14 @@ constexpr std::uint32_t kInternalSpan = 1;
 
 struct AttributeName {
   std::string_view text;
-  bool taken = false;  // no name, or one of our own: cannot be written
+  bool taken = false;    // no name, or one of our own: cannot be written
+  bool is_text = false;  // even of a number
+};
+
+struct OwnAttribute {
+  std::string_view name;
+  const Value* value;
+  bool is_text;
 };
 
 // What the fields of a kind are called.
@@ -74,18 +81,18 @@ class OwnAttributes {
     span_fields_ = {};
     std::size_t dropped = 0;
     for (const auto& [key, value] : event.attributes) {
-      const auto [name, taken] = name_of(kind, key);
-      if (taken) {
+      const AttributeName name = name_of(kind, key);
+      if (name.taken) {
         ++dropped;
         continue;
       }
-      if (name.starts_with(kOtel) && is_span_field(name, value, as_span)) continue;
-      const auto same = [name = name](const auto& pair) { return pair.first == name; };
+      if (name.text.starts_with(kOtel) && is_span_field(name.text, value, as_span)) continue;
+      const auto same = [&](const OwnAttribute& other) { return other.name == name.text; };
       const auto found = std::find_if(attributes_.begin(), attributes_.end(), same);
       if (found != attributes_.end())
-        found->second = &value;
+        found->value = &value;
       else if (attributes_.size() < limits_.most_attributes)
-        attributes_.emplace_back(name, &value);
+        attributes_.push_back({name.text, &value, name.is_text});
       else
         ++dropped;
     }
@@ -93,15 +100,15 @@ class OwnAttributes {
   }
 
   // Of the event collected last.
-  const std::vector<std::pair<std::string_view, const Value*>>& attributes() const { return attributes_; }
+  const std::vector<OwnAttribute>& attributes() const { return attributes_; }
   const SpanFields& span_fields() const { return span_fields_; }
 
   // What its model is called: otherwise where it is about generative AI.
   Column model_column(const KindNames& kind) const {
     bool gen_ai = kind.gen_ai;
-    for (const auto& [name, value] : attributes_) {
-      if (name == table_[kGenAiModel]) return kModelId;
-      gen_ai |= name.starts_with(kGenAi);
+    for (const OwnAttribute& attribute : attributes_) {
+      if (attribute.name == table_[kGenAiModel]) return kModelId;
+      gen_ai |= attribute.name.starts_with(kGenAi);
     }
     return gen_ai ? kGenAiModel : kModelId;
   }
@@ -120,7 +127,8 @@ class OwnAttributes {
     if (kind.special != nullptr)
       if (const auto own = kind.special->find(lookup_); own != kind.special->end()) found = own->second;
     found = valid_name(found);
-    return {found, found.empty() || table_.is_column(found)};
+    const bool is_text = !table_.texts.empty() && table_.texts.contains(lookup_.assign(found));
+    return {found, found.empty() || table_.is_column(found), is_text};
   }
 
   // Names that are not UTF-8 are kept, repaired, until the next event.
@@ -148,7 +156,7 @@ class OwnAttributes {
 
   const Table& table_;
   const Limits& limits_;
-  std::vector<std::pair<std::string_view, const Value*>> attributes_;
+  std::vector<OwnAttribute> attributes_;
   SpanFields span_fields_;
   std::deque<std::string> repaired_;  // names of this event's attributes
   std::deque<std::string> lasting_;   // names of fields

@@ -186,7 +186,7 @@ class Records {
       if (decoded.threshold != 0) put_scalar(list, kWeight, kMostWeight / (kMostWeight - static_cast<double>(decoded.threshold)));
       if (decoded.text_lost) put_true(list, kTextLost);
       if (decoded.truncated) put_true(list, kTruncated);
-      for (const auto& [name, value] : own_.attributes()) put_own(list, name, *value);
+      for (const OwnAttribute& own : own_.attributes()) put_own(list, own.name, *own.value, own.is_text);
     }
     for (const Value& field : decoded.fields) dropped += field.type == ValueType::Lost;
     if (dropped > 0) record.small(dropped_tag, static_cast<std::uint32_t>(dropped));
@@ -308,10 +308,12 @@ class Records {
     status.small(span::kStatusCode, static_cast<std::uint32_t>(decoded.status));
   }
 
-  // A number beyond OTLP's 64 signed bits is sent as text.
+  // A number beyond OTLP's 64 signed bits is sent as text; an id always.
   template <class Items>
-  void put_own(Items& list, std::string_view name, const Value& value) {
-    if (value.type != ValueType::UInt) {
+  void put_own(Items& list, std::string_view name, const Value& value, bool is_text = false) {
+    const bool is_number = value.type == ValueType::UInt || value.type == ValueType::Int;
+    const bool fits = value.type != ValueType::UInt || value.natural <= INT64_MAX;
+    if (!is_number || (fits && !is_text && value.type == ValueType::Int)) {
       list.attribute(name, value);
       return;
     }
@@ -319,9 +321,11 @@ class Records {
     plain.type = ValueType::Int;
     plain.integer = static_cast<std::int64_t>(value.natural);
     char digits[24];
-    if (value.natural > INT64_MAX) {
+    if (!fits || is_text) {
+      const auto end = value.type == ValueType::UInt ? std::to_chars(digits, digits + 24, value.natural)
+                                                     : std::to_chars(digits, digits + 24, value.integer);
       plain.type = ValueType::Text;
-      plain.text = {digits, static_cast<std::size_t>(std::to_chars(digits, digits + 24, value.natural).ptr - digits)};
+      plain.text = {digits, static_cast<std::size_t>(end.ptr - digits)};
     }
     list.attribute(name, plain);
   }

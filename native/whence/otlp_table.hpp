@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -64,6 +65,7 @@ struct Table {
   std::array<std::string, kColumns> columns;
   std::unordered_map<std::string, std::string> attributes;  // by the name that was declared
   std::unordered_map<std::string, std::unordered_map<std::string, std::string>> kinds;  // the same of one kind
+  std::unordered_set<std::string> texts;  // names of 64-bit ids: always text, whatever their size
   std::string event_prefix;  // of kinds without a name of their own
   std::string scope_name;
   std::string scope_version;

@@ -15,7 +15,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 import whence
-from whence.export.conventions import ATTRIBUTES, COLUMNS, KINDS, SCHEMA_URL
+from whence.export.conventions import ATTRIBUTES, COLUMNS, KINDS, SCHEMA_URL, TEXTS
 from whence.export.otlp import resource_of
 from whence.model.event import TraceEvent
 from whence.model.recording import SessionInfo
@@ -250,7 +250,7 @@ def _attributes(
         elif (count := _has_place(record, name, value)) is not None:
             there += count
         elif name in own or len(own) < most:
-            own[name] = value
+            own[name] = str(value) if name in TEXTS and type(value) is int else value
         else:
             dropped += 1
     gen_ai = any(name.startswith("gen_ai.") for name in own)

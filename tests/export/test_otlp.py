@@ -419,9 +419,9 @@ def test_names_follow_the_table(recorded: OwnEvents) -> None:
         gen_ai_usage_input_tokens=int,
         temperature=float,
     )
-    priming = whence.kind("priming", component="Memory", priming_type=str, strength=float)
+    tracer = whence.CognitiveTracer(whence.TracingConfig.development(), component="Memory")
     chat("m-1", "chat", 77, 0.5)
-    priming("semantic", 0.5)
+    tracer.trace_priming(0, 0.5, 7, 2**64 - 1)
     batch = recorded.batch()
     agree(batch)
     first, second = decoded(batch, session())[0].resource_logs[0].scope_logs[0].log_records
@@ -431,4 +431,7 @@ def test_names_follow_the_table(recorded: OwnEvents) -> None:
     assert found["gen_ai.usage.input_tokens"].int_value == 77
     assert found["temperature"].double_value == 0.5
     assert second.event_name == "whence.priming"
-    assert attributes_of(second)["whence.priming.strength"].double_value == 0.5
+    primed = attributes_of(second)
+    assert primed["whence.priming.strength"].double_value == 0.5
+    assert primed["whence.priming.source_node"].string_value == "7"
+    assert primed["whence.priming.target_node"].string_value == str(2**64 - 1)

@@ -14,6 +14,7 @@ __all__ = [
     "KINDS",
     "RESOURCE",
     "SCHEMA_URL",
+    "TEXTS",
     "VERSION",
     "native_table",
 ]
@@ -143,12 +144,25 @@ KINDS = MappingProxyType(
 )
 
 
+# 64-bit ids: text in decimal digits, whatever their size, so that a name has one type.
+TEXTS = frozenset(
+    {
+        "whence.priming.source_node",
+        "whence.priming.target_node",
+        "whence.interference.target_episode_id",
+        "whence.reconsolidation.episode_id",
+        "whence.false_memory.critical_lure_hash",
+    }
+)
+
+
 def native_table() -> dict[str, Any]:
     """The table as `Batch.otlp()` takes it."""
     return {
         "columns": dict(COLUMNS),
         "attributes": dict(ATTRIBUTES),
         "kinds": {kind: dict(names) for kind, names in KINDS.items()},
+        "texts": sorted(TEXTS),
         "event_prefix": EVENT_PREFIX,
         "scope_name": "whence",
         "scope_version": __version__,
