@@ -136,12 +136,9 @@ def test_it_obeys_the_exports_configured_at_the_start(run_app: RunApp) -> None:
     """Batch size and interval come from the session unless they are given. R1.37 R1.39"""
     run_app(
         """
-        import json, os, whence
-        from whence import _native
+        import os, whence
         os.chdir(os.path.dirname(os.environ["WHENCE_DIR"]))
-        text = {"service": "x", "export_batch_size": 7, "export_interval_ms": 30_000}
-        _native.configure(description=json.dumps(text | {"export_format": "json"}))
-        whence.kind("tick", component="X")()
+        whence.start(config=whence.TracingConfig(export_batch_size=7, export_interval_ms=30_000))
         collector = whence.BackgroundCollector()
         (delivery,) = collector._pipeline.deliveries
         assert delivery.sink.most_events == 7

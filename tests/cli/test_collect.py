@@ -275,3 +275,58 @@ def test_a_stopped_collector_costs_the_producer_nothing(whence_dir: Path, tmp_pa
     assert sink["read"] + sink["lost"] == 25_001
     assert sink["lost"] == 15_000
     process.communicate("")
+
+
+def test_stats_show_the_collectors_and_how_far_they_are(
+    run: Run, whence_dir: Path, tmp_path: Path
+) -> None:
+    """Beside the rings stands who collects them, and by how many events it is behind. R5.25"""
+    out = tmp_path / "o.ndjson"
+    process = producer(whence_dir)
+    record(process, 30)
+    collector = Collector(whence_dir, "--to", out, "--interval", "10ms")
+    collector.wait_for(out, 30)
+    (state,) = whence_dir.glob("*.state")
+    while '"delivered": 30' not in state.read_text():
+        os.sched_yield()
+    assert "running" in run("stats").output
+    assert "up to date; 30 events read = 30 delivered" in run("stats").output
+    collector.end()
+    record(process, 7)
+    told = json.loads(run("stats", "--json").output)
+    (found,) = told["collectors"]
+    assert found["running"] is False
+    assert [(sink["sink"], sink["behind"]) for sink in found["sinks"]] == [(f"file://{out}", 7)]
+    assert "7 events behind" in run("stats").output
+    process.communicate("")
+
+
+def test_a_session_stays_while_another_collector_needs_it(whence_dir: Path, tmp_path: Path) -> None:
+    """The last one that is done removes it. R5.10"""
+    process = producer(whence_dir)
+    record(process, 3)
+    first = Collector(whence_dir, "--to", tmp_path / "a.ndjson", "--interval", "10ms")
+    first.wait_for(tmp_path / "a.ndjson", 3)
+    first.process.send_signal(signal.SIGSTOP)
+    record(process, 4)
+    process.communicate("")
+    second = Collector(whence_dir, "--to", tmp_path / "b.ndjson", "--interval", "10ms")
+    second.wait_for(tmp_path / "b.ndjson", 7)
+    assert second.end()["removed"] == []
+    first.process.send_signal(signal.SIGCONT)
+    first.wait_for(tmp_path / "a.ndjson", 7)
+    while list(session_folders(whence_dir)):
+        assert first.process.poll() is None
+        os.sched_yield()
+    assert len(first.end()["removed"]) == 1
+
+
+def test_what_was_collected_can_be_asked(run: Run, dead: Path, tmp_path: Path) -> None:
+    """Files that a collector made are sources for every other command. R1.41"""
+    names = ("o.ndjson", "o.json", "o.ndjson.gz", "o.json.gz")
+    targets = [argument for name in names for argument in ("--to", tmp_path / name)]
+    assert run("collect", "--once", *targets).exit_code == 0
+    for name in names:
+        result = run("stream", "--once", "--json", "--type", "choose", "--from", tmp_path / name)
+        assert result.exit_code == 0
+        assert json.loads(result.output)["rationale"] == "took 7"

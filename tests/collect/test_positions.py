@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whence.collect import positions
-from whence.collect.positions import Acknowledged, StateFile, read_state
+from whence.collect.positions import Acknowledged, StateFile, read_sinks
 from whence.collect.sink_ledger import SinkLedger
 from whence.model.errors import CollectorRunning
 
@@ -34,9 +34,9 @@ def test_positions_survive_a_restart(tmp_path: Path) -> None:
     again.close()
     assert path.stat().st_mode & 0o777 == 0o600
     assert sorted(os.listdir(path.parent)) == ["c.state", "c.state.lock"]
-    told = read_state(path)
-    assert told is not None
-    assert told["pid"] == os.getpid()
+    assert read_sinks(path) == {"a": STATE, "b": STATE}
+    assert read_sinks(path.with_name("none")) == {}
+    assert json.loads(path.read_bytes())["pid"] == os.getpid()
 
 
 def test_a_state_file_has_one_owner(tmp_path: Path) -> None:

@@ -107,8 +107,22 @@ def _header(context: click.Context, parameter: click.Parameter, value: tuple[str
     help="At most so many events in one delivery. By default as the programs' configuration "
     "says, else as each sink likes it.",
 )
-@click.option("--type", "event_types", multiple=True, metavar="TYPE", help="Only this type.")
-@click.option("--component", "components", multiple=True, help="Only this component.")
+@click.option(
+    "--type",
+    "event_types",
+    multiple=True,
+    metavar="TYPE",
+    help="Only events of this type; several may be given.",
+)
+@click.option(
+    "--component",
+    "components",
+    multiple=True,
+    metavar="NAME",
+    help="Only events of this component; several may be given.",
+)
+@click.option("--model", help="Only events of this model.")
+@click.option("--request", metavar="ID", help="Only events of this request.")
 @click.option(
     "--severity",
     type=click.Choice([member.name for member in Severity], case_sensitive=False),
@@ -159,6 +173,8 @@ def collect(
     batch: int | None,
     event_types: tuple[str, ...],
     components: tuple[str, ...],
+    model: str | None,
+    request: str | None,
     severity: str | None,
     state_path: Path | None,
     keep: bool,
@@ -177,11 +193,11 @@ def collect(
     each has come is kept in a file, so that a collector that was killed goes on where it was.
 
     A dead process's session is removed once all its events were delivered everywhere, unless
-    --keep, --type, --component or --severity was given. Exits with 0 if everything was delivered,
+    --keep or a filter was given. Exits with 0 if everything was delivered,
     with 3 if something was refused, expired, left in a queue or could not be read.
     """
     least = Severity.Debug if severity is None else Severity.from_name(severity)
-    wanted = Wanted(event_types, components, min_severity=least)
+    wanted = Wanted(event_types, components, model, request, least)
     find = _finder(source)
     options = {"rotate_bytes": rotate, "headers": headers}
     sinks = open_sinks(urls, options, batch or _configured(find, "export_batch_size"))

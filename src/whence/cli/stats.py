@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.text import Text
 
 from whence.cli.filters import Picked, filter_options
+from whence.cli.render.collected import collector_lines
 from whence.cli.render.ledger import kind_totals, ledger_lines
 from whence.cli.render.page import line, print_json, print_lines, table
 from whence.cli.render.safe import safe
 from whence.cli.sources import Choice, source_options
 from whence.cli.verb import INCOMPLETE, Verb, json_option
+from whence.collect.collectors import collectors_in
 from whence.model.recording import Recording
 from whence.query.words import count_text, events_text
 
@@ -35,13 +38,16 @@ def stats(context: click.Context, choice: Choice, picked: Picked, as_json: bool)
     at this moment, or when the process ended. An event type was called as often as it was
     recorded, sampled out, throttled, below its minimum, rejected or nested. With filters, the
     readable events that pass are counted besides, and of event types only those asked for are
-    listed: a ring's counts cannot be split. Exits with 3 if a sum does not close or a file of a
-    session cannot be read.
+    listed: a ring's counts cannot be split. Collectors beside the sessions are shown with what
+    each sink has acknowledged, and by how many of these events it is behind. Exits with 3 if a
+    sum does not close or a file of a session cannot be read.
     """
     recording = choice.recording()
     closes = all(ring.closes for ring in recording.rings)
     recording = _of_kinds(recording, picked)
     counts = None if picked.everything else _counted(recording, picked)
+    bases = sorted({Path(info.path).parent for info in recording.sessions if info.path})
+    collectors = collectors_in(bases, recording.sessions, recording.rings)
     if as_json:
         print_json(
             {
@@ -51,6 +57,7 @@ def stats(context: click.Context, choice: Choice, picked: Picked, as_json: bool)
                 "gate_changes": recording.gate_changes,
                 "closes": closes,
                 "damage": recording.damage,
+                "collectors": collectors,
             }
             | ({} if counts is None else {"picked": counts})
         )
@@ -59,6 +66,8 @@ def stats(context: click.Context, choice: Choice, picked: Picked, as_json: bool)
     else:
         count = events_text(len(recording.events))
         print_lines([line(f"{count}, from a source that keeps no ledger")])
+    if not as_json:
+        print_lines(collector_lines(collectors))
     if counts is not None and not as_json:
         print_lines(_counted_lines(counts, picked))
     context.exit(0 if closes and not recording.damage else INCOMPLETE)

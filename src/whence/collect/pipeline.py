@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from whence.collect.collectors import others_may_need
 from whence.collect.delivery import Delivery, Offer
 from whence.collect.follower import Ended, Place, Positions, Source, Step
 from whence.collect.positions import StateFile
@@ -147,8 +148,12 @@ class Pipeline:
             return True
         if not all(delivery.has_delivered(uuid, ended.ends) for delivery in self.deliveries):
             return False
+        path = Path(ended.info.path)
+        own = self._state.path if self._state is not None else None
+        if others_may_need(path.parent, own, uuid, ended.ends):
+            return False
         try:
-            info = read_session_file(Path(ended.info.path))
+            info = read_session_file(path)
             if info.uuid == uuid:
                 sinks = ", ".join(delivery.sink.name for delivery in self.deliveries)
                 reap.remove_session(info, f"collected to {sinks}")

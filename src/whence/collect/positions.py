@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import struct
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,10 +16,11 @@ from typing import Any
 from whence.collect.sink_ledger import SinkLedger
 from whence.model.errors import CollectorRunning
 
-__all__ = ["Acknowledged", "StateFile", "read_state"]
+__all__ = ["Acknowledged", "StateFile", "read_sinks"]
 
 FORMAT = "whence-collector"
 VERSION = 1
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class StateFile:
             return _parsed(_content(self.path))
         except FileNotFoundError:
             return {}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except DAMAGE as error:
             aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
             os.replace(self.path, aside)
             self.trouble = f"{self.path} was damaged ({error}) and is now {aside.name}"
@@ -85,20 +87,20 @@ class StateFile:
             self._lock = -1
 
 
-def read_state(path: Path) -> dict[str, Any] | None:
-    """What a state file says, for those who only want to show it; None if it says nothing."""
+def read_sinks(path: Path) -> dict[str, Acknowledged]:
+    """What a state file says of each sink, for those who only look; {} if it cannot be read."""
     try:
-        value = json.loads(_content(path))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) and value.get("format") == FORMAT else None
+        return _parsed(_content(path))
+    except (OSError, *DAMAGE):
+        return {}
 
 
 def _locked(path: Path, owner_of: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(path, flags, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # of this open file, unlike flock() to be asked after without being taken
+        fcntl.fcntl(handle, fcntl.F_OFD_SETLK, struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))
     except OSError:
         pid = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
         os.close(handle)

@@ -17,6 +17,7 @@ from whence.ring import layout
 from whence.ring.folders import open_session_file
 
 __all__ = [
+    "is_locked",
     "is_recording",
     "parse_description",
     "parse_session",
@@ -34,7 +35,7 @@ def read_session_file(folder: Path) -> SessionInfo:
         raise NotASession(f"{folder} holds no session") from error
     try:
         data = os.pread(handle, layout.SESSION_BYTES, 0)
-        live = _is_locked(handle)
+        live = is_locked(handle)
     finally:
         os.close(handle)
     return parse_session(data, folder, live)
@@ -44,7 +45,7 @@ def is_recording(folder: Path) -> bool:
     """Whether the session's process lives: 10 us. Raises NotASession, or OSError if it is gone."""
     handle = open_session_file(folder, "session")
     try:
-        return _is_locked(handle)
+        return is_locked(handle)
     finally:
         os.close(handle)
 
@@ -158,8 +159,8 @@ def _anchors(data: bytes) -> tuple[Anchor, ...]:
     )
 
 
-def _is_locked(handle: int) -> bool:
-    """Whether the recording process lives: it holds a lock that ends with it."""
+def is_locked(handle: int) -> bool:
+    """Whether the process that owns the file lives: it holds an OFD lock that ends with it."""
     wanted = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     found = fcntl.fcntl(handle, fcntl.F_OFD_GETLK, wanted)
     return bool(struct.unpack("hhqqi", found)[0] != fcntl.F_UNLCK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.text import Text
@@ -10,12 +11,13 @@ from rich.text import Text
 from whence.cli.render.ledger import damage_lines
 from whence.cli.render.page import line
 from whence.cli.render.safe import safe
+from whence.collect.collectors import CollectorState
 from whence.collect.delivery import Delivery
 from whence.collect.sink_ledger import SinkLedger
 from whence.model.recording import Damage
 from whence.query.words import count_text, events_text
 
-__all__ = ["collected_lines", "collected_plain", "ledger_sum"]
+__all__ = ["collected_lines", "collected_plain", "collector_lines"]
 
 _PARTS = ("filtered", "refused", "expired", "queued")
 
@@ -27,7 +29,7 @@ def collected_lines(
     for delivery in deliveries:
         ledger = delivery.ledger()
         yield line((safe(delivery.sink.name), "bold"))
-        yield line(f"    {ledger_sum(ledger)}")
+        yield line(f"    {_sum(ledger)}")
         for reason, count in sorted(ledger.reasons.items()):
             yield line(safe(f"    {count_text(count)}: {reason}"))
         if delivery.trouble:
@@ -38,7 +40,18 @@ def collected_lines(
     yield from damage_lines(damage)
 
 
-def ledger_sum(ledger: SinkLedger) -> str:
+def collector_lines(collectors: Sequence[CollectorState]) -> Iterator[Text]:
+    """The collectors that keep positions here: what each sink acknowledged, how far it lags."""
+    for collector in collectors:
+        yield line()
+        state = "running" if collector.running else "not running"
+        yield line((safe(f"Collector {Path(collector.path).name}, {state}"), "bold"))
+        for sink in collector.sinks:
+            behind = f"{events_text(sink.behind)} behind" if sink.behind else "up to date"
+            yield line(safe(f"    {sink.sink}: {behind}; {_sum(sink.ledger)}"))
+
+
+def _sum(ledger: SinkLedger) -> str:
     """The sum in words, parts that are 0 left out but for the delivered."""
     parts = [f"{count_text(ledger.delivered)} delivered"]
     parts += [
