@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def _report(only: list[str]) -> bool:
-    from benchmarks import absolute, emit, otlp, peers, program, read
+    from benchmarks import absolute, collect, emit, otlp, peers, program, read
     from benchmarks.figure import TARGETS, verdict
 
     print(f"\n{'figure':14} {'result':>7} {'95 % interval':>15} {'must':>6} {'aim':>6}  verdict")
@@ -48,7 +48,7 @@ def _report(only: list[str]) -> bool:
         missed |= judged == "MISSED"
     if not only:
         print("\nfor the record")
-        for what, target_text, result in (*absolute.lines(), *program.lines()):
+        for what, target_text, result in (*absolute.lines(), *collect.lines(), *program.lines()):
             print(f"  {result:>24}  ({target_text})  {what}")
     return missed
 

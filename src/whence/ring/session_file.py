@@ -67,7 +67,7 @@ def parse_description(data: bytes) -> dict[str, object]:
     """The same from the bytes of a session file."""
     if len(data) < layout.SESSION_BYTES or data[:8] != layout.SESSION_MAGIC:
         return {}
-    length = layout.SESSION_HEADER.unpack_from(data)[-3]
+    length = layout.SESSION_HEADER.unpack_from(data)[14]
     start = layout.SESSION_TEXT_OFFSET
     return _described(data[start : start + min(length, layout.SESSION_TEXT_BYTES)])
 
