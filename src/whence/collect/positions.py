@@ -16,7 +16,7 @@ from typing import Any
 from whence.collect.sink_ledger import SinkLedger
 from whence.model.errors import CollectorRunning
 
-__all__ = ["Acknowledged", "StateFile", "read_sinks"]
+__all__ = ["Acknowledged", "StateFile", "read_sinks", "read_state"]
 
 FORMAT = "whence-collector"
 VERSION = 1
@@ -85,6 +85,15 @@ class StateFile:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def read_state(path: Path) -> dict[str, Any] | None:
+    """A state file as it stands, with whose it is and of when; None if it is none."""
+    try:
+        value = json.loads(_content(path))
+    except (OSError, *DAMAGE):
+        return None
+    return value if isinstance(value, dict) and value.get("format") == FORMAT else None
 
 
 def read_sinks(path: Path) -> dict[str, Acknowledged]:
