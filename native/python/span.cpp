@@ -370,6 +370,9 @@ PyObject* get_open(PyObject* object, void*) { return PyBool_FromLong(span_bool(o
 PyObject* get_span_id(PyObject* object, void*) {
   return PyLong_FromUnsignedLongLong(as_span(object)->span.span_id);
 }
+PyObject* get_start_ns(PyObject* object, void*) {
+  return PyLong_FromUnsignedLongLong(as_span(object)->span.start_ns);
+}
 PyObject* get_parent_id(PyObject* object, void*) {
   return PyLong_FromUnsignedLongLong(as_span(object)->span.parent_id());
 }
@@ -422,6 +425,7 @@ PyMemberDef kMembers[] = {
 PyGetSetDef kGetters[] = {
     {"open", safe<get_open>, nullptr, "Has it begun and not ended (bool)?", nullptr},
     {"span_id", safe<get_span_id>, nullptr, "Its id (int); 0 when spans of this name are off.", nullptr},
+    {"start_ns", safe<get_start_ns>, nullptr, "When it began (int), monotonic; 0 when off.", nullptr},
     {"parent_span_id", safe<get_parent_id>, nullptr, "The span around it (int), 0 = none.", nullptr},
     {"trace_id", safe<get_trace_id>, nullptr, "32 hexadecimal digits, or \"\" when off.", nullptr},
     {"context", safe<get_context>, nullptr, "The Context of what happens inside, or None when off.", nullptr},

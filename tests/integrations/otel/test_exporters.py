@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -117,7 +118,8 @@ def test_what_happens_inside_a_span_of_the_sdk_belongs_to_it(recorded: OwnEvents
     found = spans_of(recorded())
     assert found["ours"].parent_span_id == found["theirs"].span_id
     assert found["ours"].trace_id == found["theirs"].trace_id
-    assert found["ours"].request_id == "req-sdk"
+    assert found["ours"].request_id == found["theirs"].request_id == "req-sdk"
+    assert f"{span.get_span_context().trace_id:032x}" == found["theirs"].trace_id
 
 
 def test_the_processor_starts_no_thread_and_flushes_truly(recorded: OwnEvents) -> None:
@@ -216,3 +218,40 @@ def test_opentelemetry_instrument_needs_only_the_environment(
     recording = run.recording()
     assert "unchanged" in spans_of(list(recording.events)), run.stderr
     assert recording.sessions[0].service == "shop"
+
+
+def test_a_span_of_the_sdk_that_is_open_when_the_process_dies_is_shown_as_open(
+    run_app: Callable[..., AppRun],
+) -> None:
+    """With the processor, long work can be seen before it ends. R5.17 R5.1"""
+    run = run_app(
+        """
+        import os
+        from opentelemetry.sdk.trace import TracerProvider
+        from whence.otel import SpanProcessor
+        provider = TracerProvider()
+        provider.add_span_processor(SpanProcessor())
+        tracer = provider.get_tracer("app")
+        with tracer.start_as_current_span("long work"), tracer.start_as_current_span("done"):
+            pass
+        unfinished = tracer.start_span("unfinished")
+        os.kill(os.getpid(), 9)
+        """,
+        fails=True,
+    )
+    recording = run.recording()
+    assert {"long work", "done"} == set(spans_of(list(recording.events)))
+    assert [span.name for ring in recording.rings for span in ring.open_spans] == ["unfinished"]
+
+
+def test_a_span_that_nobody_ends_is_recorded_as_abandoned(recorded: OwnEvents) -> None:
+    """It is not kept for ever either. R5.17"""
+    provider = TracerProvider(resource=RESOURCE)
+    processor = SpanProcessor()
+    provider.add_span_processor(processor)
+    span = provider.get_tracer("x").start_span("forgotten")
+    assert len(processor._open) == 1
+    del span
+    gc.collect()
+    assert len(processor._open) == 0
+    assert spans_of(recorded())["forgotten"].attributes["abandoned"] is True

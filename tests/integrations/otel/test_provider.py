@@ -7,12 +7,14 @@ import contextvars
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.apps import AppRun
 from tests.own_events import OwnEvents
 from whence._native import Span as NativeSpan
+from whence.emit.context import carry
 from whence.emit.request import current, request
 from whence.model.event import TraceEvent
 
@@ -204,6 +206,45 @@ def test_no_thread_is_started_and_flushing_is_true(tracer: Tracer) -> None:
     assert threading.active_count() == before
 
 
+def test_work_in_a_thread_pool_belongs_to_the_span_that_gave_it(
+    tracer: Tracer, recorded: OwnEvents
+) -> None:
+    """whence.carry takes OpenTelemetry's current span along, too. R5.17 R5.3"""
+
+    def work() -> None:
+        tracer.start_span("in the pool").end()
+
+    with ThreadPoolExecutor(1) as pool, tracer.start_as_current_span("giver") as giver:
+        pool.submit(carry(work)).result()
+    found = by_name(recorded())
+    assert found["in the pool"].parent_span_id == giver.get_span_context().span_id
+
+
+def test_threads_record_at_the_same_time(tracer: Tracer, recorded: OwnEvents) -> None:
+    """Each into its own ring: no span is lost and none has another thread's parent. R5.17"""
+
+    def work(name: str) -> None:
+        for _ in range(200):
+            with (
+                tracer.start_as_current_span(f"outer-{name}"),
+                tracer.start_as_current_span(f"inner-{name}"),
+            ):
+                pass
+
+    threads = [threading.Thread(target=work, args=(str(n),)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    events = recorded()
+    assert len(events) == 4 * 200 * 2
+    ids = {event.span_id: event for event in events}
+    for event in events:
+        if event.event_type.startswith("inner"):
+            parent = ids[event.parent_span_id]
+            assert parent.event_type == event.event_type.replace("inner", "outer")
+
+
 def test_forked_children_and_killed_processes_keep_their_spans(
     run_app: Callable[..., AppRun],
 ) -> None:
@@ -222,7 +263,7 @@ def test_forked_children_and_killed_processes_keep_their_spans(
                     pass
                 os.kill(os.getpid(), 9)
             os.waitpid(pid, 0)
-        tracer.start_span("never ended")
+        kept = tracer.start_span("never ended")
         with tracer.start_as_current_span("last"):
             pass
         os.kill(os.getpid(), 9)
@@ -230,10 +271,13 @@ def test_forked_children_and_killed_processes_keep_their_spans(
         fails=True,
     )
     assert run.returncode == -9
-    found = by_name(list(run.recording().events))
+    recording = run.recording()
+    found = by_name(list(recording.events))
     assert found["child"].parent_span_id == found["parent"].span_id
     assert found["child"].trace_id == found["parent"].trace_id
     assert "last" in found
+    still_open = {span.name for ring in recording.rings for span in ring.open_spans}
+    assert still_open == {"never ended"}
 
 
 def test_the_environment_chooses_our_provider(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 from opentelemetry.context.context import Context as OtelContext
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
@@ -13,8 +14,15 @@ from opentelemetry.sdk.trace import SpanProcessor as SdkSpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter as SdkSpanExporter
 from opentelemetry.sdk.trace.export import SpanExportResult
 
+from whence import _native
 from whence.integrations.otel.ambient import install
-from whence.integrations.otel.finished import record_log, record_span
+from whence.integrations.otel.finished import (
+    begin,
+    finish,
+    record_log,
+    record_resource,
+    record_span,
+)
 
 __all__ = ["LogExporter", "SpanExporter", "SpanProcessor"]
 
@@ -65,25 +73,54 @@ class LogExporter(LogRecordExporter):
         """Nothing waits here."""
 
 
+class _Open:
+    """A span of ours, held by the span of the SDK that it shows."""
+
+    __slots__ = ("__weakref__", "span")
+
+    def __init__(self, span: _native.Span) -> None:
+        self.span = span
+
+
 class SpanProcessor(SdkSpanProcessor):
     """`provider.add_span_processor(SpanProcessor())`, for programs that build their own provider.
 
     Records each sampled span when it ends, in the thread that ends it: no queue, no thread of its
-    own, no lock. Events recorded inside such spans belong to them. `failed` counts spans that could
-    not be recorded.
+    own. While it is open it stands in the table of open spans, which outlives the process; one that
+    nobody ends is recorded as abandoned when it is collected. Events recorded inside such spans
+    belong to them. `failed` counts spans that could not be recorded.
     """
 
     def __init__(self) -> None:
         install()
         self.failed = 0
+        self._open: WeakValueDictionary[tuple[int, int], _Open] = WeakValueDictionary()
 
     def on_start(self, span: SdkSpan, parent_context: OtelContext | None = None) -> None:
-        """Nothing: the SDK keeps what is open."""
+        """Show it as open; never raises."""
+        try:
+            own = span.get_span_context()
+            if own is None or not own.trace_flags.sampled:
+                return
+            record_resource(span.resource)
+            began = begin(span, _native.current())
+            if began is not None:
+                held = _Open(began)
+                span._whence_open = held  # type: ignore[attr-defined]
+                self._open[own.trace_id, own.span_id] = held
+        except Exception:
+            self.failed += 1
 
     def on_end(self, span: ReadableSpan) -> None:
         """Record it; never raises."""
         try:
-            if span.context is not None and span.context.trace_flags.sampled:
+            own = span.context
+            if own is None or not own.trace_flags.sampled:
+                return
+            held = self._open.pop((own.trace_id, own.span_id), None)
+            if held is not None:
+                finish(held.span, span)
+            else:
                 record_span(span)
         except Exception:
             self.failed += 1

@@ -23,7 +23,7 @@ from whence.integrations.otel.values import (
 from whence.integrations.plain_values import Plain, plain, safe_text
 from whence.model.severity import Severity
 
-__all__ = ["record_log", "record_resource", "record_span"]
+__all__ = ["begin", "finish", "record_log", "record_resource", "record_span"]
 
 _CODES = {"": 0, "ok": 1, "error": 2}
 
@@ -31,18 +31,35 @@ _resources: dict[object, str] = {}  # by resource, what spans carry of it: "" fo
 _resources_lock = threading.Lock()
 
 
-def record_span(span: ReadableSpan) -> None:
-    """Record a finished span and the events in it.
+def begin(span: ReadableSpan, around: Context | None = None) -> _native.Span | None:
+    """Show a span of the SDK as open; `finish` records it. None for one without ids.
 
-    Ids, parent, times, attributes, links, status and the counts of what the SDK dropped are its
-    own; the component is the instrumentation scope's name. Events become events of their own.
+    It belongs to the request of `around`, what is ambient where it begins, if that has one.
     """
     own = span.context
     if own is None or not own.is_valid:
+        return None
+    parent = Context(
+        around.request_id if around is not None else "",
+        around.chain_id if around is not None else "",
+        around.lineage_id if around is not None else 0,
+        trace_id=f"{own.trace_id:032x}",
+        span_id=span.parent.span_id if span.parent is not None else 0,
+        trace_flags=int(own.trace_flags) & 0xFF,
+        tracestate=own.trace_state.to_header() if own.trace_state else "",
+    )
+    start_ns = max(monotonic_ns(span.start_time or 0), 1)
+    return _native.begin_span(_name(span), _component(span), None, parent, start_ns, own.span_id)
+
+
+def finish(began: _native.Span, span: ReadableSpan) -> None:
+    """Record what `begin` showed, as the SDK has it at its end, and the events in it."""
+    inside = began.context
+    if inside is None:  # off
         return
-    scope = span.instrumentation_scope
-    component = (scope.name if scope is not None else "") or "opentelemetry"
+    component = _component(span)
     values = attributes_of(span.attributes)
+    scope = span.instrumentation_scope
     if scope is not None and scope.version:
         values["otel.scope.version"] = scope.version
     if span.kind is not SpanKind.INTERNAL:
@@ -51,31 +68,33 @@ def record_span(span: ReadableSpan) -> None:
     resource = record_resource(span.resource)
     if resource:
         values["otel.resource"] = resource
-    # one difference of the clocks for all times of a span: they keep their distances
-    start_wall_ns = span.start_time or 0
-    start_ns = max(monotonic_ns(start_wall_ns), 1)
-    parent = Context(
-        "",
-        trace_id=f"{own.trace_id:032x}",
-        span_id=span.parent.span_id if span.parent is not None else 0,
-        trace_flags=int(own.trace_flags) & 0xFF,
-        tracestate=own.trace_state.to_header() if own.trace_state else "",
-    )
-    began = _native.begin_span(
-        safe_text(span.name) or "span", component, values, parent, start_ns, own.span_id
-    )
-    inside = began.context
-    if inside is None:  # off
-        return
+    began.set(**values)
+    if began.name != _name(span):
+        began._rename(_name(span))
     for trace_id, span_id, said in links_of(span.links):
         began.link((trace_id, span_id), **said)
     status, description = status_of(span.status)
     if status:
         began._status(_CODES[status], description)
+    # by the start, not each by the clocks: times of one span keep their distances
+    start_wall_ns = span.start_time or 0
+    start_ns = began.start_ns
     for event in span.events:
         when = max(start_ns + (event.timestamp or start_wall_ns) - start_wall_ns, 1)
         record_event(inside, event.name, component, attributes_of(event.attributes), when)
     began.end(end_ns=max(start_ns + (span.end_time or start_wall_ns) - start_wall_ns, start_ns))
+
+
+def record_span(span: ReadableSpan) -> None:
+    """Record a finished span and the events in it.
+
+    Ids, parent, times, attributes, links, status and the counts of what the SDK dropped are its
+    own; the component is the instrumentation scope's name. Events become events of their own.
+    """
+    record_resource(span.resource)  # before the session exists, which it may describe
+    began = begin(span)
+    if began is not None:
+        finish(began, span)
 
 
 def record_log(found: Any) -> None:
@@ -145,6 +164,15 @@ def _note(resource: Any) -> str:
         rationale=json.dumps(values, default=str)[:1000],
     )
     return number
+
+
+def _name(span: ReadableSpan) -> str:
+    return safe_text(span.name) or "span"
+
+
+def _component(span: ReadableSpan) -> str:
+    scope = span.instrumentation_scope
+    return (scope.name if scope is not None else "") or "opentelemetry"
 
 
 def _add_counts(span: ReadableSpan, values: dict[str, Plain]) -> None:
