@@ -285,25 +285,10 @@ PyObject* record_converted(KindObject& self, PyObject* const* values, Gate gate)
   return record_values(self, exact.data(), options ? options.get() : Py_None, gate);
 }
 
-double number_of(const FieldPlan& plan, const std::byte* image) {
-  const auto read = [&](auto value) {
-    std::memcpy(&value, image + plan.offset, sizeof value);
-    return static_cast<double>(value);
-  };
-  switch (plan.type) {
-    case FieldType::F32: return read(0.0f);
-    case FieldType::F64: return read(0.0);
-    case FieldType::I64: return read(std::int64_t{0});
-    case FieldType::U64: return read(std::uint64_t{0});
-    case FieldType::U32: return read(std::uint32_t{0});
-    default: return read(std::uint8_t{0});
-  }
-}
-
 [[gnu::noinline]] bool is_too_weak(const KindObject& self, const Draft& draft, Gate gate) {
   const std::size_t at = self.strength_at;
   return at != kNoField && (draft.absent >> at & 1) == 0 &&
-         gate.is_below_minimum(static_cast<float>(number_of(self.plans[at], draft.image)));
+         gate.is_below_minimum(static_cast<float>(number_at(self.plans[at].type, draft.image + self.plans[at].offset)));
 }
 
 // The first field that is not within its limits, or kNoField; no NaN is.
@@ -311,7 +296,7 @@ double number_of(const FieldPlan& plan, const std::byte* image) {
   for (std::size_t i = 0; i < self.plans.size(); ++i) {
     const FieldPlan& plan = self.plans[i];
     if (!plan.limited || draft.absent >> i & 1) continue;
-    const double value = number_of(plan, draft.image);
+    const double value = number_at(plan.type, draft.image + plan.offset);
     if (value >= plan.least && value <= plan.most) continue;
     char text[64];
     std::snprintf(text, sizeof text, "must be from %g to %g, not %g", plan.least, plan.most, value);

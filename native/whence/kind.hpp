@@ -21,6 +21,22 @@ struct Field {
   bool optional = false;     // may be absent
 };
 
+// A number of a field image.
+inline double number_at(FieldType type, const std::byte* at) {
+  const auto read = [at](auto value) {
+    std::memcpy(&value, at, sizeof value);
+    return static_cast<double>(value);
+  };
+  switch (type) {
+    case FieldType::F32: return read(0.0f);
+    case FieldType::F64: return read(0.0);
+    case FieldType::I64: return read(std::int64_t{0});
+    case FieldType::U64: return read(std::uint64_t{0});
+    case FieldType::U32: return read(std::uint32_t{0});
+    default: return read(std::uint8_t{0});
+  }
+}
+
 struct KindSchema {
   std::string name;
   std::string component;

@@ -75,8 +75,8 @@ class EventDraft {
       add_plain<A>(index, offset, value);
     }
   }
-  // False: refused and counted, because a decision's rationale would come out empty.
-  bool write(std::uint64_t must_say, std::size_t image_bytes);
+  // False: counted, because the gate leaves it out or a decision's rationale would come out empty.
+  bool write(std::uint64_t must_say, std::size_t image_bytes, Gate gate);
 
  private:
   template <class A>
@@ -95,6 +95,8 @@ class EventDraft {
       std::memcpy(image_ + offset, &value, sizeof value);
   }
   void add_text(std::size_t index, std::size_t offset, std::string_view text);
+  bool passes(Gate gate, const RequestId* request);
+  bool is_too_weak(Gate gate) const;
   std::size_t bytes_after(std::uint64_t fields) const;
   void put_text_block(TextBlock& block, const RequestScope* scope) const;
   static void put_option(TextBlock& block, const Option& option);
@@ -134,19 +136,27 @@ class Emitter {
 
   // Is it recorded at present? Ask before preparing costly arguments.
   explicit operator bool() const { return kind_ != nullptr && gate_on(); }
-  void enable() const { if (kind_ != nullptr) Recorder::get().set_on(*kind_, true); }
+  void enable() const { if (kind_ != nullptr) Recorder::get().set_gate(*kind_, Gate{kGateOn}); }
+  // For a share of the requests, above 0 and up to 1; other rates and decisions are left as they are.
+  void sample(double rate) const {
+    if (kind_ != nullptr && !kind_->schema.decision && rate > 0 && rate <= 1)
+      Recorder::get().set_gate(*kind_, Gate::sampling(rate));
+  }
   void disable() const { if (kind_ != nullptr) Recorder::get().set_on(*kind_, false); }
 
-  // True: recorded. False: off, refused or without memory; all but off is counted.
+  // True: recorded. False: off, sampled out, too weak, refused or without memory; all but off is
+  // counted.
   bool operator()(typename Args::type... values) const {
-    if (!*this) return false;
+    if (kind_ == nullptr) return false;
+    const Gate gate = KindTable::gate_of(*kind_);
+    if (!gate.on()) return false;
     WriterState* state = thread_writer();
     if (state == nullptr) [[unlikely]] return false;
     EventDraft draft(*kind_, *state);
     [[maybe_unused]] std::size_t index = 0;
     [[maybe_unused]] std::size_t offset = 0;  // as KindSchema::place_fields() has it
     ((draft.template add<Args>(index++, offset, values), offset += field_bytes(Args::stored)), ...);
-    return draft.write(must_say_, kImageBytes);
+    return draft.write(must_say_, kImageBytes, gate);
   }
 
  protected:
@@ -172,9 +182,7 @@ class Emitter {
   }
 
  private:
-  bool gate_on() const {
-    return kind_->gate.load(std::memory_order_relaxed)->load(std::memory_order_relaxed) & kGateOn;
-  }
+  bool gate_on() const { return KindTable::gate_of(*kind_).on(); }
 
   static constexpr std::size_t kImageBytes = (field_bytes(Args::stored) + ... + 0);
 

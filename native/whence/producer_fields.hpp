@@ -86,6 +86,7 @@ consteval FieldType stored_as() {
 }
 
 // Names with a column of their own, as in Python.
+template <class T>
 consteval FieldRole role_of(std::string_view name) {
   if (name == "model" || name == "model_id") return FieldRole::Model;
   if (name == "request_id") return FieldRole::Request;
@@ -95,6 +96,7 @@ consteval FieldRole role_of(std::string_view name) {
   if (name == "options") return FieldRole::Options;
   if (name == "caused_by") return FieldRole::CausedBy;
   if (name == "lineage_id") return FieldRole::Lineage;
+  if (name == "strength" && std::is_arithmetic_v<T>) return FieldRole::Strength;
   return FieldRole::Plain;
 }
 
@@ -105,6 +107,7 @@ consteval bool fits_role(FieldRole role) {
     case FieldRole::Options: return std::is_same_v<T, Options>;
     case FieldRole::Duration: return std::is_same_v<T, std::int64_t>;
     case FieldRole::Lineage: return std::is_same_v<T, std::uint64_t>;
+    case FieldRole::Strength:
     case FieldRole::Plain: return stored_as<T>() != FieldType::None;
     default: return std::is_same_v<T, std::string_view>;
   }
@@ -122,7 +125,7 @@ struct Arg {
   using plain = typename detail::Plain<T>::type;
   static constexpr std::string_view name = Name.view();
   static constexpr bool optional = detail::Plain<T>::optional;
-  static constexpr FieldRole role = detail::role_of(name);
+  static constexpr FieldRole role = detail::role_of<plain>(name);
   static constexpr bool elsewhere = role == FieldRole::Request || role == FieldRole::Severity ||
                                     role == FieldRole::Options || role == FieldRole::CausedBy;
   static constexpr FieldType stored = elsewhere ? FieldType::None : detail::stored_as<plain>();

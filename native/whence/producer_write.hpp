@@ -82,7 +82,32 @@ inline void EventDraft::add_text(std::size_t index, std::size_t offset, std::str
   std::memcpy(image_ + offset, &id, sizeof id);
 }
 
-inline bool EventDraft::write(std::uint64_t must_say, std::size_t image_bytes) {
+inline bool EventDraft::is_too_weak(Gate gate) const {
+  for (std::size_t i = 0; i < kind_.schema.fields.size(); ++i) {
+    const Field& field = kind_.schema.fields[i];
+    if (field.role == FieldRole::Strength && (absent_ >> i & 1) == 0)
+      return gate.is_below_minimum(static_cast<float>(number_at(field.type, image_ + field.offset)));
+  }
+  return false;
+}
+
+// Counts what the gate leaves out.
+inline bool EventDraft::passes(Gate gate, const RequestId* request) {
+  if (gate.plain() || gate.exempt() || kind_.schema.decision) return true;
+  const std::uint64_t value = gate.threshold() == 0 ? kSampleSteps
+                              : request != nullptr && request->form != RequestForm::None
+                                  ? sample_value_of_key(request->key)
+                                  : state_.sample_value();
+  const bool sampled_out = value < gate.threshold();
+  if (!sampled_out && !is_too_weak(gate)) {
+    tag_ |= gate.threshold() << kTagThresholdShift;
+    return true;
+  }
+  state_.writer.count(kind_.id, sampled_out ? kSampledOut : kBelowMinimum);
+  return false;
+}
+
+inline bool EventDraft::write(std::uint64_t must_say, std::size_t image_bytes, Gate gate) {
   if (must_say != 0 && (blank_ & must_say) == must_say) [[unlikely]] {
     state_.writer.count(kind_.id, kRejected);
     return false;
@@ -91,6 +116,7 @@ inline bool EventDraft::write(std::uint64_t must_say, std::size_t image_bytes) {
   const RequestId* request = !request_text_.empty() ? &request_
                              : scope != nullptr     ? &scope->request_
                                                     : nullptr;
+  if (!passes(gate, request)) return false;
   SlotImage slot;
   std::uint64_t tag = tag_ | kind_.id;
   if (request != nullptr) {

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from whence import _native
 from whence.cli.main import cli
 from whence.collect.sessions import list_sessions, read_recording
 from whence.model.event import Option
 from whence.model.recording import Recording
 from whence.model.severity import Severity
+from whence.ring.gates import threshold_of
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "cpp_producer"
@@ -231,3 +233,31 @@ def test_a_wrong_declaration_does_not_compile(
     )
     assert finished.returncode != 0
     assert complaint in finished.stderr
+
+
+def test_a_cpp_program_is_sampled_like_any_other(tmp_path: Path) -> None:
+    """R1.34 R1.35 R1.60 The same requests are kept as in Python; decisions are exempt."""
+    source = Path(__file__).with_name("gate_producer.cpp")
+    run(compiled(source, tmp_path / "gates"), tmp_path / "w")
+    (info,) = list_sessions(tmp_path / "w")
+    recording = read_recording([Path(info.path)])
+    sampled = [e for e in recording.events if e.event_type == "sampled"]
+    threshold = threshold_of(0.5)
+    names = [f"req-{n}" for n in range(200)]
+    assert [e.request_id for e in sampled] == [
+        name for name in names if _native.sample_value(name) >= threshold
+    ]
+    assert {e.weight for e in sampled} == {2.0}
+    loose = [e for e in recording.events if e.event_type == "loose"]
+    assert {e.weight for e in loose} == {4.0}
+    assert 850 < len(loose) < 1150
+    felt = [e.attributes["strength"] for e in recording.events if e.event_type == "felt"]
+    assert felt == [0.5, 0.75]
+    counts = {row.kind: row for ring in recording.rings for row in ring.per_kind}
+    assert {name: row.called for name, row in counts.items()} == {
+        "sampled": 200,
+        "decided": 200,
+        "loose": 4000,
+        "felt": 3,
+    }
+    assert (counts["felt"].below_minimum, counts["decided"].recorded) == (1, 200)
