@@ -51,6 +51,7 @@ struct Given {
   PyObject* lineage_id = nullptr;
   PyObject* timestamp_ns = nullptr;
   bool decision = false;
+  double weight = 1;
 };
 
 // The same as native values.
@@ -127,7 +128,7 @@ void write_event(WriterState& state, const Given& given, Plain& plain) {
   const auto* context = reinterpret_cast<ContextObject*>(ambient.get());
   SlotImage slot;
   std::uint64_t tag = plain.kind->id | (plain.severity + 1) << kTagSeverityShift |
-                      plain.gate.threshold() << kTagThresholdShift;
+                      threshold_with(plain.gate, given.weight) << kTagThresholdShift;
   if (context != nullptr) {
     put_request_words(slot, tag, *context);
   } else {
@@ -325,10 +326,10 @@ PyObject* record_built(PyObject* object, PyObject* args) {
   PyObject* attributes = nullptr;
   PyObject* options = nullptr;
   int decision = 0;
-  if (!PyArg_ParseTuple(args, "OOOOOOOOOOOOOOp", &given.event_type, &given.component, &given.rationale,
+  if (!PyArg_ParseTuple(args, "OOOOOOOOOOOOOOpd", &given.event_type, &given.component, &given.rationale,
                         &given.request_id, &given.model_id, &given.severity, &given.duration_ns,
                         &attributes, &given.event_id, &given.chain_id, &options, &given.caused_by,
-                        &given.lineage_id, &given.timestamp_ns, &decision))
+                        &given.lineage_id, &given.timestamp_ns, &decision, &given.weight))
     return nullptr;
   given.decision = decision != 0;
   Ref kept[2];

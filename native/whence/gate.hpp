@@ -80,4 +80,13 @@ inline double weight_of(std::uint64_t threshold) {
          static_cast<double>(kSampleSteps - (threshold & kGateThresholdMask));
 }
 
+// The threshold of an event that passed a gate and stood for `weight` events before; nearly, as
+// thresholds have 30 bits.
+inline std::uint64_t threshold_with(Gate gate, double weight) {
+  if (!(weight > 1)) [[likely]] return gate.threshold();
+  const auto kept = static_cast<std::uint64_t>(
+      std::llround(static_cast<double>(kSampleSteps - gate.threshold()) / weight));
+  return kSampleSteps - (kept > 0 ? kept : 1);
+}
+
 }  // namespace whence

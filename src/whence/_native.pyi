@@ -252,6 +252,7 @@ class SharedRing:
         lineage_id: int,
         timestamp_ns: int,
         decision: bool,
+        weight: float,
         /,
     ) -> None: ...
     def size(self) -> int: ...

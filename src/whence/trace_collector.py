@@ -146,6 +146,7 @@ class TraceCollector(_native.SharedRing, EventView):
             event.lineage_id,
             event.timestamp.value_ns,
             event.decision,
+            event.weight,
         )
 
     def __len__(self) -> int:

@@ -208,6 +208,24 @@ def test_record_now_obeys_gates_by_name(recorded: OwnEvents) -> None:
     assert _native.set_rule("never_declared", _native.gate_word(1.0, None))
 
 
+@pytest.mark.parametrize("weight", [1.0, 2.0, 100.0, 12345.678])
+def test_the_weight_of_a_built_event_is_kept(weight: float) -> None:
+    """R1.35 Nearly, in 30 bits; a gate that samples on the way multiplies it."""
+    collector = whence.TraceCollector(buffer_size=10)
+    built = whence.TraceEvent(
+        event_type="weighted", component="S", timestamp=whence.Timestamp.now(), weight=weight
+    )
+    _native.set_rule("weighted", _native.gate_word(0.5, None))
+    for _ in range(100):
+        collector.record(built)
+    _native.set_rule("weighted", _native.gate_word(1.0, None))
+    (twice,) = {event.weight for event in collector}
+    assert twice == pytest.approx(2 * weight, rel=1e-4)
+    fresh = whence.TraceCollector(buffer_size=10)
+    fresh.record(built)
+    assert next(iter(fresh)).weight == pytest.approx(weight, rel=1e-4)
+
+
 @given(word=st.integers(0, 2**64 - 1))
 def test_any_word_is_a_gate(word: int) -> None:
     """R1.34 Whatever 64 bits a page holds, a call ends well and is counted somewhere."""
