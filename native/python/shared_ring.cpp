@@ -326,7 +326,7 @@ PyObject* record_built(PyObject* object, PyObject* args) {
   PyObject* attributes = nullptr;
   PyObject* options = nullptr;
   int decision = 0;
-  if (!PyArg_ParseTuple(args, "OOOOOOOOOOOOOOpd", &given.event_type, &given.component, &given.rationale,
+  if (!PyArg_ParseTuple(args, "OOOOOOOOOOOOOOp|d", &given.event_type, &given.component, &given.rationale,
                         &given.request_id, &given.model_id, &given.severity, &given.duration_ns,
                         &attributes, &given.event_id, &given.chain_id, &options, &given.caused_by,
                         &given.lineage_id, &given.timestamp_ns, &decision, &given.weight))

@@ -252,7 +252,7 @@ class SharedRing:
         lineage_id: int,
         timestamp_ns: int,
         decision: bool,
-        weight: float,
+        weight: float = 1.0,
         /,
     ) -> None: ...
     def size(self) -> int: ...
