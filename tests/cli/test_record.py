@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -177,6 +179,73 @@ def test_children_belong_to_the_same_run(
     said = sorted(event.rationale for event in recording.events)
     assert said == ["forked", "parent", "spawned", "started"]
     assert len({session.run for session in recording.sessions}) == 1
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_what_ends_a_worker_is_recorded(
+    record: Record, script: Callable[..., Path], whence_dir: Path, method: str
+) -> None:
+    """multiprocessing catches it itself and calls no hook. R5.19"""
+    app = script(
+        f"""
+        import multiprocessing
+        def work(): raise ValueError("in a worker")
+        if __name__ == "__main__":
+            worker = multiprocessing.get_context("{method}").Process(target=work, name="w1")
+            worker.start()
+            worker.join()
+            print(worker.exitcode)
+        """
+    )
+    finished = record("--", sys.executable, app)
+    assert finished.stdout == "1\n"
+    assert "Process w1:" in finished.stderr
+    assert told(all_recorded(whence_dir).events) == {("ValueError: in a worker", "process w1")}
+
+
+def test_a_terminal_s_interrupt_reaches_the_command_once(
+    script: Callable[..., Path], whence_dir: Path
+) -> None:
+    """A terminal sends it to every process of the group: it is not passed on again."""
+    app = script(
+        """
+        import signal, sys
+        got = []
+        signal.signal(signal.SIGINT, lambda number, frame: got.append(number))
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+        print("ready", flush=True)
+        while not got:
+            signal.pause()
+        print("waiting", flush=True)
+        signal.pause()
+        print("interrupts", len(got), flush=True)
+        """
+    )
+    command = [sys.executable, "-m", "whence", "record", "-q", "--", sys.executable, str(app)]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(command[0], command)
+    with os.fdopen(terminal, "r+b", buffering=0) as screen:
+        assert _read_until(screen, b"ready")
+        screen.write(b"\x03")
+        assert _read_until(screen, b"waiting")
+        os.kill(pid, signal.SIGTERM)
+        _read_until(screen, b"\0")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+
+
+def _read_until(screen: io.FileIO, text: bytes) -> bool:
+    """True once the text came; False at the end."""
+    seen = b""
+    while text not in seen:
+        try:
+            part = screen.read(1024)
+        except OSError:  # the other end is closed
+            return False
+        if not part:
+            return False
+        seen += part
+    return True
 
 
 def test_the_exit_status_and_the_environment_are_the_commands_own(record: Record) -> None:

@@ -15,6 +15,7 @@ from whence.emit import kind, recorder
 from whence.integrations.exceptions import exception_attributes, type_name
 from whence.integrations.logging import Handler
 from whence.integrations.plain_values import safe_text
+from whence.integrations.worker_processes import watch_workers
 from whence.model.severity import Severity
 
 __all__ = ["prepare", "record_uncaught"]
@@ -27,7 +28,8 @@ _prepared = False
 
 
 def prepare() -> None:
-    """Hooks this process, once: sys.excepthook, threading.excepthook, sys.unraisablehook, logging.
+    """Hooks this process, once: sys.excepthook, threading.excepthook, sys.unraisablehook, workers
+    of multiprocessing, and logging.
 
     Each hook that was there goes on working, and handlers of the program stay as they are:
     `logging.basicConfig` and the last-resort handler behave as without us. Log records are
@@ -41,6 +43,7 @@ def prepare() -> None:
     _prepared = True
     _name_after_the_module()
     _hook_exceptions()
+    watch_workers(record_uncaught)
     _hook_logging(os.environ.get("WHENCE_RECORD_LOGS", "auto"))
 
 
