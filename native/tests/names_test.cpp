@@ -116,6 +116,38 @@ void threads_agree_on_ids() {
   CHECK(got[0].size() > kNames / 2);
 }
 
+// R1.27: sinks decode batches in their own threads while the collector learns new names.
+void a_catalogue_grows_while_others_look_up() {
+  check::scene("one thread updates a catalogue while others resolve ids: a name is right or unknown");
+  TestNames names;
+  Catalogue catalogue;
+  std::atomic<unsigned> known{0};
+  constexpr unsigned kNames = 2000;
+  std::vector<std::uint16_t> ids(kNames);
+  std::vector<std::thread> readers;
+  for (unsigned who = 0; who < 3; ++who)
+    readers.emplace_back([&, who] {
+      std::mt19937 random(who);
+      while (known.load(std::memory_order_acquire) < kNames) {
+        const unsigned now = known.load(std::memory_order_acquire);
+        if (now > 0) {
+          const unsigned n = random() % now;
+          CHECK(catalogue.name(ids[n]) == name_of(n));
+        }
+        const auto any = static_cast<std::uint16_t>(random());
+        const std::string_view found = catalogue.name(any);
+        CHECK(found.data() == nullptr || found.size() <= kMaxNameBytes);
+        CHECK(catalogue.kind(any) == nullptr);
+      }
+    });
+  for (unsigned n = 0; n < kNames; ++n) {
+    ids[n] = names.table().intern_now(name_of(n));
+    names.read_into(catalogue);
+    known.store(n + 1, std::memory_order_release);
+  }
+  for (std::thread& reader : readers) reader.join();
+}
+
 #if defined(WHENCE_CAN_STEP)
 
 TestNames* stepped = nullptr;
@@ -163,6 +195,7 @@ int main() {
   a_string_enters_at_its_second_sight();
   a_torn_tail_is_left_out();
   threads_agree_on_ids();
+  a_catalogue_grows_while_others_look_up();
   a_kill_at_any_instruction_leaves_whole_records();
   return check::finish("names_test");
 }

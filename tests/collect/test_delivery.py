@@ -75,6 +75,21 @@ def test_a_sink_that_does_not_answer_is_tried_again_ever_later() -> None:
     assert delivery.trouble == ""
 
 
+def test_every_payload_begins_afresh() -> None:
+    """Neither waits nor the deadline of one payload are those of the next. R1.39"""
+    clock, sink = Clock(), MadeSink()
+    delivery = delivery_of(sink, clock, Limits(deadline_s=4.0, first_wait_s=1.0))
+    sink.next = ["down", "down", "fine"] * 2
+    delivery.offer(offer(2, 3))
+    delivery.offer(offer(4, 5))
+    waits = []
+    while (wait := delivery.step()) is not None:
+        clock.now_s += wait
+        waits += [wait] if wait else []
+    assert waits == [1.0, 2.0, 1.0, 2.0]
+    assert sink.taken == [2, 4]
+
+
 def test_a_payload_that_cannot_be_delivered_in_time_expires() -> None:
     """Its deadline runs from the first attempt, over all of them. R1.39"""
     clock, sink = Clock(), MadeSink()

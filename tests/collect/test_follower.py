@@ -173,6 +173,30 @@ def test_what_was_overwritten_is_what_the_tickets_count_beyond_the_events(run_ap
     assert numbers(step) == list(range(1134, 1234))
 
 
+def test_rings_that_came_and_went_unread_count_as_lost(run_app: RunApp) -> None:
+    """Ended collectors' files are bounded; what went with them is in the spans, once. R1.39"""
+    run = run_app(
+        """
+        import whence
+        for n in range(150):
+            collector = whence.TraceCollector(1000)
+            for _ in range(10):
+                collector.record_now("tick", "X", attributes={"n": n})
+            del collector
+        """
+    )
+    follower = follow(run.whence_dir)
+    step = follower.step(10_000)
+    tickets = sum(after - before for before, after in step.spans.values())
+    assert tickets == 1500
+    assert 0 < len(step.drained) < 1500
+    (ended,) = follower.take_ended()
+    assert ended.whole
+    ((uuid, _), *_) = step.spans
+    again = Follower(lambda: session_folders(run.whence_dir), {uuid: ended.ends})
+    assert again.step(10_000).spans == {}
+
+
 def test_a_follower_goes_on_where_another_left_off(
     whence_dir: Path, producers: Callable[[], Producer]
 ) -> None:

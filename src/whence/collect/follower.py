@@ -21,6 +21,7 @@ Place = tuple[str, int]  # a session's uuid and a ring
 Positions = Mapping[str, Mapping[int, int]]  # by uuid and ring: the next ticket
 Span = tuple[int, int]  # of a ring: the tickets before and after a step
 
+UNSEEN = -1  # stands for the rings that were removed before they could be read
 REFRESH_S = 10.0  # how old a session's anchors may become
 DISCOVER_S = 0.05  # steps that follow each other at once look for new sessions no more often
 
@@ -117,6 +118,8 @@ class Follower:
                 continue
             moved, to_the_end, over = followed.drain_into(batch, room, self._clock())
             more = more or not to_the_end
+            if over and (unseen := followed.count_unseen()):
+                moved[UNSEEN] = unseen
             if moved:
                 uuid = followed.reader.info.uuid
                 spans |= {(uuid, ring): span for ring, span in moved.items()}
@@ -189,6 +192,14 @@ class _Followed:
         elif moved and now_s - self._refreshed_s >= REFRESH_S:
             self._refresh(now_s)
         return moved, to_the_end, to_the_end and not live
+
+    def count_unseen(self) -> Span | None:
+        """Once, at the end: the events of rings that came and went unread, as if of one ring."""
+        unseen = 0 if UNSEEN in self.ends else self.reader.unseen_events(self.ends)
+        if unseen == 0:
+            return None
+        self.ends[UNSEEN] = unseen
+        return 0, unseen
 
     def lives(self) -> bool:
         try:

@@ -112,7 +112,7 @@ class SessionReader:
         """Of a dead session drained to its end: rings that lack events they counted are damaged."""
         for name, reader in list(self._rings.items()):
             try:
-                recorded = sum(row[0] for _, row in reader.counts())
+                recorded = _recorded(reader)
             except CorruptFile as error:
                 self._leave_out(name, error)
                 continue
@@ -163,22 +163,42 @@ class SessionReader:
         self.info = read_session_file(self.folder)
         return self.info
 
+    def unseen_events(self, read: Mapping[int, int]) -> int:
+        """Of a dead session: how many events were in rings that were removed before anybody read
+        them. `read` holds, by ring, how far those came that were read."""
+        if self._only:
+            return 0
+        try:
+            there = {int(name[5:]) for name in ring_files(self.folder)}
+        except OSError:
+            return 0
+        rings, events = self._removed()
+        known = {ring: ticket for ring, ticket in read.items() if ring not in there}
+        if len(known) >= rings:
+            return 0
+        known |= {r.ring: _recorded(r) for r in self._rings.values() if r.ring in known}
+        return max(0, events - sum(known.values()))
+
     def _removed_rings(self) -> Iterator[RingLedger]:
         """One ledger for the rings of ended collectors that were removed, if any were."""
         if self._only:
             return
+        rings, events = self._removed()
+        if rings:
+            yield removed_rings(self.info.name, rings, events)
+
+    def _removed(self) -> tuple[int, int]:
         try:
             handle = open_session_file(self.folder, "control")
         except (NotASession, OSError):
-            return  # gates alone are missed, which the process itself holds
+            return 0, 0  # gates alone are missed, which the process itself holds
         try:
             size = layout.REMOVED_RINGS.size
             data = os.pread(handle, size, layout.REMOVED_RINGS_OFFSET)
         finally:
             os.close(handle)
         rings, events = layout.REMOVED_RINGS.unpack(data.ljust(size, b"\0"))
-        if rings:
-            yield removed_rings(self.info.name, rings, events)
+        return rings, events
 
     def _attach_new_rings(self) -> None:
         try:
@@ -213,7 +233,7 @@ class SessionReader:
 
     def _go_to_start(self, reader: RingReader) -> None:
         first = self._start.get(reader.ring)
-        recorded = sum(row[0] for _, row in reader.counts()) if first else 0
+        recorded = _recorded(reader) if first else 0
         if first is not None and first <= recorded:  # a place beyond the end is of no use
             reader.seek(first)
 
@@ -241,3 +261,7 @@ class SessionReader:
         else:
             if self._catalogue.damaged:
                 self.damaged["names"] = "a record fails its checksum; later names are unknown"
+
+
+def _recorded(reader: RingReader) -> int:
+    return sum(row[0] for _, row in reader.counts())
