@@ -1,4 +1,4 @@
-"""What others charge for an event: T7 and T9, each beside a typed event of ours."""
+"""What others charge: T7 and T9 beside a typed event of ours, T8 beside a span; and T10."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import whence
 from benchmarks.emit import NUMBERS, bench_numbers
 from benchmarks.figure import Measure
 from benchmarks.ratio import Call, Ratio, Timer, compare_functions
@@ -16,22 +17,32 @@ from benchmarks.ratio import Call, Ratio, Timer, compare_functions
 __all__ = ["measures"]
 
 TYPED = Call(f"emit{NUMBERS}", {"emit": bench_numbers.emit})
+SPAN = Call("span('step', component='Bench').end()", {"span": whence.span})
 PEER_CALLS = 5_000  # of each in one repetition; they cost microseconds
 
 
 def measures() -> Iterator[Measure]:
-    """T7 and T9; a peer that is not installed is skipped, and that is said."""
+    """T7 to T10; a peer that is not installed is skipped, and that is said."""
+    yield Measure("T10", "a decorated function, less the function / the function", _decorated)
     for name, compared, make in _PEERS:
-        try:
-            timer = make()
-        except ImportError:
-            print(f"{name:14} SKIPPED: not installed ({compared})")
-            continue
-        yield Measure(name, f"{compared} / typed event", functools.partial(_beside_typed, timer))
+        beside, ours = (SPAN, "span") if name == "T8" else (TYPED, "typed event")
+        yield Measure(name, f"{compared} / {ours}", functools.partial(_beside, beside, make))
 
 
-def _beside_typed(peer: Timer) -> Ratio:
-    return compare_functions(peer, TYPED.timer())
+def _beside(ours: Call, make: Callable[[], Timer]) -> Ratio:
+    """The peer is made when its turn comes: some of them slow down every call after that."""
+    return compare_functions(make(), ours.timer())
+
+
+def _decorated() -> Ratio:
+    """What @whence.span adds to a call of an empty Python function."""
+
+    def plain() -> None:
+        pass
+
+    decorated = whence.span("decorated", component="Bench")(plain)
+    whole, alone = Call("f()", {"f": decorated}).timer(), Call("f()", {"f": plain}).timer()
+    return compare_functions(lambda: whole() - alone(), alone)
 
 
 def _timer(statement: str, **names: Any) -> Timer:
@@ -44,6 +55,13 @@ def _otel_event() -> Timer:
     span = TracerProvider().get_tracer("whence.bench").start_span("bench")
     attributes = {"first": 1, "second": 2, "third": 3.5}
     return _timer("add('event', attributes)", add=span.add_event, attributes=attributes)
+
+
+def _otel_span() -> Timer:
+    from opentelemetry.sdk.trace import TracerProvider
+
+    tracer = TracerProvider().get_tracer("whence.bench")
+    return _timer("start('step').end()", start=tracer.start_span)
 
 
 def _viztracer() -> Timer:
@@ -101,11 +119,12 @@ def _nowhere() -> io.TextIOWrapper:
     return open(os.devnull, "w", encoding="utf-8")
 
 
-_PEERS: tuple[tuple[str, str, Callable[[], Any]], ...] = (
+_PEERS: tuple[tuple[str, str, Callable[[], Timer]], ...] = (
     ("T7", "OpenTelemetry span.add_event", _otel_event),
-    ("T9 viztracer", "viztracer log_instant", _viztracer),
+    ("T8", "OpenTelemetry span start and end", _otel_span),
     ("T9 picologging", "picologging.info to the null device", _picologging),
     ("T9 structlog", "structlog JSON to the null device", _structlog),
     ("T9 loguru", "loguru to the null device", _loguru),
     ("T9 logging", "logging.info to the null device", _logging),
+    ("T9 viztracer", "viztracer log_instant", _viztracer),
 )
