@@ -227,14 +227,26 @@ PyObject* span_aexit(PyObject* object, PyObject* const* args, Py_ssize_t given) 
 
 // ---------------------------------------------------------------- plain calls
 
-PyObject* span_end(PyObject* object, PyObject* args, PyObject* kwargs) {
-  static const char* names[] = {"error", "end_ns", nullptr};
-  PyObject* error = Py_None;
-  unsigned long long end_ns = 0;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$K:end", const_cast<char**>(names), &error, &end_ns))
-    return nullptr;
+PyObject* span_end(PyObject* object, PyObject* const* args, Py_ssize_t given, PyObject* keywords) {
   SpanObject& self = *as_span(object);
   if (self.span.kind == nullptr) Py_RETURN_NONE;
+  PyObject* error = given > 0 ? args[0] : Py_None;
+  std::uint64_t end_ns = 0;
+  bool known = given <= 1;
+  for (Py_ssize_t i = 0; keywords != nullptr && i < PyTuple_GET_SIZE(keywords); ++i) {
+    PyObject* name = PyTuple_GET_ITEM(keywords, i);
+    if (PyUnicode_CompareWithASCIIString(name, "end_ns") == 0)
+      end_ns = PyLong_AsUnsignedLongLong(args[given + i]);
+    else if (PyUnicode_CompareWithASCIIString(name, "error") == 0 && given == 0)
+      error = args[given + i];
+    else
+      known = false;
+    if (PyErr_Occurred()) return nullptr;
+  }
+  if (!known) {
+    PyErr_SetString(PyExc_TypeError, "end() takes an error, or None, and end_ns");
+    return nullptr;
+  }
   if (PyExceptionInstance_Check(error)) {
     note_error(self.span, reinterpret_cast<PyObject*>(Py_TYPE(error)), error);
   } else if (error != Py_None) {
@@ -409,7 +421,7 @@ PyMethodDef kMethods[] = {
      "set(**attributes)\n\nAdds attributes: int, float, bool, str; others by their str()."},
     {"link", method(safe<span_link>), METH_VARARGS | METH_KEYWORDS,
      "link(to, /, **attributes)\n\nTies it to another span: a Context, a span, a traceparent or (trace id, span id)."},
-    {"end", method(safe<span_end>), METH_VARARGS | METH_KEYWORDS,
+    {"end", method(safe<span_end>), METH_FASTCALL | METH_KEYWORDS,
      "end(error=None)\n\nEnds and records it, once. `error` is an exception or a text. Any thread."},
     {"_rename", safe<span_rename>, METH_O, "_rename(name)"},
     {"_status", safe<span_status>, METH_VARARGS, "_status(0 nothing | 1 ok | 2 error, message)"},
