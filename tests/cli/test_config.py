@@ -194,3 +194,42 @@ def test_gates_are_values_in_the_library_too() -> None:
     assert [kind.on for kind in found.kinds if kind.event_type == "config_shown"] == [False]
     assert read_gates(session.path) == found
     assert not SHOWN.on
+
+
+def test_a_damaged_page_is_named_and_left_alone(run_app: RunApp) -> None:
+    """R1.52 Exit code 1 and what is wrong with which file; the program records on."""
+    run_app("""
+        import os, whence
+        from click.testing import CliRunner
+        from whence.cli.main import cli
+        tick = whence.kind("tick", component="A", n=int)
+        path = whence.start().path / "control"
+        whole = path.read_bytes()
+        for spoilt, said in ((b"X" + whole[1:], "not a control page"), (whole[:9], None)):
+            if said is None:
+                os.truncate(path, 40_000)
+            else:
+                os.pwrite(fd := os.open(path, os.O_RDWR), spoilt[:8], 0)
+            found = CliRunner().invoke(cli, ["config", "--disable", "tick"])
+            assert found.exit_code == 1, found.output
+            assert (said or "cut short") in found.output, found.output
+            os.pwrite(fd, whole[:8], 0)
+            tick(1)
+        assert len(whence.collector().query(event_type="tick")) == 2
+    """)
+
+
+def test_stats_tell_what_the_kept_events_stand_for() -> None:
+    """R1.53 R1.35 Called is exact; what is readable stands for about as many."""
+    kind = whence.kind("config_estimated", component="Config", n=int)
+    kind.enable(0.25)
+    for n in range(2000):
+        kind(n)
+    kind.enable()
+    found = CliRunner().invoke(cli, ["stats", "--json"])
+    (row,) = (
+        row for row in json.loads(found.output)["kinds"] if row["event_type"] == "config_estimated"
+    )
+    assert row["called"] == 2000
+    assert row["estimated"] == 4 * row["recorded"]
+    assert "readable stand for" in CliRunner().invoke(cli, ["stats"]).output

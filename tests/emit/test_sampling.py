@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
@@ -11,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import whence
+from tests.apps import AppRun
 from tests.own_events import OwnEvents
 from whence import _native
 from whence.ring.gates import threshold_of
 
 STEPS = 2**30
+RunApp = Callable[..., AppRun]
 
 
 def kept(request_id: str, rate: float) -> bool:
@@ -241,3 +244,51 @@ def test_any_word_is_a_gate(word: int) -> None:
     weights = [event.weight for event in recorded() if event.decision]
     assert weights == ([1.0] * 4 if word & 1 else [])
     assert all(1 <= event.weight <= STEPS for event in recorded())
+
+
+def test_a_forked_child_goes_on_with_the_gates_and_rules_of_its_parent(run_app: RunApp) -> None:
+    """R1.34 R1.35 They are the child's own from then on: neither changes the other's."""
+    run = run_app("""
+        import os, whence
+        from whence import _native
+        half, off = _native.gate_word(0.5, None), 0
+        _native.set_rule("early", half)
+        tick = whence.kind("tick", component="Fork", n=int)
+        tick.enable(0.25)
+        whence.start()
+        _native.set_rule("late", off)
+        child = os.fork()
+        if child == 0:
+            rates = [whence.kind(name, component="Fork").sample_rate for name in ("early", "late")]
+            on = whence.kind("late", component="Fork").on
+            whence.kind("plain", component="Fork")()  # the child's session
+            fresh = whence.kind("early", component="Child")
+            _native.set_rule("early", off)
+            assert (tick.sample_rate, rates[0], on, fresh.on) == (0.25, 0.5, False, False)
+            tick.enable()
+            _native.set_rule("late", half)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        late, early = (whence.kind(name, component="Parent") for name in ("late", "early"))
+        assert (tick.sample_rate, late.on, early.sample_rate) == (0.25, False, 0.5)
+    """)
+    assert run.returncode == 0
+
+
+def test_gates_and_rules_hold_without_any_disk(run_app: RunApp) -> None:
+    """R1.34 R1.35 A session in memory alone has a page of its own for them."""
+    run = run_app(
+        """
+        import whence
+        from whence import _native
+        assert whence.start().path is None
+        _native.set_rule("late", _native.gate_word(0.5, None))
+        late = whence.kind("late", component="Memory", n=int)
+        for n in range(1000):
+            late(n)
+        events = whence.collector().query(event_type="late")
+        assert 400 < len(events) < 600 and events[0].weight == 2
+        """,
+        env={"WHENCE_DIR": "/proc/nowhere"},
+    )
+    assert "cannot record" in run.stderr
