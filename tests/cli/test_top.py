@@ -257,3 +257,23 @@ def test_sample_rates_go_up_and_down_in_steps() -> None:
     assert next_rate(0.001, -1) == 0.001
     assert next_rate(0.3, -1) == 0.2
     assert next_rate(0.3, 1) == 0.5
+
+
+def test_stats_shows_silent_processes_and_rates_of_the_same_model(
+    run_app: RunApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process without an event has its line; --interval adds what top would say. R5.9 R1.53"""
+    run = run_app("""
+        import whence
+        whence.kind("never", component="x", n=int)
+        whence.start("quiet")
+        """)
+    monkeypatch.setenv("WHENCE_DIR", str(run.whence_dir))
+    printed = CliRunner().invoke(cli, ["stats", "--interval", "50ms"])
+    assert printed.exit_code == 0, printed.output
+    assert "quiet, pid" in printed.output
+    assert "declared 1 event type, no events" in printed.output
+    assert "0 events/s" in printed.output
+    found = json.loads(CliRunner().invoke(cli, ["stats", "--interval", "50ms", "--json"]).output)
+    assert found["activity"]["processes"][0]["state"] == "dead, uncollected"
+    assert found["activity"]["kinds"][0]["events_per_s"] == 0.0

@@ -31,9 +31,28 @@ const Emitter<Arg<"request_id", Text>, Arg<"caused_by", Text>, Arg<"lineage_id",
     told("told", "Edge");
 const Emitter<> bare("bare", "Edge", "Nothing to add", Severity::Error);
 
+// Waits to be told that the gates were changed, then records for a thousand requests and for none.
+int record_sampled() {
+  bare();
+  std::printf("ready\n");
+  std::fflush(stdout);
+  (void)std::getchar();
+  for (int i = 0; i < 1000; ++i) {
+    {
+      const RequestScope scope("req-" + std::to_string(i));
+      bare();
+    }
+    told("own-" + std::to_string(i), "", 0, "");
+    every_type(true, 0, 0, 0, i, 0, 0, "");
+    spoken("always");
+  }
+  return 0;
+}
+
 }  // namespace
 
-int main() {
+int main(int count, char**) {
+  if (count > 1) return record_sampled();
   every_type(true, 255, 0xffffffff, std::numeric_limits<std::uint64_t>::max(),
              std::numeric_limits<std::int64_t>::min(), 1.5f, 1e300, "héllo \x1b[31m");
   maybe(std::nullopt, std::nullopt);

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from whence import _native
 from whence.cli.main import cli
+from whence.collect.gates import change_gates
 from whence.collect.sessions import list_sessions, read_recording
 from whence.model.event import Option
 from whence.model.recording import Recording
@@ -202,6 +203,40 @@ def test_a_forked_child_records_into_a_session_of_its_own(edge: Path, tmp_path: 
     assert {parent.service, child.service} == {'a "quoted" name'}
     assert parent.run == child.run
     assert [e.event_type for e in read_recording([Path(child.path)]).events] == ["bare"]
+
+
+def test_sampling_set_from_outside_keeps_the_requests_that_python_keeps(
+    edge: Path, tmp_path: Path
+) -> None:
+    """Whole requests by the same hash, weights on what is kept, decisions all. R5.7 R1.35"""
+    folder = tmp_path / "w"
+    with subprocess.Popen(
+        [str(edge), "sampled"],
+        env={**os.environ, "WHENCE_DIR": str(folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        (info,) = list_sessions(folder)
+        words = dict.fromkeys(("bare", "told", "every_type"), _native.gate_word(0.25, None))
+        change_gates(Path(info.path), words)
+        running.communicate("go\n", timeout=60)
+    found = read_recording([Path(info.path)])
+    for kind, prefix in (("bare", "req"), ("told", "own")):
+        kept = [e for e in found.events if e.event_type == kind and e.request_id]
+        ids = [f"{prefix}-{n}" for n in range(1000)]
+        threshold = (1 << 30) * 3 // 4
+        assert [e.request_id for e in kept] == [
+            id for id in ids if _native.sample_value(id) >= threshold
+        ]
+        assert {e.weight for e in kept} == {4.0}
+    counts = {each.kind: each for ring in found.rings for each in ring.per_kind}
+    plain = counts["every_type"]
+    assert plain.recorded + plain.sampled_out == 1000
+    assert 150 < plain.recorded < 350
+    assert (counts["spoken"].recorded, counts["spoken"].sampled_out) == (1000, 0)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -12,6 +13,8 @@ import click
 from rich.text import Text
 
 from whence.cli.filters import Picked, filter_options
+from whence.cli.interval import seconds_of
+from whence.cli.render.activity import rate_lines
 from whence.cli.render.collected import collector_lines
 from whence.cli.render.ledger import kind_totals, ledger_lines
 from whence.cli.render.page import line, print_json, print_lines, table
@@ -19,7 +22,9 @@ from whence.cli.render.safe import safe
 from whence.cli.sources import Choice, source_options
 from whence.cli.verb import INCOMPLETE, Verb, json_option
 from whence.collect.collectors import collectors_in
+from whence.collect.live import LiveSessions
 from whence.model.recording import Recording
+from whence.query.activity import Activity, activity_of
 from whence.query.words import count_text, events_text
 
 __all__ = ["stats"]
@@ -28,9 +33,22 @@ __all__ = ["stats"]
 @click.command(cls=Verb)
 @source_options
 @filter_options
+@click.option(
+    "--interval",
+    "interval_s",
+    callback=seconds_of,
+    metavar="LENGTH",
+    help="Look twice, so far apart, and add events and losses a second: 1s.",
+)
 @json_option
 @click.pass_context
-def stats(context: click.Context, choice: Choice, picked: Picked, as_json: bool) -> None:
+def stats(
+    context: click.Context,
+    choice: Choice,
+    picked: Picked,
+    interval_s: float | None,
+    as_json: bool,
+) -> None:
     """Print the ledger of every ring and event type.
 
     It says what was recorded and what became of it: recorded = readable + lost + in flight, for
@@ -42,6 +60,7 @@ def stats(context: click.Context, choice: Choice, picked: Picked, as_json: bool)
     each sink has acknowledged, and by how many of these events it is behind. Exits with 3 if a
     sum does not close or a file of a session cannot be read.
     """
+    found = _looked_twice(choice, interval_s) if interval_s is not None else None
     recording = choice.recording()
     closes = all(ring.closes for ring in recording.rings)
     recording = _of_kinds(recording, picked)
@@ -60,8 +79,9 @@ def stats(context: click.Context, choice: Choice, picked: Picked, as_json: bool)
                 "collectors": collectors,
             }
             | ({} if counts is None else {"picked": counts})
+            | ({} if found is None else {"activity": found})
         )
-    elif recording.rings or recording.damage:
+    elif recording.rings or recording.damage or _silent(recording):
         print_lines(ledger_lines(recording))
     else:
         count = events_text(len(recording.events))
@@ -70,7 +90,20 @@ def stats(context: click.Context, choice: Choice, picked: Picked, as_json: bool)
         print_lines(collector_lines(collectors))
     if counts is not None and not as_json:
         print_lines(_counted_lines(counts, picked))
+    if found is not None and not as_json:
+        print_lines([line(), *rate_lines(found)])
     context.exit(0 if closes and not recording.damage else INCOMPLETE)
+
+
+def _looked_twice(choice: Choice, interval_s: float) -> Activity:
+    sessions = LiveSessions(choice.paths)
+    before = sessions.read()
+    time.sleep(interval_s)
+    return activity_of(sessions.read(), before)
+
+
+def _silent(recording: Recording) -> bool:
+    return any(session.state != "exported" for session in recording.sessions)
 
 
 def _of_kinds(recording: Recording, picked: Picked) -> Recording:

@@ -12,6 +12,7 @@ import click
 from rich.text import Text
 
 from whence import _native
+from whence.cli.interval import seconds_of
 from whence.cli.render.activity import activity_lines, failure_cells
 from whence.cli.render.answer import answer_lines
 from whence.cli.render.page import print_json, print_lines
@@ -20,25 +21,14 @@ from whence.cli.verb import Verb, json_option
 from whence.collect.gates import change_gates, read_gates
 from whence.collect.live import LiveSessions
 from whence.collect.sessions import list_sessions, read_recording
-from whence.model.errors import ContractError, SessionNotFound, UnsupportedFormat, WhenceError
+from whence.model.errors import SessionNotFound, UnsupportedFormat, WhenceError
 from whence.model.event import TraceEvent
 from whence.query.activity import Activity
-from whence.query.contract import parse_length
 from whence.query.contracts import BUILT_IN
 from whence.query.live_activity import LiveActivity
 from whence.query.why import why
 
 __all__ = ["Top", "top"]
-
-
-def _seconds(context: click.Context, parameter: click.Parameter, value: str) -> float:
-    try:
-        seconds = parse_length(value).nanos / 1e9
-    except ContractError as error:
-        raise click.BadParameter(str(error)) from None
-    if not 0.05 <= seconds <= 3600:
-        raise click.BadParameter("from 50ms to 1h")
-    return seconds
 
 
 @click.command(cls=Verb)
@@ -48,7 +38,7 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str) -> 
     "interval_s",
     default="1s",
     show_default=True,
-    callback=_seconds,
+    callback=seconds_of,
     metavar="LENGTH",
     help="How often to look; rates are those between two looks.",
 )

@@ -27,6 +27,7 @@ __all__ = [
     "headline",
     "kind_cells",
     "process_cells",
+    "rate_lines",
     "rate_text",
     "state_style",
 ]
@@ -125,6 +126,14 @@ def rate_text(rate: float | None) -> str:
     if rate is None:
         return "-"
     return count_text(round(rate)) if rate >= 10 or rate == 0 else f"{rate:.1f}"
+
+
+def rate_lines(found: Activity) -> Iterator[Text]:
+    """The line above, and a row for each event type with its rate."""
+    yield headline(found)
+    rows = [(*kind_cells(each)[:3], count_text(each.recorded)) for each in found.kinds]
+    if rows:
+        yield from table((*KIND_HEADER[:3], "recorded"), rows, left=(0, 1))
 
 
 def activity_lines(

@@ -91,6 +91,12 @@ def ledger_lines(recording: Recording) -> Iterator[Text]:
         yield line((_process(name, recording.session(name)), "bold"))
         yield from ring_lines(rings)
         yield line()
+    for session in recording.sessions:
+        if session.name not in by_session and session.state != "exported":
+            declared = sum(kind.session == session.name for kind in recording.kinds)
+            types = f"{declared} event type{'' if declared == 1 else 's'}"
+            yield line((_process(session.name, session), "bold"), f": declared {types}, no events")
+            yield line()
     yield sum_line(recording.rings, recording.damage)
     yield from damage_lines(recording.damage)
     kinds = kind_totals(recording.rings, recording.events)
