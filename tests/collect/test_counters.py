@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.apps import AppRun
 from whence.collect.counters import CounterReader
 from whence.collect.live import LiveSessions, collected_in
+from whence.collect.positions import Acknowledged, StateFile
 from whence.collect.sessions import read_recording
+from whence.collect.sink_ledger import SinkLedger
 
 RunApp = Callable[..., AppRun]
 
@@ -76,14 +77,21 @@ def test_sessions_come_and_go_between_readings(run_app: RunApp, tmp_path: Path) 
 def test_the_collector_that_is_furthest_behind_counts(tmp_path: Path) -> None:
     """Of several sinks and state files the least position is taken; nonsense is skipped. R5.9"""
 
-    def state(name: str, **sinks: object) -> None:
-        body = {"format": "whence-collector", "version": 1, "sinks": sinks}
-        (tmp_path / f"{name}.state").write_text(json.dumps(body))
+    def state(name: str, sink: str, lost: int, tickets: dict[int, int]) -> StateFile:
+        file = StateFile(tmp_path / f"collector-{name}.state")
+        ledger = SinkLedger(lost=lost)
+        file.save({sink: Acknowledged({"u": tickets}, ledger)}, {})
+        return file
 
     assert collected_in([tmp_path]) is None
-    state("a", x={"positions": {"u": {"0": 10, "1": 5}}, "ledger": {"lost": 3}})
-    state("b", y={"positions": {"u": {"0": 7, "no": 1}, "v": 3}, "ledger": {"lost": 9}})
-    (tmp_path / "c.state").write_text("{")
+    first = state("a", "x", 3, {0: 10, 1: 5})
+    second = state("b", "y", 9, {0: 7})
+    (tmp_path / "collector-c.state").write_text("{")
     found = collected_in([tmp_path])
     assert found is not None
-    assert (found.tickets, found.lost) == ({"u": {0: 7, 1: 5}, "v": {}}, 9)
+    assert (found.tickets, found.lost) == ({"u": {0: 7, 1: 5}}, 9)
+    first.close()
+    second.close()
+    found = collected_in([tmp_path])
+    assert found is not None
+    assert (found.tickets, found.lost) == ({"u": {0: 7, 1: 5}}, None)  # nobody is at work

@@ -118,6 +118,8 @@ def test_with_a_collector_lost_is_what_it_missed() -> None:
     before = reading(counters(ring(200, lost=100)), collected=Collected({}, 3))
     now = reading(counters(ring(400, lost=300)), after_s=2, collected=Collected({}, 7))
     assert activity_of(now, before).lost_per_s == 2.0
+    idle = replace(now, collected=Collected({}, None))  # one that ended long ago misses nothing
+    assert activity_of(idle, before).lost_per_s == 100.0
 
 
 def test_gates_of_several_processes_are_shown_where_they_agree() -> None:

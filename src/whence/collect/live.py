@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from whence._native import Batch
+from whence.collect.collectors import collectors_in
 from whence.collect.counters import CounterReader, SessionCounters
 from whence.collect.gates import KindGate, read_gates
-from whence.collect.positions import read_state
+from whence.collect.positions import read_sinks
 from whence.model.errors import WhenceError
 
 __all__ = ["Collected", "LiveSessions", "Reading", "collected_in"]
@@ -20,11 +21,12 @@ __all__ = ["Collected", "LiveSessions", "Reading", "collected_in"]
 class Collected(NamedTuple):
     """How far the sink that is furthest behind has come, and how many events sinks have missed.
 
-    `tickets` are the next ones to deliver, by session (uuid) and ring.
+    `tickets` are the next ones to deliver, by session (uuid) and ring. `lost` is None where no
+    collector runs at present.
     """
 
     tickets: Mapping[str, Mapping[int, int]]
-    lost: int
+    lost: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,26 +103,29 @@ class LiveSessions:
 
 def collected_in(folders: Iterable[Path]) -> Collected | None:
     """What the collectors say that keep their state files in these folders."""
-    states = [read_state(path) for folder in folders for path in sorted(folder.glob("*.state"))]
+    collectors = collectors_in(folders, (), ())
+    if not collectors:
+        return None
     tickets: dict[str, dict[int, int]] = {}
-    lost = 0
-    for state in filter(None, states):
-        sinks = state.get("sinks")
-        for sink in sinks.values() if isinstance(sinks, dict) else ():
-            _take_least(tickets, sink.get("positions"))
-            count = sink.get("ledger", {}).get("lost", 0)
-            lost = max(lost, count if isinstance(count, int) else 0)
-    return Collected(tickets, lost) if any(states) else None
+    for collector in collectors:
+        for state in read_sinks(Path(collector.path)).values():
+            _take_least(tickets, state.positions)
+    missed = [
+        sink.ledger.lost
+        for collector in collectors
+        if collector.running
+        for sink in collector.sinks
+    ]
+    return Collected(tickets, max(missed, default=None))
 
 
-def _take_least(least: dict[str, dict[int, int]], positions: object) -> None:
-    if not isinstance(positions, dict):
-        return
+def _take_least(
+    least: dict[str, dict[int, int]], positions: Mapping[str, Mapping[int, int]]
+) -> None:
     for uuid, rings in positions.items():
         known = least.setdefault(uuid, {})
-        for ring, ticket in rings.items() if isinstance(rings, dict) else ():
-            if isinstance(ticket, int) and str(ring).isdecimal():
-                known[int(ring)] = min(known.get(int(ring), ticket), ticket)
+        for ring, ticket in rings.items():
+            known[ring] = min(known.get(ring, ticket), ticket)
 
 
 def _gates(path: Path) -> tuple[KindGate, ...]:

@@ -239,7 +239,7 @@ def _behind(each: SessionCounters, now: Reading) -> int | None:
 def _lost_per_s(
     now: Reading, before: Reading | None, seconds: float, processes: Sequence[ProcessActivity]
 ) -> float | None:
-    if now.collected is None:
+    if now.collected is None or now.collected.lost is None:
         return _sum(each.lost_per_s for each in processes)
     missed_before = before.collected.lost if before and before.collected else None
     return _rate(now.collected.lost, missed_before, seconds)
