@@ -51,12 +51,14 @@ PyObject* describe(const Session& session) {
   const SessionIdentity& identity = session.identity();
   std::uint8_t uuid[16];
   std::memcpy(uuid, identity.uuid, sizeof uuid);
-  return Py_BuildValue("{s:N,s:N,s:N,s:K,s:K,s:O,s:N,s:K}", "name", to_str(identity.name), "path",
+  return Py_BuildValue("{s:N,s:N,s:N,s:K,s:K,s:O,s:N,s:K,s:I,s:I}", "name", to_str(identity.name), "path",
                        to_str(session.path()), "uuid", to_str(format_uuid(uuid)), "key",
                        static_cast<unsigned long long>(identity.key), "run",
                        static_cast<unsigned long long>(identity.run), "on_disk",
                        session.on_disk() ? Py_True : Py_False, "trouble", to_str(session.trouble().empty() ? Recorder::loss_of(session) : session.trouble()),
-                       "unrecorded", static_cast<unsigned long long>(session.unrecorded.load()));
+                       "unrecorded", static_cast<unsigned long long>(session.unrecorded.load()), "unnamed_kinds",
+                       session.count_of(kUnnamedKindsOffset), "memory_rings",
+                       session.count_of(kMemoryRingsOffset));
 }
 
 PyObject* session(PyObject*, PyObject*) {

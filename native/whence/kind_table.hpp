@@ -121,7 +121,7 @@ class KindTable {
     } catch (const std::bad_alloc&) {  // the kind is declared all the same
     }
     if (!added)
-      session.unnamed_kinds.fetch_add(1, std::memory_order_relaxed);
+      session.count_missing(kUnnamedKindsOffset);
     kind.point_gate_at(gate);
     const std::uint64_t usual = Gate::make(true, kind.schema.decision).word;
     if (word != usual) session.log_gate(kind.id, usual, word);

@@ -270,6 +270,8 @@ constexpr char kControlMagic[8] = {'W', 'H', 'N', 'C', 'C', 'T', 'R', 'L'};
 constexpr std::uint32_t kMaxKinds = 4096;
 constexpr std::size_t kRemovedRingsOffset = 40;   // u64: ended collectors' rings that made room
 constexpr std::size_t kRemovedEventsOffset = 48;  // u64: what had been recorded to them
+constexpr std::size_t kUnnamedKindsOffset = 56;   // u32: kinds that the dictionary had no room for
+constexpr std::size_t kMemoryRingsOffset = 60;    // u32: rings that no file could be had for
 constexpr std::size_t kGatesOffset = 64;
 constexpr std::size_t kRulesOffset = kGatesOffset + kMaxKinds * 8;
 

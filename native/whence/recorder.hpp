@@ -84,8 +84,18 @@ class Recorder {
 
   // Null: the table of kinds is full. `follower` is kept pointing at the kind's gate.
   Kind* declare(KindSchema schema, std::atomic<GateWord*>* follower = nullptr) {
-    const Guard guard(*this);
-    return kinds_.declare(std::move(schema), follower, session_);
+    Kind* kind = nullptr;
+    Trouble trouble;
+    {
+      const Guard guard(*this);
+      kind = kinds_.declare(std::move(schema), follower, session_);
+      if (session_ != nullptr && session_->count_of(kUnnamedKindsOffset) == 1 && !unnamed_told_) {
+        unnamed_told_ = true;
+        trouble = "no room for more names of kinds; events of further kinds are called unknown-kind-N";
+      }
+    }
+    tell(trouble);
+    return kind;
   }
   std::uint32_t kind_count() const { return kinds_.count(); }
   Kind* kind(std::uint32_t id) const { return kinds_.at(id); }
@@ -302,7 +312,7 @@ class Recorder {
     closed_bytes_ = 0;
     lost_rings_ = 0;
     loss_told_ = false;
-    ring_trouble_told_ = memory_trouble_told_ = false;
+    unnamed_told_ = ring_trouble_told_ = memory_trouble_told_ = false;
     pins_ = 0;
     ++generation_;
     alive_->store(1, std::memory_order_release);
@@ -403,6 +413,7 @@ class Recorder {
       if (!region) return false;
       fill_ring(region.base, session_->identity(), ring, slots, text_bytes, shared);
       keep_from_children(region);
+      session_->count_missing(kMemoryRingsOffset);
     }
     state.ring = ring;
     state.session = session_;
@@ -463,6 +474,7 @@ class Recorder {
   std::size_t closed_bytes_ = 0;
   std::uint32_t lost_rings_ = 0;
   std::atomic<bool> loss_told_{false};
+  bool unnamed_told_ = false;
   bool ring_trouble_told_ = false;
   bool memory_trouble_told_ = false;
   std::uint32_t generation_ = 1;  // 1 + forks behind this process

@@ -43,9 +43,8 @@ class Session {
   }
   std::byte* rules_bytes() const { return control_.base + kRulesOffset; }
   Rules rules() const { return Rules(rules_bytes()); }
-  // Events that no memory could be had for, and kinds that the dictionary has no room for.
+  // Events that no memory could be had for.
   std::atomic<std::uint64_t> unrecorded{0};
-  std::atomic<std::uint64_t> unnamed_kinds{0};
 
   // A ring of an ended collector is removed to make room: the ledger must still add up.
   void count_removed_ring(std::uint64_t events) {
@@ -54,6 +53,10 @@ class Session {
       std::atomic_ref(*reinterpret_cast<std::uint64_t*>(control_.base + offset))
           .fetch_add(count, std::memory_order_relaxed);
   }
+
+  // Noted where other processes find them: kUnnamedKindsOffset or kMemoryRingsOffset.
+  std::uint32_t count_missing(std::size_t offset) { return missing(offset).fetch_add(1) + 1; }
+  std::uint32_t count_of(std::size_t offset) const { return missing(offset).load(); }
 
   // Proves when a kind was off. Lost on a full disk, like anything else there.
   void log_gate(std::uint16_t kind, std::uint64_t before, std::uint64_t after) {
@@ -109,6 +112,10 @@ class Session {
   static constexpr std::size_t kNamesShadow = kControlShadow + kControlPages;
 
   Session() = default;
+
+  std::atomic_ref<std::uint32_t> missing(std::size_t offset) const {
+    return std::atomic_ref(*reinterpret_cast<std::uint32_t*>(control_.base + offset));
+  }
 
   bool create_on_disk(std::string_view description, ClockSource source) {
     const std::string base_path = base_folder();

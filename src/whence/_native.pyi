@@ -54,6 +54,8 @@ class SessionDict(TypedDict):
     on_disk: bool
     trouble: str
     unrecorded: int
+    unnamed_kinds: int
+    memory_rings: int
 
 @final
 class Context:

@@ -307,3 +307,22 @@ def test_a_link_in_the_folder_s_place_is_told_in_plain_words(
     assert "a symbolic link" in run.stderr
     assert "set WHENCE_DIR to the folder itself" in run.stderr
     assert list((tmp_path / "target").iterdir()) == []
+
+
+def test_kinds_beyond_the_dictionary_are_counted_and_told_once(run_app: RunApp) -> None:
+    """A megabyte of declarations: the rest is recorded without a name, not unnoticed. R0.22 P11"""
+    run = run_app("""
+        import struct, whence
+        session = whence.start()
+        kinds = [whence.kind(f"k{n}", component="c" * 900, n=int) for n in range(1300)]
+        for kind in kinds:
+            kind(1)
+        missing = whence.session().unnamed_kinds
+        events = whence.collector().query()
+        assert missing == sum(e.event_type.startswith("unknown-kind-") for e in events) > 0
+        head = (session.path / "control").read_bytes()
+        assert struct.unpack_from("<II", head, 0x38) == (missing, 0)
+        assert whence.session().memory_rings == 0
+    """)
+    assert run.stderr.count("\n") == 1
+    assert "no room for more names of kinds" in run.stderr

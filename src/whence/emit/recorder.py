@@ -32,7 +32,9 @@ MAX_TEXT_BYTES = 1 << 30
 class Session(NamedTuple):
     """This process's session; `path` is None when it is in memory only (`trouble` says why).
 
-    `unrecorded` counts the events that not even memory could be had for, up to now.
+    `unrecorded` counts the events that not even memory could be had for, up to now,
+    `unnamed_kinds` the kinds that the dictionary had no room for (events of theirs are called
+    unknown-kind-N), `memory_rings` the rings that end with this process.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Session(NamedTuple):
     run: int
     trouble: str
     unrecorded: int = 0
+    unnamed_kinds: int = 0
+    memory_rings: int = 0
 
 
 def start(
@@ -128,6 +132,8 @@ def _as_session(found: _native.SessionDict) -> Session:
         found["run"],
         found["trouble"],
         found["unrecorded"],
+        found["unnamed_kinds"],
+        found["memory_rings"],
     )
 
 
