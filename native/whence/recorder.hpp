@@ -89,10 +89,8 @@ class Recorder {
     {
       const Guard guard(*this);
       kind = kinds_.declare(std::move(schema), follower, session_);
-      if (session_ != nullptr && session_->count_of(kUnnamedKindsOffset) == 1 && !unnamed_told_) {
-        unnamed_told_ = true;
+      if (session_ != nullptr && session_->count_of(kUnnamedKindsOffset) == 1 && !std::exchange(unnamed_told_, true))
         trouble = "no room for more names of kinds; events of further kinds are called unknown-kind-N";
-      }
     }
     tell(trouble);
     return kind;
