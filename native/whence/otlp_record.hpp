@@ -108,7 +108,7 @@ class Records {
     if (parent != 0) record.id(tags::kParent, SpanIdBytes(parent).view());
     record.text(tags::kName, parts_of(decoded).name);
     if (start != 0) record.fixed64(tags::kStart, start);
-    if (wall_ns != 0) record.fixed64(tags::kEnd, decoded.span ? wall_ns + lasted : wall_ns);
+    if (wall_ns != 0) record.fixed64(tags::kEnd, decoded.span ? wall_ns + std::min(lasted, ~wall_ns) : wall_ns);
     put_attributes(record, tags::kAttributes, tags::kDropped, event, true);
     record.small(tags::kKind, own_.span_fields().kind);
     if (own_.span_fields().dropped_events > 0) record.small(tags::kDroppedEvents, own_.span_fields().dropped_events);
