@@ -47,7 +47,7 @@ def drained(first: int, last: int) -> Drained:
 
 
 class MadeSink(Sink):
-    """Sends even and odd numbers as two signals; numbers that 11 divides it has no place for.
+    """Sends even and odd numbers as two signals; numbers that `skips` divides it has no place for.
 
     `next` says what the following attempts meet, each with one word; after that all goes well.
     `room` is how many numbers the other side takes in one payload.
@@ -60,6 +60,7 @@ class MadeSink(Sink):
         self.most_events = most_events
         self.next: list[str] = []
         self.room = 10**9
+        self.skips = 11
         self.taken: list[int] = []
         self.refused: list[int] = []
         self.attempts = 0
@@ -67,7 +68,8 @@ class MadeSink(Sink):
 
     def encode(self, drained: Drained) -> Iterable[Payload]:
         """Numbers as JSON."""
-        numbers = [row[19] for row in drained.batch.rows() if row[19] % 11]
+        numbers = [row[19] for row in drained.batch.rows()]
+        numbers = [n for n in numbers if not self.skips or n % self.skips]
         for signal, odd in (("even", 0), ("odd", 1)):
             mine = [n for n in numbers if n % 2 == odd]
             if mine:
