@@ -174,6 +174,19 @@ def test_values_that_no_attribute_can_hold_become_text(
     assert attributes["endless"] == "[[...]]"
 
 
+def test_a_huge_message_is_cut_and_the_rest_is_kept(
+    logger: logging.Logger, recorded: OwnEvents
+) -> None:
+    """A megabyte fits no event: it is cut, flagged, and pushes out no attribute. R5.19"""
+    logger.info("x" * (1 << 20), extra={"after": 1, "hostile": "\x1b[31m\r\nX: 1"})
+    event = recorded.one()
+    assert event.truncated
+    assert event.rationale.startswith("xxx")
+    assert event.attributes["after"] == 1
+    assert event.attributes["hostile"] == "\x1b[31m\r\nX: 1"
+    assert "code.line.number" in event.attributes
+
+
 def test_the_level_of_the_handler_filters(
     handler: Handler, logger: logging.Logger, recorded: OwnEvents
 ) -> None:

@@ -133,6 +133,49 @@ def test_a_trace_goes_in_and_out_of_headers(tracer: Tracer, recorded: OwnEvents)
     assert out["tracestate"] == "a=1"
 
 
+def test_a_parent_that_was_not_sampled_stays_so_for_others(
+    tracer: Tracer, recorded: OwnEvents
+) -> None:
+    """We record it; what goes out says what came in. R5.17 R5.3"""
+    carrier = TraceContextTextMapPropagator()
+    came = carrier.extract({"traceparent": PARENT[:-2] + "00"})
+    out: dict[str, str] = {}
+    with (
+        tracer.start_as_current_span("served", context=came),
+        tracer.start_as_current_span("inner"),
+    ):
+        carrier.inject(out)
+    assert out["traceparent"].endswith("-00")
+    assert len(recorded()) == 2
+
+
+def test_what_was_attached_before_us_can_still_be_detached() -> None:
+    """A program may set its provider late, within a context of its own. R5.17"""
+    token = otel_context._RUNTIME_CONTEXT._current_context.set(otel_context.Context({"k": 1}))
+    TracerProvider()
+    assert otel_context.get_value("k") == 1
+    otel_context.detach(token)
+    assert otel_context.get_value("k") is None
+
+
+def test_without_opentelemetry_the_way_in_says_what_to_install(
+    run_app: Callable[..., AppRun],
+) -> None:
+    """Importing whence needs none of it. R5.17"""
+    run = run_app(
+        """
+        import sys
+        sys.modules["opentelemetry"] = None
+        import whence
+        try:
+            whence.otel.TracerProvider
+        except ModuleNotFoundError as error:
+            print(error)
+        """
+    )
+    assert run.stdout == "whence.otel needs OpenTelemetry: pip install 'whence[otel]'\n"
+
+
 def test_an_explicit_empty_context_begins_a_new_trace(tracer: Tracer, recorded: OwnEvents) -> None:
     """A root is a root, whatever is current. R5.17"""
     with tracer.start_as_current_span("around") as around:

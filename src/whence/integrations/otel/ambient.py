@@ -44,8 +44,7 @@ class Ambient(ContextVarsRuntimeContext):
         ours = _native.current()
         if ours is None or not ours.span_id:
             return context
-        span = context.get(_SPAN_KEY)
-        if isinstance(span, Span) and span.get_span_context().span_id == ours.span_id:
+        if _span_id(context.get(_SPAN_KEY)) == ours.span_id:
             return context
         seen_context, seen, made = _last
         if seen is ours and seen_context is context:
@@ -106,6 +105,14 @@ def span_context_of(context: Context) -> SpanContext:
     return SpanContext(
         int(context.trace_id or "0", 16), context.span_id, False, TraceFlags(flags), state
     )
+
+
+def _span_id(span: object) -> int:
+    inside = getattr(span, "whence_context", None)  # of our provider: no need to make a SpanContext
+    if inside is not None:
+        found: int = inside.span_id
+        return found
+    return span.get_span_context().span_id if isinstance(span, Span) else 0
 
 
 def _enter(span: object) -> Context | None:

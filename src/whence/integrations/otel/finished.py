@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 from typing import Any
 
@@ -25,9 +26,12 @@ from whence.model.severity import Severity
 
 __all__ = ["begin", "finish", "record_log", "record_resource", "record_span"]
 
+MOST_RESOURCES = 1_000
+
 _CODES = {"": 0, "ok": 1, "error": 2}
 
-_resources: dict[object, str] = {}  # by resource, what spans carry of it: "" for the session's own
+# By identity, since a resource's hash is slow: it, and what its spans carry of it.
+_resources: dict[int, tuple[object, str]] = {}
 _resources_lock = threading.Lock()
 
 
@@ -130,21 +134,26 @@ def record_log(found: Any) -> None:
 
 
 def record_resource(resource: Any) -> str:
-    """What spans of this resource carry: "" where it is the session's own, else its number.
+    """What spans of this resource carry: "" where it is the session's own, else its id.
 
     The first resource describes the session, if that does not exist yet. Any other one is recorded
-    once, as an event `otel_resource` with its attributes.
+    once, as an event `otel_resource` with its attributes. Beyond 1,000 resources, which no program
+    has but one that makes a provider per request, each is recorded each time.
     """
     if resource is None:
         return ""
-    known = _resources.get(resource)
+    known = _resources.get(id(resource))
     if known is not None:
-        return known
+        return known[1]
     with _resources_lock:
-        known = _resources.get(resource)
-        if known is None:
-            known = _resources[resource] = _note(resource)
-    return known
+        for other, carried in list(_resources.values()):
+            if other == resource:
+                break
+        else:
+            carried = _note(resource)
+        if len(_resources) < MOST_RESOURCES:
+            _resources[id(resource)] = (resource, carried)
+    return carried
 
 
 def _note(resource: Any) -> str:
@@ -154,7 +163,7 @@ def _note(resource: Any) -> str:
         named = "" if service.startswith("unknown_service") else service
         if recorder.describe(named, {key: str(value) for key, value in values.items()}):
             return ""
-    number = str(len(_resources) + 1)
+    number = f"{secrets.randbits(32):08x}"
     record_event(
         Context(""),
         "otel_resource",

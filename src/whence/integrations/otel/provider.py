@@ -87,11 +87,13 @@ class Tracer(api.Tracer):
             context = context_api.get_current()
         around = context.get(_SPAN_KEY)
         parent, flags, state = _parent(around)
-        values: dict[str, Plain] = {**self._scope, **attributes_of(attributes)}
+        values = attributes_of(attributes)
+        if self._scope:
+            values = {**self._scope, **values}
         if kind is not SpanKind.INTERNAL:
             values["otel.span.kind"] = kind.name.lower()
         began = _native.begin_span(
-            safe_text(name) or "span",
+            name if type(name) is str and name else safe_text(name) or "span",
             self.component,
             values or None,
             parent,
@@ -99,7 +101,7 @@ class Tracer(api.Tracer):
         )
         if not began:
             return around if isinstance(around, OtelSpan) else api.INVALID_SPAN
-        for trace_id, span_id, said in links_of(links):
+        for trace_id, span_id, said in links_of(links) if links else ():
             began.link((trace_id, span_id), **said)
         return Span(began, self.component, flags, state)
 
@@ -186,12 +188,14 @@ class CurrentSpan:
 
 def _parent(around: object) -> tuple[Context, int, Any]:
     """(our context of the parent, its flags, its tracestate)."""
-    if isinstance(around, Span):
+    if type(around) is Span:  # isinstance() of an abstract class is slow
         inside = around.whence_context
         if inside is not None:
             return inside, around._flags, around._state
     ours = _native.current()
-    found = around.get_span_context() if isinstance(around, OtelSpan) else None
+    found = None
+    if around is not None and isinstance(around, OtelSpan):
+        found = around.get_span_context()
     if found is None or not found.is_valid:
         if ours is None:
             return _NOWHERE, TraceFlags.SAMPLED, None
