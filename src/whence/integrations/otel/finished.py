@@ -146,11 +146,8 @@ def record_resource(resource: Any) -> str:
     if known is not None:
         return known[1]
     with _resources_lock:
-        for other, carried in list(_resources.values()):
-            if other == resource:
-                break
-        else:
-            carried = _note(resource)
+        same = [said for other, said in _resources.values() if other == resource]
+        carried = same[0] if same else _note(resource)
         if len(_resources) < MOST_RESOURCES:
             _resources[id(resource)] = (resource, carried)
     return carried
