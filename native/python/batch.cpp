@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <new>
+#include <vector>
 
 #include "catalogue.hpp"
 #include "errors.hpp"
@@ -290,6 +291,36 @@ PyObject* batch_otlp(PyObject* object, PyObject* args, PyObject* kwargs) {
   return claim ? otlp_requests(as_batch(object)->batch, args, kwargs) : nullptr;
 }
 
+// By kind: are its events spans? Empty if there are none such.
+std::vector<bool> span_kinds(const Catalogue& catalogue) {
+  std::vector<bool> found;
+  for (std::size_t id = 0; id < catalogue.kind_limit(); ++id) {
+    const KnownKind* kind = catalogue.kind(static_cast<std::uint16_t>(id));
+    if (kind == nullptr || !kind->schema.span) continue;
+    if (found.empty()) found.resize(catalogue.kind_limit());
+    found[id] = true;
+  }
+  return found;
+}
+
+// The same as the range of times, but spans, whose time is their start, count at their end.
+void written_range(const whence::Batch& batch, std::size_t first, const std::vector<bool>& spans,
+                   std::uint64_t& least_ns, std::uint64_t& most_ns) {
+  least_ns = ~0ull;
+  most_ns = 0;
+  EventDecoder decoder;
+  for (std::size_t row = first; row < batch.size(); ++row) {
+    std::uint64_t time = batch.time_ns(row);
+    const std::uint64_t kind = batch.column(kTagWord)[row] & kTagKindMask;
+    if (kind < spans.size() && spans[kind]) {
+      const std::int64_t duration = batch.decode(row, decoder).duration_ns;
+      if (duration > 0) time += static_cast<std::uint64_t>(duration);
+    }
+    least_ns = std::min(least_ns, time);
+    most_ns = std::max(most_ns, time);
+  }
+}
+
 PyObject* batch_time_range(PyObject* object, PyObject* argument) {
   const whence::Batch& batch = as_batch(object)->batch;
   const std::size_t first = PyLong_AsSize_t(argument);
@@ -297,9 +328,13 @@ PyObject* batch_time_range(PyObject* object, PyObject* argument) {
   if (first >= batch.size()) Py_RETURN_NONE;
   const std::uint64_t* times = batch.column(kTimeWord);
   const auto [least, most] = std::minmax_element(times + first, times + batch.size());
+  std::uint64_t least_ns = *least;
+  std::uint64_t most_ns = *most;
+  const std::vector<bool> spans = span_kinds(*batch.source(first).catalogue);
+  if (!spans.empty()) written_range(batch, first, spans, least_ns, most_ns);
   constexpr std::uint64_t kMost = ~0ull >> 1;  // no clock of ours says more: a damaged file
-  return Py_BuildValue("(KK)", static_cast<unsigned long long>(std::min(*least, kMost)),
-                       static_cast<unsigned long long>(std::min(*most, kMost)));
+  return Py_BuildValue("(KK)", static_cast<unsigned long long>(std::min(least_ns, kMost)),
+                       static_cast<unsigned long long>(std::min(most_ns, kMost)));
 }
 
 PyMethodDef kMethods[] = {
@@ -330,7 +365,7 @@ PyMethodDef kMethods[] = {
      "otlp(table, sessions, *, as_json=False, signals='both', most_bytes=..., most_events=..., most_attributes=128)\n--\n\n"
      "All events as OTLP requests: a list of (signal, body, events). Runs without the GIL (export/otlp.py)."},
     {"time_range", safe<batch_time_range>, METH_O,
-     "time_range(first)\n--\n\n(least, greatest) monotonic time of the rows from `first` on, or None."},
+     "time_range(first)\n--\n\n(least, greatest) monotonic time at which rows from `first` on were written, or None."},
     {nullptr, nullptr, 0, nullptr},
 };
 

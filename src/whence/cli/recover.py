@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from whence.cli.render.ledger import damage_lines, ring_lines, sum_line
+from whence.cli.render.ledger import damage_lines, open_span_lines, ring_lines, sum_line
 from whence.cli.render.page import clock_text, line, print_json, print_lines
 from whence.cli.render.safe import safe
 from whence.cli.sources import find_sessions, is_export, read_sessions
@@ -107,6 +107,7 @@ def _report(recording: Recording, target: str, removed: Collection[str] | None) 
         yield line()
     yield sum_line(recording.rings, recording.damage)
     yield from damage_lines(recording.damage)
+    yield from open_span_lines(recording)
     yield line(safe(f"Wrote {target}: {events_text(len(recording.events))}"))
     if removed is None:
         return

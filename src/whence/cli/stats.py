@@ -82,7 +82,7 @@ def stats(
             | ({} if found is None else {"activity": found})
         )
     elif recording.rings or recording.damage or _silent(recording):
-        print_lines(ledger_lines(recording))
+        print_lines(ledger_lines(recording, time.monotonic_ns()))
     else:
         count = events_text(len(recording.events))
         print_lines([line(f"{count}, from a source that keeps no ledger")])

@@ -117,6 +117,27 @@ class Causes:
         lost = self._lost(None, begun_ns, begun_ns)
         return (*self._filtered(), *self.of_damage(chain), *lost)
 
+    def of_lost_span(self, inside: Sequence[TraceEvent]) -> tuple[Cause, ...]:
+        """Why a span that these events lie in is not seen, though it was neither off nor left out.
+
+        Spans that are off or sampled out are nobody's parent.
+        """
+        first = inside[0]
+        found = [*self.of_losses_since(inside)]
+        rings = self._index.recording.rings
+        if any(ring.open_spans_unseen for ring in rings if ring.session == first.session):
+            sentence = "more spans were open at a time than can be shown"
+            found.append(Cause(kind=OPEN, sentence=sentence, session=first.session))
+        session = self._index.recording.session(first.session)
+        if (
+            session is not None
+            and not session.live
+            and any(ring.in_flight for ring in rings if ring.session == session.name)
+        ):
+            found.append(Cause(kind=CRASHED, sentence=self._last_words(session)))
+        elsewhere = "it may be another process's, which is not part of this recording"
+        return tuple(found) or (Cause(kind=NOT_RECORDED, sentence=elsewhere),)
+
     def of_damage(self, chain: Sequence[TraceEvent]) -> Iterator[Cause]:
         """The files that could not be read of the sessions in which the chain was recorded."""
         if not self._index.recording.damage:

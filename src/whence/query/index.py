@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 
 from whence.model.event import TraceEvent
-from whence.model.recording import Recording
+from whence.model.recording import OpenSpan, Recording
 from whence.query.eras import Reused, reused_names
+from whence.query.spans import in_span_order, open_spans
 
 __all__ = ["ChainKey", "Index", "Names", "as_index"]
 
@@ -36,11 +37,14 @@ class Index:
         return self._columns[column].get(value, ())
 
     def at(self, positions: Iterable[int]) -> tuple[TraceEvent, ...]:
-        """The events at those positions in the order of a chain: by common time, then by ring."""
+        """The events at those positions in the order of a chain: by common time, then by ring.
+
+        None comes before the span that it lies in.
+        """
         events = [self.events[position] for position in positions]
         if not self._one_clock:
             events.sort(key=lambda event: (self.time_ns(event), event.order_key))
-        return tuple(events)
+        return tuple(in_span_order(events, self.time_ns))
 
     def time_ns(self, event: TraceEvent) -> int:
         """When the event happened, on a clock that all of the recording's sessions share."""
@@ -172,6 +176,16 @@ class Index:
     def event_names(self) -> Names:
         """Event ids, in lower case, by prefix and suffix."""
         return Names(self.event_spellings)
+
+    @cached_property
+    def span_ids(self) -> Set[int]:
+        """The ids of all ended spans."""
+        return frozenset(event.span_id for event in self.events if event.span)
+
+    @cached_property
+    def open_spans(self) -> Mapping[int, OpenSpan]:
+        """The spans that had begun and not ended, by their ids."""
+        return open_spans(self.recording)
 
     @cached_property
     def newest_ns(self) -> int | None:

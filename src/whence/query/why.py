@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from whence.model.errors import IdNotFound
 from whence.model.event import Option, TraceEvent
-from whence.model.recording import Recording
-from whence.query.causes import CRASHED, OPEN, Causes
+from whence.model.recording import OpenSpan, Recording
+from whence.model.severity import Severity
+from whence.query.causes import CRASHED, OPEN, Cause, Causes
 from whence.query.chain import Chain, chain_of, find_chain
 from whence.query.check import ChainCheck, ChainReport, Finding
 from whence.query.completeness import contract_for
@@ -17,7 +18,8 @@ from whence.query.contract import Contract
 from whence.query.contracts import BUILT_IN
 from whence.query.index import Index, as_index
 from whence.query.outcome import NO_OUTCOME, Outcome, outcome_of, went_wrong
-from whence.query.words import field_sentence
+from whence.query.spans import SpanTree, open_state, parent_of
+from whence.query.words import duration_text, events_text, field_sentence
 
 __all__ = ["Answer", "StoryRow", "TimeShare", "story", "why"]
 
@@ -40,7 +42,8 @@ class StoryRow:
     `offset_ns` counts from the chain's first event. `sentence` is the event's rationale, or its
     fields in words. `options` has the chosen one first, then the others as recorded. `asked`
     marks the event that was asked for, `wrong` those that say something went wrong. `pid` is the
-    process's where several worked on the chain, else 0.
+    process's where several worked on the chain, else 0. `depth` is how many spans of the chain lie
+    around it. A row that is `open` is a span that had begun and not ended.
     """
 
     offset_ns: int
@@ -53,6 +56,10 @@ class StoryRow:
     asked: bool = False
     wrong: bool = False
     pid: int = 0
+    depth: int = 0
+    duration_ns: int = 0
+    span: bool = False
+    open: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +123,7 @@ def why(
     gaps = [finding for report in reports for finding in report.findings]
     if not reports:
         gaps = list(_gaps_without_contract(index, chain))
+    gaps += _span_gaps(index, chain)
     gaps.sort(key=lambda finding: finding.optional)
     first = chain.events[0]
     session = index.recording.session(first.session)
@@ -192,6 +200,21 @@ def _gaps_without_contract(index: Index, chain: Chain) -> Iterator[Finding]:
         yield Finding(kind="missing", member="", sentence=sentence, causes=causes)
 
 
+def _span_gaps(index: Index, chain: Chain) -> Iterator[Finding]:
+    """Spans that the process took with it, and spans that others lie in and that are nowhere."""
+    tree = SpanTree(index, chain.events)
+    for span in tree.open:
+        session = index.recording.session(span.session)
+        if session is not None and not session.live:
+            cause = Cause(kind=CRASHED, sentence=open_state(session), session=span.session)
+            sentence = f"the end of {span.name}"
+            yield Finding(kind="missing", member=span.name, sentence=sentence, causes=(cause,))
+    for span_id, inside in tree.missing(chain.events).items():
+        sentence = f"span {span_id:016x}, around {events_text(len(inside))}"
+        causes = Causes(index).of_lost_span(inside)
+        yield Finding(kind="missing", member="", sentence=sentence, causes=causes, optional=True)
+
+
 def _outcome(chain: Chain, gaps: Sequence[Finding]) -> Outcome:
     """What the events record; without that, whether the chain's end is still to come or never."""
     recorded = outcome_of(chain.events)
@@ -235,24 +258,72 @@ def story(
 ) -> tuple[StoryRow, ...]:
     """The chain's events as rows, in order; of some events only, if `among` says which."""
     begun_ns = index.time_ns(chain.events[0])
+    tree = SpanTree(index, chain.events)
     sessions = {event.session: index.recording.session(event.session) for event in chain.events}
     pids = {name: info.pid for name, info in sessions.items() if info and len(sessions) > 1}
-    return tuple(
+    rows = [
         StoryRow(
             offset_ns=index.time_ns(event) - begun_ns,
             event_type=event.event_type,
             component=event.component,
-            sentence=event.rationale.strip() or field_sentence(event),
+            sentence=_sentence(event),
             severity=event.severity.name,
             event_id=event.event_id,
             options=tuple(sorted(event.options, key=lambda option: not option.chosen)),
             asked=event is chain.asked,
             wrong=went_wrong(event),
             pid=pids.get(event.session, 0),
+            depth=tree.depth(parent_of(event)),
+            duration_ns=event.duration.nanos,
+            span=event.span,
         )
         for event in chain.events
         if among is None or among(event)
+    ]
+    if among is None:
+        for span in tree.open:
+            _insert(rows, _open_row(index, tree, span, begun_ns))
+    return tuple(rows)
+
+
+def _sentence(event: TraceEvent) -> str:
+    said = event.rationale.strip() or field_sentence(event)
+    return ", ".join(part for part in (event.status_message, said) if part)
+
+
+def _open_row(index: Index, tree: SpanTree, span: OpenSpan, begun_ns: int) -> StoryRow:
+    session = index.recording.session(span.session)
+    start_ns = index.moment_ns(span.session, span.start_ns)
+    sentence = open_state(session)
+    seen_ns = (index.newest_ns or start_ns) - start_ns
+    if seen_ns > 0:
+        sentence += f", after {duration_text(seen_ns)} at least"
+    dead = session is not None and not session.live
+    return StoryRow(
+        offset_ns=start_ns - begun_ns,
+        event_type=span.name,
+        component=span.component,
+        sentence=sentence,
+        severity=(Severity.Warning if dead else Severity.Info).name,
+        event_id="",
+        wrong=dead,
+        depth=tree.depth(span.parent_span_id),
+        span=True,
+        open=True,
     )
+
+
+def _insert(rows: list[StoryRow], row: StoryRow) -> None:
+    """Before what began with it or after it: an open span is around what is deeper."""
+    at = next(
+        (
+            number
+            for number, other in enumerate(rows)
+            if (other.offset_ns, other.depth) >= (row.offset_ns, row.depth)
+        ),
+        len(rows),
+    )
+    rows.insert(at, row)
 
 
 def _next_commands(

@@ -20,6 +20,7 @@ __all__ = ["answer_lines", "story_lines"]
 _LABEL = 8  # cells of the labels before Chain, Gaps, Next
 _MOST_TYPE_CELLS = 30
 _MOST_GAPS = 8
+_MOST_DEPTH = 5
 _LEAST_SENTENCE_CELLS = 10
 _MOST_SCORES = 3
 _SCORE_CELLS = 12
@@ -63,7 +64,13 @@ def story_lines(story: Sequence[StoryRow], most_rows: int = 200) -> Iterator[Tex
         head = most_rows // 2
         left_out = len(story) - most_rows
         shown = [*story[:head], *story[head + left_out :]]
-    types = [clip(row.event_type, min(_MOST_TYPE_CELLS, page_cells() // 3)) for row in shown]
+    types = [
+        clip(
+            "  " * min(row.depth, _MOST_DEPTH) + row.event_type,
+            min(_MOST_TYPE_CELLS, page_cells() // 3),
+        )
+        for row in shown
+    ]
     pids = [f"{row.pid}  " if row.pid else "" for row in shown]
     pid_cells = max(map(len, pids), default=0)
     offsets = [offset_text(row.offset_ns, unit) for row in shown]

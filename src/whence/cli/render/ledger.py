@@ -15,11 +15,13 @@ from whence.model.recording import (
     REMOVED_RINGS,
     Damage,
     KindCounts,
+    OpenSpan,
     Recording,
     RingLedger,
     SessionInfo,
 )
-from whence.query.words import count_text, files_text
+from whence.query.spans import open_spans, open_state
+from whence.query.words import count_text, duration_text, files_text
 
 __all__ = [
     "KindTotals",
@@ -27,10 +29,12 @@ __all__ = [
     "gate_text",
     "kind_totals",
     "ledger_lines",
+    "open_span_lines",
     "ring_lines",
     "sum_line",
 ]
 
+_MOST_OPEN = 20  # open spans that are listed
 _OUTCOMES = ("recorded", "sampled_out", "throttled", "below_minimum", "rejected", "nested")
 
 
@@ -82,8 +86,11 @@ def kind_totals(
     return tuple(sorted(totals, key=lambda kind: (-kind.called, kind.event_type)))
 
 
-def ledger_lines(recording: Recording) -> Iterator[Text]:
-    """Sessions with their rings, the sum that must close, the kinds, the gate changes."""
+def ledger_lines(recording: Recording, monotonic_ns: int = 0) -> Iterator[Text]:
+    """Sessions with their rings, the sum that must close, the kinds, the gate changes.
+
+    `monotonic_ns` is now, for how long spans are open; 0 where that is not known.
+    """
     by_session: defaultdict[str, list[RingLedger]] = defaultdict(list)
     for ring in recording.rings:
         by_session[ring.session].append(ring)
@@ -99,6 +106,7 @@ def ledger_lines(recording: Recording) -> Iterator[Text]:
             yield line()
     yield sum_line(recording.rings, recording.damage)
     yield from damage_lines(recording.damage)
+    yield from open_span_lines(recording, monotonic_ns)
     kinds = kind_totals(recording.rings, recording.events)
     if kinds:
         yield line()
@@ -153,6 +161,41 @@ def damage_lines(damage: Sequence[Damage]) -> Iterator[Text]:
     for found in damage:
         text = f"Cannot be read: {found.session}/{found.file}: {found.problem}"
         yield line((safe(text), "red"))
+
+
+def open_span_lines(recording: Recording, monotonic_ns: int = 0) -> Iterator[Text]:
+    """The spans that have begun and not ended, the oldest first."""
+    found = sorted(open_spans(recording).values(), key=lambda span: span.start_ns)
+    if found:
+        yield line()
+        header = ("open span", "component", "request", "since", "")
+        rows = [_open_row(recording, span, monotonic_ns) for span in found[:_MOST_OPEN]]
+        yield from table(header, rows, left=(0, 1, 2, 4))
+    unseen = sum(ring.open_spans_unseen for ring in recording.rings)
+    if unseen or len(found) > _MOST_OPEN:
+        more = (
+            f"{count_text(len(found) - _MOST_OPEN)} more: --json. "
+            if len(found) > _MOST_OPEN
+            else ""
+        )
+        told = f"{count_text(unseen)} found the table of open spans full." if unseen else ""
+        yield line((f"{more}{told}".strip(), "dim"))
+
+
+def _open_row(recording: Recording, span: OpenSpan, monotonic_ns: int) -> tuple[str, ...]:
+    session = recording.session(span.session)
+    live = session is not None and session.state == "recording"
+    age_ns = monotonic_ns - span.start_ns
+    age = duration_text(age_ns) if live and monotonic_ns and age_ns >= 0 else ""
+    wall_ns = session.wall_ns(span.start_ns) if session else None
+    state = f"open for {age}" if age else open_state(session)
+    return (
+        clip(span.name, 40),
+        clip(span.component, 24),
+        clip(span.request_id, 24),
+        clock_text(wall_ns),
+        state,
+    )
 
 
 def _process(name: str, session: SessionInfo | None) -> str:
