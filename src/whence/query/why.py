@@ -39,8 +39,8 @@ class TimeShare:
 class StoryRow:
     """One event of the story.
 
-    `offset_ns` counts from the chain's first event. `sentence` is the event's rationale, or its
-    fields in words. `options` has the chosen one first, then the others as recorded. `asked`
+    `offset_ns` counts from the chain's first event or open span. `sentence` is the event's
+    rationale, or its fields in words. `options` has the chosen one first, then the others as recorded. `asked`
     marks the event that was asked for, `wrong` those that say something went wrong. `pid` is the
     process's where several worked on the chain, else 0. `depth` is how many spans of the chain lie
     around it. A row that is `open` is a span that had begun and not ended.
@@ -257,8 +257,9 @@ def story(
     index: Index, chain: Chain, among: Callable[[TraceEvent], bool] | None = None
 ) -> tuple[StoryRow, ...]:
     """The chain's events as rows, in order; of some events only, if `among` says which."""
-    begun_ns = index.time_ns(chain.events[0])
     tree = SpanTree(index, chain.events)
+    opened_ns = [index.moment_ns(span.session, span.start_ns) for span in tree.open]
+    begun_ns = min([index.time_ns(chain.events[0]), *(opened_ns if among is None else ())])
     sessions = {event.session: index.recording.session(event.session) for event in chain.events}
     pids = {name: info.pid for name, info in sessions.items() if info and len(sessions) > 1}
     rows = [
