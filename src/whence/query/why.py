@@ -40,10 +40,10 @@ class StoryRow:
     """One event of the story.
 
     `offset_ns` counts from the chain's first event or open span. `sentence` is the event's
-    rationale, or its fields in words. `options` has the chosen one first, then the others as recorded. `asked`
-    marks the event that was asked for, `wrong` those that say something went wrong. `pid` is the
-    process's where several worked on the chain, else 0. `depth` is how many spans of the chain lie
-    around it. A row that is `open` is a span that had begun and not ended.
+    rationale, or its fields in words. `options` has the chosen one first, then the others as
+    recorded. `asked` marks the event that was asked for, `wrong` those that say something went
+    wrong. `pid` is the process's where several worked on the chain, else 0. `depth` is how many
+    spans of the chain lie around it. A row that is `open` is a span that had begun and not ended.
     """
 
     offset_ns: int
