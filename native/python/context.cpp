@@ -4,6 +4,7 @@
 
 #include <new>
 
+#include "context_swap.hpp"
 #include "whence/recorder.hpp"
 
 namespace whence::py {
@@ -283,23 +284,34 @@ TraceId trace_of_context(const ContextObject& context) {
                           Recorder::get().run());
 }
 
+void fill_context(ContextObject& self, const ContextObject* parent, const TraceId& trace, std::uint64_t span_id) {
+  ContextObject* source = nullptr;
+  if (parent != nullptr) {
+    self.request = parent->request;
+    self.lineage_id = parent->lineage_id;
+    self.trace_given = parent->trace_given;
+    self.needs_text = parent->needs_text;
+    self.trace_flags = parent->trace_flags;
+    source = parent->source != nullptr ? parent->source : const_cast<ContextObject*>(parent);
+    if (source->own_texts == nullptr) source = nullptr;
+  } else {
+    self.request = RequestId{};
+    self.lineage_id = 0;
+    self.trace_given = self.needs_text = false;
+    self.trace_flags = 0;
+  }
+  self.trace = trace;
+  self.span_id = span_id;
+  if (source != self.source) {
+    Py_XINCREF(source);
+    ContextObject* old = std::exchange(self.source, source);
+    Py_XDECREF(old);
+  }
+}
+
 ContextObject* context_of_span(ContextObject* parent, const TraceId& trace, std::uint64_t span_id) {
   ContextObject* self = allocate_context();
-  if (self == nullptr) return nullptr;
-  if (parent != nullptr) {
-    self->request = parent->request;
-    self->lineage_id = parent->lineage_id;
-    self->trace_given = parent->trace_given;
-    self->needs_text = parent->needs_text;
-    self->trace_flags = parent->trace_flags;
-    ContextObject* source = parent->source != nullptr ? parent->source : parent;
-    if (source->own_texts != nullptr) {
-      Py_INCREF(source);
-      self->source = source;
-    }
-  }
-  self->trace = trace;
-  self->span_id = span_id;
+  if (self != nullptr) fill_context(*self, parent, trace, span_id);
   return self;
 }
 
@@ -323,17 +335,21 @@ bool leave_context(ContextObject* context) {
     return false;
   }
   const Ref owned(present);
+  forget_ready(context);
   if (present == reinterpret_cast<PyObject*>(context)) {
     const Ref before(reinterpret_cast<PyObject*>(std::exchange(context->previous, nullptr)));
     const Ref token(PyContextVar_Set(g_context_var, before ? before.get() : Py_None));
     if (!token) PyErr_Clear();
     return true;
   }
-  if (Py_TYPE(present) != g_context_type) return false;
+  // It may still be set in another task, from where a generator was made: what was before counts there.
+  context->left = true;
   // Something inside is still open here: it will lead back past this one.
-  for (ContextObject* at = as_context(present); at->previous != nullptr; at = at->previous) {
+  ContextObject* at = Py_TYPE(present) == g_context_type ? as_context(present) : nullptr;
+  for (; at != nullptr && at->previous != nullptr; at = at->previous) {
     if (at->previous != context) continue;
-    at->previous = std::exchange(context->previous, nullptr);
+    Py_XINCREF(context->previous);
+    at->previous = context->previous;
     Py_DECREF(context);  // the reference `at` had; the caller holds another
     return true;
   }
@@ -346,6 +362,7 @@ bool add_context(PyObject* module) {
   g_context_var = PyContextVar_New("whence.context", nullptr);
   if (g_context_var == nullptr) return false;
   g_process_context = Py_NewRef(Py_None);
+  check_swapping();
   return PyModule_AddObjectRef(module, "Context", reinterpret_cast<PyObject*>(g_context_type)) == 0 &&
          PyModule_AddObjectRef(module, "context_var", g_context_var) == 0 &&
          PyModule_AddFunctions(module, kFunctions) == 0;

@@ -30,6 +30,7 @@ struct ContextObject {
   ContextObject* previous;   // owned: what was ambient before this was entered, or null
   bool trace_given;          // the trace came from elsewhere; a request inside stays in it
   bool needs_text;           // every event inside needs a text block
+  bool left;                 // by another task: where it is still set, what was before counts
   std::uint8_t trace_flags;  // of W3C
 
   const ContextTexts& texts() const {
@@ -59,6 +60,9 @@ inline Ref current_context() {
   Ref found(value);
   if (value == Py_None) found = Ref::to(g_process_context);
   if (Py_TYPE(found.get()) != g_context_type) return Ref();
+  while (found && as_context(found.get())->left) [[unlikely]]
+    found = Ref::to(reinterpret_cast<PyObject*>(as_context(found.get())->previous));
+  if (!found && g_process_context != Py_None) found = Ref::to(g_process_context);
   return found;
 }
 
@@ -84,6 +88,9 @@ inline std::uint64_t ambient_sample_value(WriterState& state) {
 
 // The context inside a span that begins within `parent` (or null): a new reference.
 ContextObject* context_of_span(ContextObject* parent, const TraceId& trace, std::uint64_t span_id);
+
+// The same into a context that exists and that nobody else has.
+void fill_context(ContextObject& self, const ContextObject* parent, const TraceId& trace, std::uint64_t span_id);
 
 // The trace of a context, derived from its request if need be.
 TraceId trace_of_context(const ContextObject& context);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "context_swap.hpp"
 #include "convert.hpp"
 #include "dynamic_kinds.hpp"
 #include "kind.hpp"
@@ -28,6 +29,7 @@ struct SpanObject {
   PyObject* component;
   PyObject* attributes;  // of the declaration, for a decorator; or null
   bool entered;
+  ReadyContext* ready;  // how it was entered, if not by `context`
 };
 
 SpanObject* as_span(PyObject* object) { return reinterpret_cast<SpanObject*>(object); }
@@ -148,6 +150,7 @@ PyObject* begin_span(PyObject*, PyObject* args) {
 void span_dealloc(PyObject* object) {
   PyTypeObject* type = Py_TYPE(object);
   SpanObject* self = as_span(object);
+  if (self->ready != nullptr) leave_ready(*self->ready);
   if (self->span.kind != nullptr) {  // nobody ended it, and nobody can any more
     PyObject *kind, *value, *trace;
     PyErr_Fetch(&kind, &value, &trace);
@@ -184,9 +187,21 @@ bool enter_span(SpanObject& self) {
     PyErr_SetString(PyExc_RuntimeError, "this span was entered already; make a new one");
     return false;
   }
+  self.ready = self.context == nullptr ? find_ready() : nullptr;
+  if (self.ready != nullptr) {
+    g_any_context.store(true, std::memory_order_relaxed);
+    enter_ready(*self.ready, self.span.parent, self.span.trace, self.span.span_id);
+    return self.entered = true;
+  }
+  const bool fresh = self.context == nullptr;
   ContextObject* context = context_of(self);
   if (context == nullptr) return false;
-  // A value of its own if others have it: it must lead back from here alone.
+  if (fresh) {
+    if (!enter_and_keep(context, self.ready)) return false;
+    if (self.ready != nullptr) Py_CLEAR(self.context);  // the kept one is to be nobody else's
+    return self.entered = true;
+  }
+  // One of its own if others have it: it must lead back from here alone.
   if (Py_REFCNT(context) > 1) {
     context = context_inside(self.span);
     if (context == nullptr) return false;
@@ -200,7 +215,10 @@ bool enter_span(SpanObject& self) {
 void exit_span(SpanObject& self, PyObject* error_type, PyObject* error) {
   if (self.entered) {
     self.entered = false;
-    leave_context(self.context);
+    if (ReadyContext* ready = std::exchange(self.ready, nullptr))
+      leave_ready(*ready);
+    else
+      leave_context(self.context);
   }
   if (self.span.kind == nullptr) return;
   if (error_type != nullptr && error_type != Py_None) note_error(self.span, error_type, error);
@@ -276,7 +294,7 @@ PyObject* span_set(PyObject* object, PyObject* args, PyObject* kwargs) {
   Py_RETURN_NONE;
 }
 
-// Whom a link leads to: a Context, a Span, a traceparent, or (trace id, span id).
+// A Context, a Span, a traceparent, or (trace id, span id).
 bool read_target(PyObject* to, SpanLinkTo& link) {
   if (Py_TYPE(to) == g_context_type) {
     link.trace = trace_of_context(*as_context(to));
@@ -364,8 +382,7 @@ PyObject* span_rename(PyObject* object, PyObject* name) {
 // As a decorator: what was begun for a `with` was not meant.
 PyObject* span_call(PyObject* object, PyObject* args, PyObject* kwargs) {
   PyObject* function = nullptr;
-  static const char* names[] = {"", nullptr};
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:span", const_cast<char**>(names), &function)) return nullptr;
+  if (!_PyArg_NoKeywords("span", kwargs) || !PyArg_ParseTuple(args, "O:span", &function)) return nullptr;
   SpanObject& self = *as_span(object);
   cancel(self.span);
   Ref module(PyImport_ImportModule("whence.emit.spans"));

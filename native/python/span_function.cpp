@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "context_swap.hpp"
 #include "dynamic_kinds.hpp"
 #include "safe.hpp"
 
@@ -45,30 +46,55 @@ FunctionObject* as_function(PyObject* object) { return reinterpret_cast<Function
   PyErr_Restore(type, value, trace);
 }
 
+// Makes the span's context ambient: the one kept ready, else a new one. False: an error is set.
+bool enter(const OpenSpan& span, ReadyContext*& ready, Ref& inside) {
+  g_any_context.store(true, std::memory_order_relaxed);
+  if (ready != nullptr) [[likely]] {
+    enter_ready(*ready, span.parent, span.trace, span.span_id);
+    return true;
+  }
+  ContextObject* context = context_inside(span);
+  inside = Ref(reinterpret_cast<PyObject*>(context));
+  if (context == nullptr || !enter_and_keep(context, ready)) return false;
+  if (ready != nullptr) inside = Ref();  // it has its own reference
+  return true;
+}
+
+void leave(ReadyContext* ready, const Ref& inside) {
+  if (ready != nullptr)
+    leave_ready(*ready);
+  else
+    leave_context(as_context(inside.get()));
+}
+
 PyObject* function_call(PyObject* object, PyObject* const* args, std::size_t flags, PyObject* keywords) {
   const FunctionObject& self = *as_function(object);
   const Gate gate = gate_of(*self.kind);
   if (!gate.on()) return PyObject_Vectorcall(self.function, args, flags, keywords);
   OpenSpan span;
-  const Ref parent = current_context();
+  ReadyContext* ready = find_ready();
+  Ref parent;
+  if (ready == nullptr)
+    parent = current_context();
+  else
+    parent = Ref::to(reinterpret_cast<PyObject*>(context_around(*ready)));
   if (!begin(span, *self.kind, gate, as_context(parent.get()), 0)) [[unlikely]]
     return PyObject_Vectorcall(self.function, args, flags, keywords);
-  ContextObject* inside = context_inside(span);
-  const Ref owned(reinterpret_cast<PyObject*>(inside));
+  Ref inside;
   const bool more = self.overflow || self.attributes != nullptr;
-  if (inside == nullptr || (more && !add_declared(self, span)) || !enter_context(inside)) [[unlikely]] {
+  if ((more && !add_declared(self, span)) || !enter(span, ready, inside)) [[unlikely]] {
     cancel(span);
     return nullptr;
   }
   PyObject* result = PyObject_Vectorcall(self.function, args, flags, keywords);
   if (result == nullptr) [[unlikely]] {
+    note_raised(span);
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
-    leave_context(inside);
+    leave(ready, inside);
     PyErr_Restore(type, value, trace);
-    note_raised(span);
   } else {
-    leave_context(inside);
+    leave(ready, inside);
   }
   finish(span);
   return result;
