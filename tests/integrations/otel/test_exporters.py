@@ -234,12 +234,13 @@ def test_a_span_of_the_sdk_that_is_open_when_the_process_dies_is_shown_as_open(
         tracer = provider.get_tracer("app")
         with tracer.start_as_current_span("long work"), tracer.start_as_current_span("done"):
             pass
-        unfinished = tracer.start_span("unfinished")
+        kept = tracer.start_span("unfinished")
         os.kill(os.getpid(), 9)
         """,
         fails=True,
     )
     recording = run.recording()
+    assert recording.sessions[0].service == "app.py"  # nobody gave the service a name
     assert {"long work", "done"} == set(spans_of(list(recording.events)))
     assert [span.name for ring in recording.rings for span in ring.open_spans] == ["unfinished"]
 

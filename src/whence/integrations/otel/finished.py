@@ -155,9 +155,10 @@ def record_resource(resource: Any) -> str:
 
 def _note(resource: Any) -> str:
     values = attributes_of(resource.attributes)
-    service = str(values.get("service.name", ""))
+    if str(values.get("service.name", "")).startswith("unknown_service"):
+        del values["service.name"]  # the script's name says more
     if not _resources and _native.session() is None:
-        named = "" if service.startswith("unknown_service") else service
+        named = str(values.get("service.name", ""))
         if recorder.describe(named, {key: str(value) for key, value in values.items()}):
             return ""
     number = f"{secrets.randbits(32):08x}"
