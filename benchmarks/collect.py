@@ -25,7 +25,6 @@ RATE = 100_000
 # Bursts of a hundred every millisecond, as programs record, half of the events with a text.
 PRODUCER = """
     import sys, time, whence
-    whence.start(ring_slots=100_000, text_bytes=16 << 20)
     tick = whence.kind("tick", component="Bench", n=int, share=float).emit
     say = whence.kind("say", component="Bench", rationale="took {name}", name=str).emit
     rate, seconds = int(sys.argv[1]), float(sys.argv[2])
@@ -66,10 +65,12 @@ def _collector_share(form: str) -> tuple[float, int, int]:
         environment = {**os.environ, "WHENCE_DIR": str(base)}
         command = [sys.executable, "-m", "whence", "collect", "--keep", "--json", "--to", str(out)]
         idle, _ = _cpu_of(subprocess.Popen([*command, "--once"], env=environment, stdout=-1))
+        for state in base.glob("*.state"):
+            state.unlink()
         producer = [sys.executable, "-c", textwrap.dedent(PRODUCER), str(RATE), str(SECONDS)]
-        collector = subprocess.Popen(
-            [*command, "--interval", "250ms"], env=environment, stdout=subprocess.PIPE
-        )
+        collector = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+        while not list(base.glob("*.state")):  # it is at work
+            time.sleep(0.01)
         subprocess.run(producer, env=environment, check=True, capture_output=True)
         collector.send_signal(signal.SIGINT)
         used, told = _cpu_of(collector)

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from whence import _native
 from whence.collect.delivery import Limits
+from whence.collect.glances import Glances
 from whence.collect.local_source import LocalSource
 from whence.collect.pipeline import Pipeline
 from whence.collect.sink_ledger import SinkLedger
@@ -26,6 +27,7 @@ __all__ = ["BackgroundCollector"]
 
 DEFAULT_INTERVAL_MS = 1_000
 LEAST_INTERVAL_S = 0.01
+GLANCE_S = 0.05
 FORMATS = {"otlp_grpc": "otlp://localhost:4317", "loki": "loki://localhost:3100"}
 
 _running: weakref.WeakSet[BackgroundCollector] = weakref.WeakSet()
@@ -39,9 +41,10 @@ class BackgroundCollector:
 
     `to` are URLs as `whence collect --to` takes them; left out, what the configuration given to
     start() names: ./whence-PID.json, or the usual local port of the service. `interval_ms` is how
-    often it drains, `batch_size` the most events of one delivery; left out, what was configured,
-    else 1,000 ms and what each sink likes. `event_types`, `components` and `min_severity` select.
-    `options` are what sinks understand, such as `rotate_bytes` and `headers`.
+    often it delivers (rings that fill up are drained before), `batch_size` the most events of one
+    delivery; left out, what was configured, else 1,000 ms and what each sink likes. `event_types`,
+    `components` and `min_severity` select. `options` are what sinks understand, such as
+    `rotate_bytes` and `headers`.
 
     Recording never waits for it: rings are copied without the GIL, and a sink that hangs fills a
     bounded queue. Once it runs nothing is raised into the program: `trouble` and ledger() tell.
@@ -85,6 +88,7 @@ class BackgroundCollector:
             deliveries,
             wanted=Wanted(tuple(event_types), tuple(components), min_severity=min_severity),
         )
+        self._glances = Glances(self._pressure, GLANCE_S)
         self._changed = threading.Condition()
         self._rounds = 0  # how often everything was drained
         self._asked = 0  # the round that somebody waits for
@@ -184,10 +188,23 @@ class BackgroundCollector:
             with self._changed:
                 self._rounds += 1
                 self._changed.notify_all()
-                if self._rounds >= self._asked and not self._stopping:
-                    self._changed.wait(self._interval_s())
-                if self._stopping:
-                    return
+            if self._glances.wait(self._interval_s(), self._wait):
+                with self._changed:
+                    if self._stopping:
+                        return
+
+    def _wait(self, seconds: float) -> bool:
+        """Whether there is something to do before the interval has passed."""
+        with self._changed:
+            if self._rounds >= self._asked and not self._stopping:
+                self._changed.wait(seconds)
+            return self._stopping or self._rounds < self._asked
+
+    def _pressure(self) -> float:
+        try:
+            return self._pipeline.pressure()
+        except Exception:  # the next drain tells of it
+            return 0.0
 
     def _interval_s(self) -> float:
         configured = self._interval_ms or _positive(_configured(), "export_interval_ms")

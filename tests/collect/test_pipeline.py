@@ -51,6 +51,10 @@ class Numbers:
         spans = {("u", self.ring): (before, self.at)} if self.at > before else {}
         return Step(part, spans, more=self.at < self.end)
 
+    def pressure(self) -> float:
+        """None."""
+        return 0.0
+
     def take_ended(self) -> list[Ended]:
         """None."""
         return []

@@ -19,6 +19,7 @@ from whence.cli.render.safe import safe
 from whence.cli.verb import INCOMPLETE, Verb, json_option
 from whence.collect.delivery import Delivery
 from whence.collect.follower import Follower
+from whence.collect.glances import Glances
 from whence.collect.live import Collected, LiveSessions
 from whence.collect.pipeline import Pipeline, common_start
 from whence.collect.positions import StateFile
@@ -98,7 +99,8 @@ def _header(context: click.Context, parameter: click.Parameter, value: tuple[str
     "--interval",
     callback=_seconds,
     metavar="LENGTH",
-    help="How often to look: 200ms, 1s, 1min. By default what the programs' configuration says, "
+    help="How often to deliver: 200ms, 1s, 1min; rings that fill up are drained before. By default "
+    "what the programs' configuration says, "
     "else 1s.",
 )
 @click.option(
@@ -217,7 +219,8 @@ def collect(
         pipeline = Pipeline(timed, deliveries, wanted=wanted, state=state, reaps=reaps)
         if metrics_address is not None:
             kept.enter_context(_served(metrics_address, find, deliveries, drains))
-        pause = _Pause(lambda: interval or _interval(find), deliveries, once)
+        glances = Glances(pipeline.pressure)
+        pause = _Pause(lambda: interval or _interval(find), deliveries, glances, once)
         with _ended_by_signals(pause.stop):
             pipeline.start()
             pipeline.run(pause, pause.stop.is_set)
@@ -257,11 +260,16 @@ class _Pause:
     """Between two drains: waits for the interval, or for the end; tells of sinks in trouble."""
 
     def __init__(
-        self, interval_s: Callable[[], float], deliveries: Sequence[Delivery], once: bool
+        self,
+        interval_s: Callable[[], float],
+        deliveries: Sequence[Delivery],
+        glances: Glances,
+        once: bool,
     ) -> None:
         self.stop = threading.Event()
         self._interval_s = interval_s
         self._deliveries = deliveries
+        self._glances = glances
         self._once = once
         self._told: dict[str, str] = {}
 
@@ -271,7 +279,7 @@ class _Pause:
             if trouble != self._told.get(name, ""):
                 self._told[name] = trouble
                 _tell(f"{name}: {trouble}; trying again" if trouble else f"{name}: delivers again")
-        return self._once or self.stop.wait(self._interval_s())
+        return self._once or self._glances.wait(self._interval_s(), self.stop.wait)
 
 
 @contextlib.contextmanager

@@ -49,6 +49,10 @@ class Source(Protocol):
         """What is new, at most that many events; with `spare_dead` of living processes alone."""
         ...
 
+    def pressure(self) -> float:
+        """The largest share of a ring that is unread."""
+        ...
+
     def take_ended(self) -> list[Ended]:
         """The sessions that have ended since the last call."""
         ...
@@ -127,6 +131,11 @@ class Follower:
             if over:
                 self._end(path, followed)
         return Step(_drained(batch, part), spans, more)
+
+    def pressure(self) -> float:
+        """The largest share of a ring that is unread, in the sessions there are by now."""
+        self._discover()
+        return max((each.reader.pressure() for each in self._followed.values()), default=0.0)
 
     def take_ended(self) -> list[Ended]:
         """The sessions that have ended since the last call."""

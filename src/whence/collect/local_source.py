@@ -68,6 +68,14 @@ class LocalSource:
         )
         return Step(drained, spans, more)
 
+    def pressure(self) -> float:
+        """The largest share of a ring that is unread."""
+        most = 0.0
+        for reader in _native.local_rings():
+            reader.seek(self._next.get(reader.ring, reader.next_ticket))
+            most = max(most, reader.waiting / reader.capacity)
+        return most
+
     def take_ended(self) -> list[Ended]:
         """None: while this asks, the process lives."""
         return []

@@ -76,6 +76,10 @@ class Pipeline:
             for delivery in deliveries
         ]
 
+    def pressure(self) -> float:
+        """The largest share of a ring that is unread."""
+        return self._source.pressure()
+
     def start(self) -> None:
         """Lets every sink work in a thread of its own."""
         for delivery in self.deliveries:

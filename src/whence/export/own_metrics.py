@@ -48,6 +48,10 @@ class TimedSource:
         finally:
             self._drains.add(time.perf_counter() - began)
 
+    def pressure(self) -> float:
+        """As the source has it."""
+        return self._source.pressure()
+
     def take_ended(self) -> list[Ended]:
         """As the source has it."""
         return self._source.take_ended()
