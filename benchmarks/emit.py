@@ -39,7 +39,7 @@ def bench_decision(model: str, slack_ns: int) -> None:
 
 
 def measures() -> Iterator[Measure]:
-    """T1 to T6, and T12."""
+    """T1 to T6, and T12. R1.12 R1.13 R1.19 R1.54"""
     numbers: dict[str, Any] = {"emit": bench_numbers.emit, "kind": bench_numbers}
     emit, kind = Call(f"emit{NUMBERS}", numbers), Call(f"kind{NUMBERS}", numbers)
     guarded = Call(f"kind and kind{NUMBERS}", numbers)

@@ -14,7 +14,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """`python -m benchmarks.run [--only T1 ...]`; exit code 1 when a target is missed."""
+    """`python -m benchmarks.run [--only T1 ...]`; exit code 1 when a target is missed. R5.27"""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[], help="figures whose names begin so")
     options = parser.parse_args()

@@ -1,7 +1,7 @@
 """Writes docs/features.md: every line of tools/features.toml with the tests that name it.
 
-A Python test names a line in its docstring (R0.9), a C++ test in a comment. `--check` writes
-nothing and exits 1 when the page is stale.
+A Python test or benchmark names a line in its docstring (R0.9), a C++ test in a comment. `--check`
+writes nothing and exits 1 when the page is stale.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def page(root: Path) -> str:
         "# Features",
         "",
         "Written by `tools/features.py` (`make docs`): what whence does, line by line, with the",
-        "tests that name the line. *later* means that no test names it yet.",
+        "tests and benchmarks that name it. *later* means that none does yet.",
         "",
         "| group | about | lines with a test |",
         "|---|---|---|",
@@ -105,11 +105,11 @@ def _groups(root: Path) -> dict[str, tuple[str, list[Line]]]:
 
 
 def _python_mentions(root: Path) -> Iterator[tuple[str, Mention]]:
-    for path in sorted((root / "tests").rglob("*.py")):
+    for path in sorted([*(root / "tests").rglob("*.py"), *(root / "benchmarks").rglob("*.py")]):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
-            if node.name.startswith("test_"):
+            if node.name.startswith("test_") or path.parts[-2] == "benchmarks":
                 mention = Mention(path.relative_to(root).as_posix(), node.name)
                 for name in _LINE.findall(ast.get_docstring(node) or ""):
                     yield name, mention
