@@ -46,7 +46,7 @@ def test_the_presets_are_as_documented() -> None:
 
 def test_types_may_be_named_in_every_spelling() -> None:
     """R1.32 A code, the canonical name, an old one; other names are taken as they are."""
-    config = TracingConfig(enabled_events={"FalseMemory", CognitiveEvent.Priming, "MyOwn"})  # type: ignore[arg-type]
+    config = TracingConfig(enabled_events={"FalseMemory", CognitiveEvent.Priming, "MyOwn"})
     assert config.enabled_events == {"false_memory", "priming", "MyOwn"}
     for name in ("false_memory", "FalseMemory", CognitiveEvent.FalseMemory, "priming", "MyOwn"):
         assert config.is_enabled(name)
@@ -127,7 +127,7 @@ def test_an_unknown_option_or_type_is_refused(options: dict[str, Any]) -> None:
 def test_a_config_governs_the_types_it_names() -> None:
     """R1.34 R1.35 R1.60 Enabled at a rate above 0 is on; the cognitive types else are off."""
     config = TracingConfig(
-        enabled_events={"priming", "tick", "rateless"},  # type: ignore[arg-type]
+        enabled_events={"priming", "tick", "rateless"},
         sample_rates={"priming": 0.5, "tick": 1.0, "interference": 1.0},
         min_strengths={"priming": 0.25},
     )

@@ -6,7 +6,7 @@ import math
 import os
 import random
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Self
@@ -47,7 +47,7 @@ class TracingConfig:
     decision; TypeError for values of another type and for options that there are not.
     """
 
-    enabled_events: frozenset[str] = frozenset()
+    enabled_events: Set[str | CognitiveEvent] = frozenset()
     sample_rates: Mapping[str, float] = field(default_factory=dict)
     min_strengths: Mapping[str, float] = field(default_factory=dict)
     ring_buffer_size: int = 0
@@ -159,7 +159,8 @@ class TracingConfig:
 
     def gates(self) -> dict[str, int]:
         """The gate word of every type that this governs, for `whence._native.set_rule`."""
-        named = {*COGNITIVE_TYPES, *self.enabled_events, *self.sample_rates, *self.min_strengths}
+        enabled = _names(self.enabled_events)
+        named = {*COGNITIVE_TYPES, *enabled, *self.sample_rates, *self.min_strengths}
         return {name: self._gate(name) for name in sorted(named)}
 
     def apply(self) -> None:
@@ -184,7 +185,7 @@ class TracingConfig:
         return _native.gate_word(rate, self.min_strengths.get(name)) if rate else 0
 
 
-def _names(events: Iterable[str]) -> frozenset[str]:
+def _names(events: Iterable[str | CognitiveEvent]) -> frozenset[str]:
     if isinstance(events, str):
         raise TypeError("enabled_events is a set of event types, not a str")
     return frozenset(event_name(each) for each in events)
