@@ -12,6 +12,7 @@
 
 #include "gate.hpp"
 #include "kind.hpp"
+#include "no_memory.hpp"
 #include "region.hpp"
 #include "rules.hpp"
 #include "session.hpp"
@@ -114,11 +115,11 @@ class KindTable {
     session.keep_gate(kind.id, word);
     gate->store(word, std::memory_order_release);  // before others can find the kind and change it
     bool added = false;
-    try {
+    WHENCE_TRY {
       KindSchema shown = kind.schema;
       shown.on = word & kGateOn;
       added = session.names().add_kind(kind.id, encode_kind(shown));
-    } catch (const std::bad_alloc&) {  // the kind is declared all the same
+    } WHENCE_NO_MEMORY {  // the kind is declared all the same
     }
     if (!added)
       session.count_missing(kUnnamedKindsOffset);

@@ -21,6 +21,7 @@
 
 #include "clock.hpp"
 #include "kind_table.hpp"
+#include "no_memory.hpp"
 #include "own_memory.hpp"
 #include "ring_writer.hpp"
 #include "session.hpp"
@@ -375,9 +376,9 @@ class Recorder {
     t_writer = nullptr;
     if (state->writer.base() == nullptr) return;
     state->writer.set_state(RingState::Idle);
-    try {
+    WHENCE_TRY {
       idle_.push_back(state);
-    } catch (const std::bad_alloc&) {  // its ring is read as before, and never continued
+    } WHENCE_NO_MEMORY {  // its ring is read as before, and never continued
     }
   }
 
@@ -427,13 +428,13 @@ class Recorder {
     const RingWriter& writer = state.writer;
     const std::size_t bytes = ring_file_bytes(writer.capacity(), writer.text_bytes());
     OwnMemory::get().forget(writer.base());
-    try {
+    WHENCE_TRY {
       if (!loss_told_.exchange(true)) trouble = loss_of(*session_);
       if (pins_ == 0)
         munmap(writer.base(), bytes);
       else
         unmap_later_.push_back({writer.base(), bytes, -1});
-    } catch (const std::bad_alloc&) {
+    } WHENCE_NO_MEMORY {
     }
     std::free(state.scratch);  // the next ring may take longer texts
     state.scratch = nullptr;
