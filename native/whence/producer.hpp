@@ -26,6 +26,12 @@ struct StartSettings {
 bool start(const StartSettings& settings);
 
 namespace detail {
+// A field that lies in the image as it is.
+template <class A>
+consteval bool is_number() {
+  return !A::optional && A::stored != FieldType::None && A::stored != FieldType::Name;
+}
+
 // Once in a process, before its first kind: what a session says of itself.
 void prepare_recorder();
 }  // namespace detail
@@ -44,6 +50,9 @@ class RequestScope {
   ~RequestScope() { t_scope = outer_; }
   RequestScope(const RequestScope&) = delete;
   RequestScope& operator=(const RequestScope&) = delete;
+
+  // Whether this thread is in any scope.
+  static bool is_open() { return t_scope != nullptr; }
 
  private:
   friend class EventDraft;
@@ -152,6 +161,9 @@ class Emitter {
     if (!gate.on()) return false;
     WriterState* state = thread_writer();
     if (state == nullptr) [[unlikely]] return false;
+    if constexpr (kOnlyNumbers)
+      if (gate.plain() && !RequestScope::is_open()) [[likely]]
+        return record_numbers(*state, values...);
     EventDraft draft(*kind_, *state);
     [[maybe_unused]] std::size_t index = 0;
     [[maybe_unused]] std::size_t offset = 0;  // as KindSchema::place_fields() has it
@@ -184,7 +196,22 @@ class Emitter {
  private:
   bool gate_on() const { return KindTable::gate_of(*kind_).on(); }
 
+  // Most events of a hot loop: a few numbers, outside of any request.
+  bool record_numbers(WriterState& state, typename Args::type... values) const {
+    std::byte image[kInlineFieldBytes] = {};
+    [[maybe_unused]] std::size_t offset = 0;
+    ((std::memcpy(image + offset, &values, sizeof values), offset += sizeof values), ...);
+    SlotImage slot;
+    slot.set_fields(image, sizeof image);
+    slot.words[kTagWord] = kind_->id;
+    slot.words[kTimeWord] = event_time_ns(state);
+    return state.writer.write_inline(slot);
+  }
+
   static constexpr std::size_t kImageBytes = (field_bytes(Args::stored) + ... + 0);
+
+  static constexpr bool kOnlyNumbers =
+      kImageBytes <= kInlineFieldBytes && (detail::is_number<Args>() && ...);
 
   Kind* kind_ = nullptr;  // never freed
   std::uint64_t must_say_ = 0;

@@ -21,7 +21,6 @@
 
 #include "clock.hpp"
 #include "kind_table.hpp"
-#include "no_memory.hpp"
 #include "own_memory.hpp"
 #include "ring_writer.hpp"
 #include "session.hpp"
