@@ -12,7 +12,8 @@ from typing import Any
 
 TYPES = {1: "<?", 2: "<B", 3: "<I", 4: "<f", 5: "<q", 6: "<Q", 7: "<d", 8: "<H", 9: ""}
 BINARY = ("B", "KB", "MB", "GB", "TB")
-COLUMNS = {1: "model_id", 3: "rationale", 5: "duration_ns", 8: "lineage_id"}  # by role
+COLUMNS = {1: "model_id", 3: "rationale", 5: "duration_ns", 8: "lineage_id", 10: "span_id",
+           11: "parent_span_id"}  # by role  # fmt: skip
 UNKNOWN, ABSENT = object(), object()  # what a field may be beside a value
 
 
@@ -102,7 +103,12 @@ def read_kind(data: Bytes) -> dict[str, Any]:
     texts = [data.text(data.take("I")) for _ in range(5)]
     fields = [(data.take("B"), data.take("B"), data.text(data.take("H"))) for _ in range(count)]
     named = dict(zip(("name", "component", "rationale", "otel_name", "source"), texts, strict=True))
-    return named | {"decision": bool(flags & 1), "severity": severity, "fields": fields}
+    return named | {
+        "decision": bool(flags & 1),
+        "span": bool(flags & 4),
+        "severity": severity,
+        "fields": fields,
+    }
 
 
 def read_ring(
@@ -143,6 +149,7 @@ def read_ring(
         "recorded": recorded, "readable": len(events), "lost": lost, "cleared": watermark,
         "text_lost": sum(event["text_lost"] for event in events), "truncated": cut,
         "in_flight": recorded - len(events) - lost - watermark, "events": events,
+        "open_spans": read_open_spans(data, kinds), "open_spans_unseen": int_at(data, 0xB0),
     }  # fmt: skip
 
 
@@ -161,15 +168,22 @@ def decode(
     """The event in a slot and its text block, without its place."""
     tag, number = words[2], words[2] & 0xFFFF
     nameless = {"name": f"unknown-kind-{number}", "component": "unknown", "rationale": ""}
-    kind = kinds.get(number, nameless | {"decision": False, "severity": 1, "fields": []})
+    kind = kinds.get(
+        number, nameless | {"decision": False, "span": False, "severity": 1, "fields": []}
+    )
     severity = (tag >> 20 & 7) - 1 if tag >> 20 & 7 else kind["severity"]
     event: dict[str, Any] = {
         "event_id": "", "event_type": kind["name"], "component": kind["component"],
         "timestamp_ns": words[1], "duration_ns": 0, "model_id": "", "rationale": "",
         "severity": min(severity, 4), "decision": kind["decision"], "options": [], "caused_by": "",
         "lineage_id": 0, "text_lost": bool(tag >> 18 & 1) and block is None,
-        "truncated": bool(tag >> 19 & 1), "chain": "",
+        "truncated": bool(tag >> 19 & 1), "chain": "", "span": kind["span"], "span_id": 0,
+        "parent_span_id": 0, "status": "", "status_message": "", "links": [], "trace_id": "",
     }  # fmt: skip
+    if tag >> 24 & 1 and not tag >> 18 & 1:
+        event["span_id"] = words[7]
+    if tag >> 23 & 1 or tag >> 16 & 3 == 1:  # of other requests it takes XXH3 to tell
+        event["trace_id"] = struct.pack("<QQ", words[3], words[4]).hex()
     event["request_id"], event["print"] = request(tag >> 16 & 3, words[3], words[4])
     image = struct.pack("<3Q", *words[5:8])
     if tag >> 18 & 1:
@@ -247,9 +261,48 @@ def read_entries(
             event["duration_ns"] = payload.take("q")
         elif entry == 11:
             event["lineage_id"] = payload.take("Q")
+        elif entry == 16:
+            event["trace_id"] = payload.raw(16).hex()
+        elif entry == 17:
+            event["span_id"] = payload.take("Q")
+        elif entry == 18:
+            event["links"].append(read_link(payload))
+        elif entry == 19:
+            event["status"], event["status_message"] = ("", "ok", "error")[index], payload.rest()
         elif entry == 12:
             absent = payload.take("Q")
             fields[:] = [ABSENT if absent >> i & 1 else fields[i] for i in range(len(fields))]
+
+
+def read_link(payload: Bytes) -> tuple[str, int, dict[str, Any]]:
+    """Whom a link leads to, and its attributes."""
+    trace, span, attributes = payload.raw(16).hex(), payload.take("Q"), {}
+    while payload.at < len(payload.data):
+        kind, key, size = payload.take("B"), payload.take("H"), payload.take("I")
+        name, value = payload.text(key), Bytes(payload.raw(size))
+        attributes[name] = value.rest() if kind == 3 else value.take("qd?"[kind])
+    return trace, span, attributes
+
+
+def int_at(data: bytes, at: int) -> int:
+    """The u64 at an offset."""
+    return int.from_bytes(data[at : at + 8], "little")
+
+
+def read_open_spans(data: bytes, kinds: dict[int, dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """(name, span id, parent id, start, request id) of each span that has not ended."""
+    rows = (struct.unpack_from("<6Q", data, 0x1000 + 48 * i) for i in range(128))
+    return [
+        (
+            kinds[tag & 0xFFFF]["name"],
+            span,
+            parent,
+            start,
+            "".join(request(tag >> 16 & 3, low, high)),
+        )
+        for span, parent, start, tag, low, high in rows
+        if span
+    ]
 
 
 def name_requests(events: list[dict[str, Any]]) -> None:

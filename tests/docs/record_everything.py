@@ -190,6 +190,26 @@ def threads() -> None:
     in_a_thread(lambda: [shown(n, 0.5) for n in range(20)])
 
 
+def spans() -> None:
+    """Spans of every form: with text and without, linked, failed, in all kinds of requests."""
+    for request_id in ("r", "exactly seventeen", str(uuid.UUID(int=7 << 64)), None):
+        with whence.request(request_id), whence.span("outer", component="Spans") as outer:
+            shown(1, 0.5)
+            outright("inside")
+            with whence.span("inner", component="Spans", n=1, x=0.5, yes=True, text="é") as inner:
+                inner.link(outer, n=2, x=1.5, yes=False, text="linked")
+            whence.span("failed", component="Spans").end("said why")
+    with whence.span("alone", component="Spans"):
+        may_be_none(1, True, "in a span", 0.5, 1)
+        shown(2, 0.5)
+        well_known("m", "w")
+    came = whence.extract({"traceparent": f"00-{'ab' * 16}-00000000000000ff-01"})
+    with whence.use(came), whence.request("r2"), whence.span("from elsewhere", component="Spans"):
+        shown(3, 0.5)
+    whence.span("ok", component="Spans")._status(1, "well")  # type: ignore[attr-defined]
+    opened.extend(whence.span("still open", component="Spans") for _ in range(130))
+
+
 def in_a_thread(work: Callable[[], object]) -> None:
     """Calls it in a new thread, and waits for that to end."""
     worker = threading.Thread(target=work)
@@ -198,10 +218,11 @@ def in_a_thread(work: Callable[[], object]) -> None:
 
 
 kept: list[whence.TraceCollector] = []
+opened: list[whence.span] = []
 
 if __name__ == "__main__":
     whence.start("everything", ring_slots=600, text_bytes=64 << 10)
-    for part in (scalars, wide_kinds, requests, collectors, many_types, threads, decisions):
+    for part in (scalars, wide_kinds, requests, collectors, many_types, threads, decisions, spans):
         part()
     session = whence.session()
     print(session.path if session else "", flush=True)

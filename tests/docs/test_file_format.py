@@ -28,7 +28,7 @@ PROGRAM = Path(__file__).with_name("record_everything.py")
 COLUMNS = (
     "event_id", "event_type", "component", "model_id", "request_id", "rationale", "severity",
     "decision_chain_id", "caused_by", "lineage_id", "decision", "text_lost", "truncated", "ring",
-    "ticket",
+    "ticket", "span", "span_id", "parent_span_id", "status", "status_message",
 )  # fmt: skip
 COUNTS = ("recorded", "readable", "lost", "cleared", "text_lost", "truncated", "in_flight")
 
@@ -64,6 +64,7 @@ def by_page(event: dict[str, Any]) -> dict[str, Any]:
     times = {"timestamp": event["timestamp_ns"], "duration": event["duration_ns"]}
     told = {name: event[name] for name in COLUMNS} | times
     options = [tuple(option) for option in event["options"]]
+    told |= {"links": comparable(event["links"])}
     return told | {"options": comparable(options), "attributes": comparable(event["attributes"])}
 
 
@@ -73,6 +74,7 @@ def by_us(event: TraceEvent) -> dict[str, Any]:
     told["severity"] = int(event.severity)
     told |= {"timestamp": event.timestamp.value_ns, "duration": event.duration.nanos}
     options = [(o.name, dict(o.scores), o.chosen, o.reason) for o in event.options]
+    told |= {"links": comparable([(*link[:2], dict(link[2])) for link in event.links])}
     return told | {"options": comparable(options), "attributes": comparable(dict(event.attributes))}
 
 
@@ -92,6 +94,19 @@ def test_every_event_is_read_alike(page: dict[str, Any], ours: Recording) -> Non
     assert len(page["events"]) == len(ours.events)
     for read, known in zip(page["events"], ours.events, strict=True):
         assert by_page(read) == by_us(known)
+        assert read["trace_id"] in ("", known.trace_id)
+
+
+def test_open_spans_are_read_alike(page: dict[str, Any], ours: Recording) -> None:
+    """Both readers find the same spans open, and how many found no room. R5.1"""
+    for read, known in zip(page["rings"], ours.rings, strict=True):
+        spans = [
+            (s.name, s.span_id, s.parent_span_id, s.start_ns, s.request_id)
+            for s in known.open_spans
+        ]
+        assert read["open_spans"] == spans
+        assert read["open_spans_unseen"] == known.open_spans_unseen
+    assert any(read["open_spans_unseen"] for read in page["rings"])
 
 
 def test_the_recording_holds_what_the_page_describes(page: dict[str, Any]) -> None:

@@ -60,8 +60,9 @@ def open_spans(recording: Recording) -> dict[int, OpenSpan]:
     found = {span.span_id: span for ring in recording.rings for span in ring.open_spans}
     if found:
         for event in recording.events:
-            if event.span:
-                found.pop(event.span_id, None)
+            known = found.get(event.span_id) if event.span else None
+            if known is not None and known.session == event.session:  # not a forked child's copy
+                del found[event.span_id]
     return found
 
 
