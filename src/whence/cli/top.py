@@ -67,8 +67,12 @@ def top(choice: Choice, interval_s: float, once: bool, as_json: bool) -> None:
                 activity_lines(found, model.failure_rows()[:10], incomplete=model.incomplete)
             )
         return
-    from whence.cli.top_view import TopView
-
+    try:
+        from whence.cli.top_view import TopView
+    except ImportError as error:
+        raise click.ClickException(
+            f"the screen needs textual ({error}): pip install 'whence[cli]', or use --once"
+        ) from None
     TopView(model, interval_s).run()
 
 
