@@ -140,6 +140,28 @@ def test_what_was_written_but_not_acknowledged_is_not_written_twice(
     again.close()
 
 
+@pytest.mark.parametrize("name", LINES)
+def test_a_second_restart_knows_what_the_first_had_not_come_to(tmp_path: Path, name: str) -> None:
+    """What was written long before it is read again is recognised then, too. R1.39 R1.41"""
+    if name.endswith(".zst"):
+        pytest.importorskip("zstandard")
+    first: Any = open_sink(str(tmp_path / name))
+    token = first.token()
+    deliver(first, drained(0, 20))
+    first.close()
+    second: Any = open_sink(str(tmp_path / name))
+    second.resume(token)
+    deliver(second, drained(0, 5))
+    token = second.token()
+    second.close()
+    third: Any = open_sink(str(tmp_path / name))
+    third.resume(token)
+    deliver(third, drained(5, 25))
+    assert third.token() != token
+    third.close()
+    assert tickets(tmp_path / name) == list(range(25))
+
+
 def test_a_last_line_of_somebody_else_is_kept(tmp_path: Path) -> None:
     """A whole JSON line without its line break is no torn one."""
     path = tmp_path / "o.ndjson"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import zlib
+from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from whence.model.errors import UnsupportedFormat
@@ -38,6 +39,10 @@ class Codec(Protocol):
         """What these whole members hold."""
         ...
 
+    def each(self, members: bytes) -> Iterator[tuple[int, bytes]]:
+        """Where each of these whole members begins, and what it holds."""
+        ...
+
 
 def codec_of(name: str) -> tuple[Codec | None, str]:
     """The codec that a file's suffix names, None for plain files, and the name without it.
@@ -63,7 +68,10 @@ class _Gzip:
         return _scan(file, begin, lambda: zlib.decompressobj(31), zlib.error)
 
     def plain(self, members: bytes) -> bytes:
-        return _plain(members, lambda: zlib.decompressobj(31))
+        return b"".join(content for _, content in self.each(members))
+
+    def each(self, members: bytes) -> Iterator[tuple[int, bytes]]:
+        return _each(members, lambda: zlib.decompressobj(31))
 
 
 class _Zstd:
@@ -85,16 +93,19 @@ class _Zstd:
         return _scan(file, begin, make, self._library.ZstdError)
 
     def plain(self, members: bytes) -> bytes:
-        return _plain(members, self._library.ZstdDecompressor().decompressobj)
+        return b"".join(content for _, content in self.each(members))
+
+    def each(self, members: bytes) -> Iterator[tuple[int, bytes]]:
+        return _each(members, self._library.ZstdDecompressor().decompressobj)
 
 
-def _plain(members: bytes, make: Any) -> bytes:
-    out = bytearray()
+def _each(members: bytes, make: Any) -> Iterator[tuple[int, bytes]]:
+    whole = len(members)
     while members:
-        unpacker = make()
-        out += unpacker.decompress(members)
+        begin, unpacker = whole - len(members), make()
+        content = unpacker.decompress(members)
         members = unpacker.unused_data
-    return bytes(out)
+        yield begin, content
 
 
 def _scan(file: BinaryIO, begin: int, make: Any, damage: type[Exception]) -> Members:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -40,6 +41,8 @@ class NdjsonSink(Sink):
         self._codec = codec
         self._file = GrowingFile(path, rotate_bytes)
         self._written: set[bytes] = set()  # the places of events that may come again
+        self._seen: dict[bytes, int] = {}  # by ring: the last ticket that came
+        self._looked_back: deque[tuple[bytes, int]] = deque()  # and where in the file
         self._looked_for = 0
         self._mend(0)
 
@@ -57,9 +60,13 @@ class NdjsonSink(Sink):
         return Reply(payload.events)
 
     def token(self) -> str:
-        """How long the file is: what lies beyond was not acknowledged."""
-        status = os.fstat(self._file.descriptor())
-        return f"{status.st_ino}:{self._file.size}"
+        """How long the file was before the first line that may come again."""
+        while self._looked_back and self._has_come(self._looked_back[0][0]):
+            self._looked_back.popleft()
+        if not self._looked_back:
+            self._written = set()
+        size = self._looked_back[0][1] if self._looked_back else self._file.size
+        return f"{os.fstat(self._file.descriptor()).st_ino}:{size}"
 
     def resume(self, token: str) -> None:
         """Looks at what was written after `token`, before the first delivery."""
@@ -67,9 +74,13 @@ class NdjsonSink(Sink):
         same = inode == str(os.fstat(self._file.descriptor()).st_ino)
         if not same or not size.isdecimal() or int(size) > self._file.size:
             return
-        tail = self._file.read_from(int(size))
-        lines = self._codec.plain(tail) if self._codec else tail
-        self._written = {_place(line) for line in lines.splitlines()}
+        begin = int(size)
+        tail = self._file.read_from(begin)
+        for at, lines in self._codec.each(tail) if self._codec else [(0, tail)]:
+            for line in lines.splitlines(keepends=True):
+                self._looked_back.append((_place(line), begin + at))
+                at += 0 if self._codec else len(line)
+        self._written = {place for place, _ in self._looked_back}
 
     def leave_behind(self) -> None:
         """In a forked child: the file and its lock are the parent's."""
@@ -83,12 +94,21 @@ class NdjsonSink(Sink):
         return self._codec.member(lines) if self._codec and lines else lines
 
     def _without_written(self, lines: bytes, count: int) -> bytes:
-        self._looked_for += count
         parts = lines.splitlines(keepends=True)
-        kept = [line for line in parts if _place(line) not in self._written]
-        if self._looked_for > MOST_LOOKED_FOR:
-            self._written = set()
-        return b"".join(kept)
+        places = [_place(line) for line in parts]
+        for place in places:
+            ring, ticket = _ring_and_ticket(place)
+            self._seen[ring] = max(ticket, self._seen.get(ring, ticket))
+        self._looked_for += count
+        if self._looked_for > MOST_LOOKED_FOR:  # what did not come by now was overwritten
+            self._looked_back.clear()
+        pairs = zip(parts, places, strict=True)
+        return b"".join(line for line, place in pairs if place not in self._written)
+
+    def _has_come(self, place: bytes) -> bool:
+        """Whether an event came, or a later one of its ring: those of a ring come in order."""
+        ring, ticket = _ring_and_ticket(place)
+        return self._seen.get(ring, -1) >= ticket
 
     def _mend(self, begin: int) -> None:
         """Cuts off what a crash or a full disk left half written."""
@@ -116,6 +136,11 @@ class NdjsonSink(Sink):
 
 def _place(line: bytes) -> bytes:
     return line[line.rfind(PLACE) :].rstrip()
+
+
+def _ring_and_ticket(place: bytes) -> tuple[bytes, int]:
+    ring, _, ticket = place.rpartition(b'"')[0].rpartition(b'"')
+    return ring, int(ticket) if ticket.isdigit() else 0
 
 
 def _is_json(line: bytes) -> bool:
