@@ -48,6 +48,7 @@ FunctionObject* as_function(PyObject* object) { return reinterpret_cast<Function
 
 // Makes the span's context ambient: the one kept ready, else a new one. False: an error is set.
 bool enter(const OpenSpan& span, ReadyContext*& ready, Ref& inside) {
+  ready = find_ready();  // again: since the last look, finalisers may have run
   g_any_context.store(true, std::memory_order_relaxed);
   if (ready != nullptr) [[likely]] {
     enter_ready(*ready, span.parent, span.trace, span.span_id);
