@@ -51,9 +51,11 @@ void forget(ReadyContext& ready) {
 
 // Nobody but us and what is kept for spans inside refers to it.
 bool is_unseen(const ReadyContext& ready) {
+  if (Py_REFCNT(ready.context) != 2) return false;
+  if (Py_REFCNT(ready.inner) == 1) [[likely]] return true;
   Py_ssize_t ours = 1;
   for (const ReadyContext& each : g_ready) ours += each.base == ready.inner;
-  return Py_REFCNT(ready.inner) == ours && Py_REFCNT(ready.context) == 2;
+  return Py_REFCNT(ready.inner) == ours;
 }
 
 // Is the value of our variable in the map's root? Only then does every map made from this one hold a
