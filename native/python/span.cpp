@@ -358,7 +358,11 @@ PyObject* span_rename(PyObject* object, PyObject* name) {
 // As a decorator: what was begun for a `with` was not meant.
 PyObject* span_call(PyObject* object, PyObject* args, PyObject* kwargs) {
   PyObject* function = nullptr;
-  if (!_PyArg_NoKeywords("span", kwargs) || !PyArg_ParseTuple(args, "O:span", &function)) return nullptr;
+  if (!PyArg_ParseTuple(args, "O:span", &function)) return nullptr;
+  if (kwargs != nullptr && PyDict_GET_SIZE(kwargs) > 0) {
+    PyErr_SetString(PyExc_TypeError, "span objects take one function and no keywords");
+    return nullptr;
+  }
   SpanObject& self = *as_span(object);
   cancel(self.span);
   Ref module(PyImport_ImportModule("whence.emit.spans"));
