@@ -86,6 +86,12 @@ inline std::uint64_t ambient_sample_value(WriterState& state) {
   return state.sample_value();
 }
 
+// Does an event that names its request belong to the ambient one all the same?
+inline bool is_request_of(const ContextObject& context, const RequestId& request, std::string_view text) {
+  return request.form == context.request.form && request.words == context.request.words &&
+         (request.form != RequestForm::Long || context.texts().request_id == text);
+}
+
 // The context inside a span that begins within `parent` (or null): a new reference.
 ContextObject* context_of_span(ContextObject* parent, const TraceId& trace, std::uint64_t span_id);
 

@@ -1,8 +1,6 @@
 // Conversions that may run Python code; always done before a ticket is taken.
 #include "convert.hpp"
 
-#include <cstring>
-
 namespace whence::py {
 
 namespace {
@@ -17,9 +15,16 @@ const char* wanted_name(FieldType type) {
   }
 }
 
-// numpy.bool, numpy.float32 and their like are neither bool nor float to Python.
-bool is_called(PyObject* object, const char* word) {
-  return std::strstr(Py_TYPE(object)->tp_name, word) != nullptr;
+// numpy.bool, numpy.float32 and their like are neither bool nor float to Python. Only a program that
+// imported numpy has one; any other type is none of these, whatever it is called.
+bool is_of_numpy(PyObject* object, const char* type_name) {
+  if (Py_TYPE(object)->tp_as_number == nullptr || PyLong_Check(object) || PyUnicode_Check(object)) return false;
+  Ref name(PyUnicode_FromString("numpy"));
+  Ref numpy(name ? PyImport_GetModule(name.get()) : nullptr);
+  Ref type(numpy ? PyObject_GetAttrString(numpy.get(), type_name) : nullptr);
+  if (!type) PyErr_Clear();
+  return type && PyType_Check(type.get()) &&
+         PyObject_TypeCheck(object, reinterpret_cast<PyTypeObject*>(type.get()));
 }
 
 // Duration.nanos and Timestamp.value_ns are ints with a name.
@@ -120,11 +125,17 @@ PyObject* convert_option(PyObject* option) {
                 : nullptr;
 }
 
-// Beyond 64 bits an int is kept as its digits.
+// Beyond 64 bits an int is kept as its digits: decimal ones, where every setting of Python's limit on
+// them (640 at least) allows these, else those of hex().
 PyObject* attribute_int(PyObject* value) {
+  constexpr Py_ssize_t kMostHexDigits = 2048 / 4;
   int overflow = 0;
   PyLong_AsLongLongAndOverflow(value, &overflow);
-  return overflow == 0 ? PyNumber_Index(value) : PyObject_Str(value);
+  if (overflow == 0) return PyNumber_Index(value);
+  Ref digits(PyNumber_ToBase(value, 16));
+  if (!digits) return nullptr;
+  const Py_ssize_t prefix = overflow < 0 ? 3 : 2;  // -0x
+  return PyUnicode_GET_LENGTH(digits.get()) - prefix > kMostHexDigits ? digits.release() : PyObject_Str(value);
 }
 
 // int, float, bool and str stay; anything else is shown by its str().
@@ -132,8 +143,8 @@ PyObject* attribute_value(PyObject* value) {
   if (PyLong_CheckExact(value)) return attribute_int(value);
   if (PyBool_Check(value) || PyFloat_CheckExact(value) || PyUnicode_CheckExact(value))
     return Py_NewRef(value);
-  if (is_called(value, "bool")) return convert_scalar(FieldType::Bool, FieldRole::Plain, value);
-  if (PyFloat_Check(value) || is_called(value, "float")) return PyNumber_Float(value);
+  if (is_of_numpy(value, "bool_")) return convert_scalar(FieldType::Bool, FieldRole::Plain, value);
+  if (PyFloat_Check(value) || is_of_numpy(value, "floating")) return PyNumber_Float(value);
   if (PyIndex_Check(value)) {
     Ref whole(PyNumber_Index(value));
     if (whole) return attribute_int(whole.get());
@@ -159,7 +170,7 @@ PyObject* convert_scalar(FieldType type, FieldRole role, PyObject* object) {
         converted = PyNumber_Float(object);
       break;
     case FieldType::Bool:
-      if (is_called(object, "bool")) {
+      if (is_of_numpy(object, "bool_")) {
         const int truth = PyObject_IsTrue(object);
         if (truth >= 0) converted = Py_NewRef(truth ? Py_True : Py_False);
       }

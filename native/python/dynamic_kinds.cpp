@@ -47,6 +47,14 @@ std::atomic<std::uint32_t> g_declared_decisions{0};
 // Per kind that is none: how many there were when its name was last looked up among them.
 std::uint32_t g_looked_up[kMaxKinds];
 
+whence::Kind* kind_of_inexact(PyObject* event_type, PyObject* component, Flavour flavour, bool& overflow) {
+  if (!check_name(event_type, "event_type") || !check_name(component, "component")) return nullptr;
+  const Ref exact_type(PyUnicode_FromObject(event_type));
+  const Ref exact_component(PyUnicode_FromObject(component));
+  if (!exact_type || !exact_component) return nullptr;
+  return dynamic_kind(exact_type.get(), exact_component.get(), flavour, overflow);
+}
+
 bool is_decision_type(PyObject* event_type, std::string_view name) {
   if (g_decision_types != nullptr && PySet_Contains(g_decision_types, event_type) == 1) return true;
   PyErr_Clear();
@@ -85,6 +93,7 @@ bool may_be_decision_by_now(const whence::Kind& kind, Flavour flavour) {
          g_looked_up[kind.id] != g_declared_decisions.load(std::memory_order_relaxed);
 }
 
+// Both are exact strings: what a subclass calls its hash, and what it calls equal, is its own affair.
 whence::Kind* find_or_declare(PyObject* event_type, PyObject* component, Flavour flavour,
                               bool& overflow) {
   if (!check_name(event_type, "event_type") || !check_name(component, "component")) return nullptr;
@@ -123,6 +132,8 @@ whence::Kind* find_or_declare(PyObject* event_type, PyObject* component, Flavour
 
 whence::Kind* dynamic_kind(PyObject* event_type, PyObject* component, Flavour flavour, bool& overflow) {
   overflow = false;
+  if (!PyUnicode_CheckExact(event_type) || !PyUnicode_CheckExact(component)) [[unlikely]]
+    return kind_of_inexact(event_type, component, flavour, overflow);
 #if defined(Py_GIL_DISABLED)
   const std::lock_guard held(g_lock);
 #endif

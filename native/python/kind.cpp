@@ -1,6 +1,7 @@
 // Kind, the type: declared once, called for every event.
 #include "kind.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <new>
@@ -109,8 +110,9 @@ PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   PyObject* fields = nullptr;
   PyObject* wrapped = nullptr;
   unsigned long long must_say = 0;
-  if (!PyArg_ParseTuple(args, "sssssippO!KO:Kind", &name, &component, &rationale, &otel_name, &source,
-                        &severity, &decision, &on, &PyTuple_Type, &fields, &must_say, &wrapped))
+  Py_ssize_t positional = PY_SSIZE_T_MAX;
+  if (!PyArg_ParseTuple(args, "sssssippO!KO|n:Kind", &name, &component, &rationale, &otel_name, &source,
+                        &severity, &decision, &on, &PyTuple_Type, &fields, &must_say, &wrapped, &positional))
     return nullptr;
   auto* self = as_kind(type->tp_alloc(type, 0));
   if (self == nullptr) return nullptr;
@@ -129,7 +131,8 @@ PyObject* kind_new(PyTypeObject* type, PyObject* args, PyObject*) {
   schema.decision = decision != 0;
   schema.on = on != 0;
   if (!short_enough(schema) || !read_fields(fields, schema, self->plans)) return nullptr;
-  self->fields = self->plans.size();
+  self->positional = std::min(static_cast<std::size_t>(positional), self->plans.size());
+  self->all_fields = self->positional == self->plans.size() ? self->positional : kNoField;
   self->record = record_of(self->plans);
   for (const FieldPlan& plan : self->plans) self->limited |= plan.limited;
   self->request_at = find_role(self->plans, FieldRole::Request);

@@ -32,7 +32,8 @@ struct KindObject {
   vectorcallfunc vectorcall;
   std::atomic<GateWord*> gate;
   whence::Kind* kind;
-  std::size_t fields;  // plans.size(), at hand
+  std::size_t positional;  // how many of the fields may be given by their place
+  std::size_t all_fields;  // the number of fields where all may, else more than any call gives
   std::uint64_t kind_id;  // kind->id, at hand
   // Records what the fields are given, in order; compiled for just these types where they are few.
   PyObject* (*record)(KindObject& self, PyObject* const* values);
@@ -65,7 +66,7 @@ PyObject* record_named(KindObject& self, PyObject* const* args, std::size_t give
 // Records one event of a kind that is on; the arguments are a vectorcall's.
 [[gnu::always_inline]] inline PyObject* record_call(KindObject& self, PyObject* const* args,
                                                     std::size_t given, PyObject* keywords) {
-  if (keywords != nullptr || given != self.fields) [[unlikely]]
+  if (keywords != nullptr || given != self.all_fields) [[unlikely]]
     return record_named(self, args, given, keywords);
   return self.record(self, args);
 }

@@ -22,8 +22,9 @@ bool bind(const KindObject& self, PyObject* const* args, std::size_t given, PyOb
           PyObject** bound) {
   const std::size_t fields = self.plans.size();
   const char* name = self.kind->schema.name.c_str();
-  if (given > fields) {
-    PyErr_Format(PyExc_TypeError, "%s() takes %zu arguments but %zu were given", name, fields, given);
+  if (given > self.positional) {
+    PyErr_Format(PyExc_TypeError, "%s() takes %zu%s argument%s but %zu were given", name, self.positional,
+                 self.positional < fields ? " positional" : "", self.positional == 1 ? "" : "s", given);
     return false;
   }
   for (std::size_t i = 0; i < fields; ++i) bound[i] = i < given ? args[i] : nullptr;
@@ -154,6 +155,8 @@ std::size_t bytes_after(const Draft& draft, std::uint64_t fields) {
 void write_draft(const KindObject& self, WriterState& state, Draft& draft, const ContextObject* context) {
   const whence::Kind& kind = *self.kind;
   const std::size_t image_bytes = kind.schema.image_bytes;
+  if (draft.has_request && context != nullptr && is_request_of(*context, draft.request, draft.request_text))
+    draft.has_request = false;
   SlotImage slot;
   std::uint64_t tag = draft.tag | kind.id;
   if (draft.has_request) {

@@ -23,6 +23,19 @@ namespace whence::py {
 namespace {
 
 PyObject* g_on_session = nullptr;  // called with no argument after a session appeared on disk
+PyObject* g_on_full = nullptr;     // called with the folder that has no room for a session
+
+void call_hook(PyObject* hook, const char* path) {
+  if (hook == nullptr || hook == Py_None || Py_IsInitialized() == 0) return;
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  const Ref argument(path != nullptr ? PyUnicode_DecodeFSDefault(path) : nullptr);
+  const Ref result(path == nullptr ? PyObject_CallNoArgs(hook)
+                   : argument      ? PyObject_CallOneArg(hook, argument.get())
+                                   : nullptr);
+  if (!result) PyErr_WriteUnraisable(hook);
+  PyErr_Restore(type, value, trace);
+}
 
 PyObject* now_ns(PyObject*, PyObject*) {
   return PyLong_FromUnsignedLongLong(t_clock.now_ns());
@@ -77,18 +90,14 @@ PyObject* session_bytes(PyObject*, PyObject*) {
 
 PyObject* set_hooks(PyObject*, PyObject* args) {
   PyObject* on_session = nullptr;
+  PyObject* on_full = nullptr;
   PyObject* decision_types = nullptr;
-  if (!PyArg_ParseTuple(args, "OO!", &on_session, &PyFrozenSet_Type, &decision_types)) return nullptr;
+  if (!PyArg_ParseTuple(args, "OOO!", &on_session, &on_full, &PyFrozenSet_Type, &decision_types)) return nullptr;
   Py_XSETREF(g_on_session, Py_NewRef(on_session));
+  Py_XSETREF(g_on_full, Py_NewRef(on_full));
   set_decision_types(decision_types);
-  Recorder::get().on_created = [] {
-    if (g_on_session == nullptr || g_on_session == Py_None || Py_IsInitialized() == 0) return;
-    PyObject *type, *value, *trace;
-    PyErr_Fetch(&type, &value, &trace);
-    Ref result(PyObject_CallNoArgs(g_on_session));
-    if (!result) PyErr_WriteUnraisable(g_on_session);
-    PyErr_Restore(type, value, trace);
-  };
+  Recorder::get().on_created = [] { call_hook(g_on_session, nullptr); };
+  Recorder::get().on_full = [](const char* folder) { call_hook(g_on_full, folder); };
   Py_RETURN_NONE;
 }
 
@@ -153,7 +162,7 @@ PyMethodDef kFunctions[] = {
     {"session", safe<session>, METH_NOARGS, "This process's session as a dict, or None before its first event."},
     {"start", safe<start>, METH_NOARGS, "Makes the session if there is none yet; the same dict."},
     {"session_bytes", safe<session_bytes>, METH_NOARGS, "The bytes of this process's session file, or None."},
-    {"set_hooks", safe<set_hooks>, METH_VARARGS, "set_hooks(on_session, decision_types)"},
+    {"set_hooks", safe<set_hooks>, METH_VARARGS, "set_hooks(on_session, on_full, decision_types)"},
     {"set_strict", safe<strict>, METH_O, "False: refused events are only counted, and never raise."},
     {"contexts_exist", safe<contexts_exist>, METH_NOARGS, "From now on emitters look for an ambient context."},
     {"check_rationale", safe<check_rationale>, METH_VARARGS, "(what is wrong with a template or None, bits of the fields that must not all be blank)"},

@@ -124,8 +124,11 @@ bool unbox_request(const Given& given, Plain& plain) {
 
 // Encodes and writes; nothing can fail from here on and no Python code runs.
 void write_event(WriterState& state, const Given& given, Plain& plain) {
-  const Ref ambient = plain.request.form == RequestForm::None ? current_context() : Ref();
+  const Ref ambient = current_context();
   const auto* context = reinterpret_cast<ContextObject*>(ambient.get());
+  if (context != nullptr && plain.request.form != RequestForm::None &&
+      !is_request_of(*context, plain.request, plain.request_id))
+    context = nullptr;
   SlotImage slot;
   std::uint64_t tag = plain.kind->id | (plain.severity + 1) << kTagSeverityShift |
                       threshold_with(plain.gate, given.weight) << kTagThresholdShift;
@@ -164,7 +167,7 @@ void write_event(WriterState& state, const Given& given, Plain& plain) {
   }
   if (plain.lineage_id != 0)  // after the ambient one, over which it prevails
     block.whole(Entry::Lineage, 0, &plain.lineage_id, 8);
-  if (plain.request.form == RequestForm::Long) put_request(block, plain.request_id);
+  if (context == nullptr && plain.request.form == RequestForm::Long) put_request(block, plain.request_id);
   if (!plain.chain_id.empty() && plain.chain_id != plain.request_id)
     block.id(Entry::Chain, 0, plain.chain_id);
   if (!plain.caused_by.empty()) block.id(Entry::CausedBy, 0, plain.caused_by);
@@ -418,7 +421,7 @@ PyMethodDef kMethods[] = {
      "    severity     Severity; Severity.Info (1) if left out\n"
      "    duration     Duration, or int nanoseconds\n"
      "    attributes   mapping of str to int, float, bool or str. An int beyond 64 bits is kept as\n"
-     "                 its digits, any other value as its str()\n\n"
+     "                 its digits (beyond 2,048 bits those of hex()), any other value as its str()\n\n"
      "Raises TypeError for a wrong type, ValueError for an empty event_type or component, a decision\n"
      "without a rationale or a request_id that UTF-8 cannot hold, OverflowError for a severity or\n"
      "duration out of range. Such calls are counted as rejected and record nothing. Never blocks; any thread. A\n"

@@ -22,9 +22,8 @@
 #include "clock.hpp"
 #include "kind_table.hpp"
 #include "own_memory.hpp"
-#include "ring_writer.hpp"
 #include "session.hpp"
-#include "text_block.hpp"
+#include "writer_state.hpp"
 
 namespace whence {
 
@@ -33,36 +32,6 @@ constexpr std::uint64_t kDefaultTextBytes = 256 * 1024;  // ~26 bytes an event
 constexpr std::uint64_t kSharedTextBytesPerSlot = 448;   // a TraceCollector's events are mostly text
 constexpr std::uint64_t kMinSharedTextBytes = 64 * 1024;  // so that a small one keeps 16 KiB an event
 constexpr std::uint64_t kClosedRingsBytes = 64 << 20;    // rings of ended collectors that are kept
-
-// What one writer needs for an event. All zero = nothing yet.
-struct WriterState {
-  RingWriter writer;
-  std::byte* scratch;  // max_text_bytes(), made at the first text
-  Session* session;
-  std::uint64_t next_anchor_ns;
-  std::uint64_t sample_counter;
-  std::uint64_t span_seed;  // 0 until the first span
-  std::uint32_t span_hint;  // where the table of open spans may be free
-  std::uint32_t ring;
-
-  // For the next event outside of any request.
-  std::uint64_t sample_value() {
-    return next_sample_value(sample_counter, session->identity().run + ring);
-  }
-
-  std::byte* scratch_bytes() {
-    if (scratch == nullptr) [[unlikely]]
-      scratch = static_cast<std::byte*>(std::malloc(std::max<std::size_t>(writer.max_text_bytes(), 64)));
-    return scratch;
-  }
-};
-
-// The calling thread's writer; initial-exec, so that reading it is one instruction.
-inline thread_local constinit WriterState* t_writer
-    __attribute__((tls_model("initial-exec"))) = nullptr;
-
-// The calling thread's clock, whichever ring it writes to: what it reads never goes back.
-inline thread_local constinit CycleClock t_clock __attribute__((tls_model("initial-exec")));
 
 struct RecorderSettings {
   std::string description = "{}";  // JSON: service, attributes
@@ -78,8 +47,10 @@ class Recorder {
     return *recorder;
   }
 
-  // Called without any lock held. `created` runs after a session appeared.
+  // Called without any lock held. `on_created` runs after a session appeared, `on_full` where that
+  // folder had no room for one: it may make some.
   void (*on_created)() = nullptr;
+  void (*on_full)(const char* folder) = nullptr;
   void (*on_trouble)(const char* message) = nullptr;
 
   // Null: the table of kinds is full. `follower` is kept pointing at the kind's gate.
@@ -145,29 +116,23 @@ class Recorder {
     return session_;
   }
   Session* start() {
-    bool created = false;
-    Session* session = nullptr;
-    {
-      const Guard guard(*this);
-      created = ensure_session();
-      session = session_;
-    }
-    if (created) tell_created(*session);
-    return session;
+    begin_session();
+    const Guard guard(*this);
+    ensure_session();
+    return session_;
   }
 
   // The calling thread's writer, made or given back to life. Null: no memory at all.
   WriterState* attach_thread() {
     Trouble trouble;
     WriterState* state = nullptr;
-    Session* created = nullptr;
+    begin_session();
     {
       const Guard guard(*this);
-      if (ensure_session()) created = session_;
+      ensure_session();
       state = take_thread_state(trouble);
       if (state == nullptr) count_unrecorded(trouble);
     }
-    if (created != nullptr) tell_created(*created);
     tell(trouble);
     return state;
   }
@@ -177,11 +142,11 @@ class Recorder {
   WriterState* attach_shared(WriterState*& place, std::uint64_t slots) {
     Trouble trouble;
     WriterState* state = nullptr;
-    Session* created = nullptr;
+    begin_session();
     {
       const Guard guard(*this);
       if (place != nullptr && place->writer.attached()) return place;
-      if (ensure_session()) created = session_;
+      ensure_session();
       shared_.reserve(shared_.size() + 1);  // throws here or not at all
       if (place == nullptr) place = new_state();
       const bool listed = place != nullptr && place->writer.base() != nullptr;
@@ -193,7 +158,6 @@ class Recorder {
         count_unrecorded(trouble);
       }
     }
-    if (created != nullptr) tell_created(*created);
     tell(trouble);
     return state;
   }
@@ -316,11 +280,29 @@ class Recorder {
     alive_->store(1, std::memory_order_release);
   }
 
-  bool ensure_session() {
-    if (session_ != nullptr) return false;
-    session_ = Session::create(settings_.run, request_seed_, settings_.description, clock_source_);
-    kinds_.publish_all(*session_);
-    return true;
+  // Makes the session if there is none, before any ring: whoever hears of it may clear the folder.
+  // Where that is full, it is cleared first and the session tried again. No lock is held.
+  void begin_session() {
+    Session* created = nullptr;
+    {
+      const Guard guard(*this);
+      if (session_ != nullptr) return;
+      created = ensure_session(on_full == nullptr);
+    }
+    if (created == nullptr) {
+      on_full(base_folder().c_str());
+      const Guard guard(*this);
+      created = ensure_session();
+    }
+    if (created != nullptr) tell_created(*created);
+  }
+
+  // The session, if it was made here. A full folder's is made in memory only if `memory_will_do`.
+  Session* ensure_session(bool memory_will_do = true) {
+    if (session_ != nullptr) return nullptr;
+    session_ = Session::create(settings_.run, request_seed_, settings_.description, clock_source_, memory_will_do);
+    if (session_ != nullptr) kinds_.publish_all(*session_);
+    return session_;
   }
 
   void tell_created(const Session& session) {

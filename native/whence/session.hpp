@@ -21,12 +21,18 @@ class Session {
  public:
   // Makes the folder and its files; where that fails, the same in plain memory (`on_disk()` false,
   // `trouble()` says why): recording goes on, only nothing outlives the process.
+  // Null: the folder has no room for it, and memory will not do.
   static Session* create(std::uint64_t run, std::uint64_t request_seed, std::string_view description,
-                         ClockSource source) {
+                         ClockSource source, bool memory_will_do) {
     auto* session = new Session;  // lives as long as the process: emitters point into it
     session->identity_ = new_identity(run, request_seed);
     session->on_disk_ = session->create_on_disk(description, source);
-    if (!session->on_disk()) session->create_in_memory(description, source);
+    if (session->on_disk()) return session;
+    if (session->folder_full_ && !memory_will_do) {
+      delete session;
+      return nullptr;
+    }
+    session->create_in_memory(description, source);
     return session;
   }
 
@@ -48,15 +54,13 @@ class Session {
 
   // A ring of an ended collector is removed to make room: the ledger must still add up.
   void count_removed_ring(std::uint64_t events) {
-    for (const auto& [offset, count] : {std::pair{kRemovedRingsOffset, std::uint64_t{1}},
-                                        {kRemovedEventsOffset, events}})
-      std::atomic_ref(*reinterpret_cast<std::uint64_t*>(control_.base + offset))
-          .fetch_add(count, std::memory_order_relaxed);
+    add_to<std::uint64_t>(kRemovedRingsOffset, 1);
+    add_to<std::uint64_t>(kRemovedEventsOffset, events);
   }
 
   // Noted where other processes find them: kUnnamedKindsOffset or kMemoryRingsOffset.
-  std::uint32_t count_missing(std::size_t offset) { return missing(offset).fetch_add(1) + 1; }
-  std::uint32_t count_of(std::size_t offset) const { return missing(offset).load(); }
+  std::uint32_t count_missing(std::size_t offset) { return add_to<std::uint32_t>(offset, 1); }
+  std::uint32_t count_of(std::size_t offset) const { return count_at<std::uint32_t>(control_.base + offset).load(); }
 
   // Proves when a kind was off. Lost on a full disk, like anything else there.
   void log_gate(std::uint16_t kind, std::uint64_t before, std::uint64_t after) {
@@ -113,8 +117,16 @@ class Session {
 
   Session() = default;
 
-  std::atomic_ref<std::uint32_t> missing(std::size_t offset) const {
-    return std::atomic_ref(*reinterpret_cast<std::uint32_t*>(control_.base + offset));
+  template <class Count>
+  static std::atomic_ref<Count> count_at(std::byte* at) {
+    return std::atomic_ref(*reinterpret_cast<Count*>(at));
+  }
+  // Counts are kept in the shadow, too. The recorder's lock is held.
+  template <class Count>
+  Count add_to(std::size_t offset, Count more) {
+    const Count sum = count_at<Count>(control_.base + offset).fetch_add(more) + more;
+    if (shadow_) count_at<Count>(shadow_.base + kControlShadow + offset).store(sum);
+    return sum;
   }
 
   bool create_on_disk(std::string_view description, ClockSource source) {
@@ -130,6 +142,7 @@ class Session {
                       renameat(base, hidden.c_str(), base, identity_.name.c_str()) == 0;
     if (made) guard_files();
     if (!made) {
+      folder_full_ = errno == ENOSPC || errno == EDQUOT;
       trouble_ = base_path + ": " + std::strerror(errno);
       discard(base, hidden);
     }
@@ -231,6 +244,7 @@ class Session {
   std::string path_;
   std::string trouble_;
   bool on_disk_ = false;
+  bool folder_full_ = false;
   KeptFile folder_;
   KeptFile gates_log_;
   Region session_region_;  // holds the lock that tells readers that this process lives

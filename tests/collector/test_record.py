@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -188,8 +189,28 @@ def test_numbers_beyond_64_bits_are_kept_as_their_digits() -> None:
     assert event.attributes == values | {
         name: str(values[name]) for name in ("more", "less", "big")
     }
-    with pytest.raises(ValueError, match="digits"):
-        collector.record_now("t", "C", attributes={"n": 10**5000})
+
+
+def test_numbers_of_hundreds_of_digits_are_kept_in_hexadecimal() -> None:
+    """Beyond 2,048 bits, whatever limit Python has on decimal digits. R0.31"""
+    collector = whence.TraceCollector(2)
+    limit = sys.get_int_max_str_digits()
+    huge = 10**5000
+    sys.set_int_max_str_digits(640)
+    try:
+        collector.record_now(
+            "t", "C", attributes={"a": 2**2048 - 1, "b": 2**2048, "c": -huge, "d": -(2**2048) + 1}
+        )
+        (event,) = collector
+        kept = {name: str(value) for name, value in event.attributes.items()}
+        assert kept["a"] == str(2**2048 - 1)
+        assert kept["b"] == hex(2**2048)
+        assert kept["c"] == hex(-huge)
+        assert kept["d"] == str(-(2**2048) + 1)
+        with pytest.raises(OverflowError):
+            collector.record_now("t", "C", duration=huge)
+    finally:
+        sys.set_int_max_str_digits(limit)
 
 
 def test_not_a_number_is_kept() -> None:

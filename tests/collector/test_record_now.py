@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
+import numpy
 import pytest
 
 import whence
@@ -121,10 +122,6 @@ def test_a_model_may_be_named_by_its_id(collector: whence.TraceCollector) -> Non
 def test_attributes_may_be_any_mapping(collector: whence.TraceCollector) -> None:
     """What is neither number, bool nor text is shown by its str(). R0.31"""
 
-    class float32:
-        def __float__(self) -> float:
-            return 0.25
-
     class Text(str):
         __slots__ = ()
 
@@ -142,7 +139,8 @@ def test_attributes_may_be_any_mapping(collector: whence.TraceCollector) -> None
                 "none": None,
                 "list": [1],
                 "half": fractions.Fraction(1, 2),
-                "numpy": float32(),
+                "numpy": numpy.float32(0.25),
+                "truth": numpy.bool_(True),
                 "array": array([1, 2]),
             }
         ),  # type: ignore[arg-type]
@@ -154,6 +152,7 @@ def test_attributes_may_be_any_mapping(collector: whence.TraceCollector) -> None
         "list": "[1]",
         "half": "1/2",
         "numpy": 0.25,
+        "truth": True,
         "array": "[1, 2]",
     }
 
@@ -348,3 +347,73 @@ def test_a_decision_that_is_declared_later_is_one_from_then_on(
         "[False, False, False, True]",
         "1",
     ]
+
+
+def test_an_attribute_is_judged_by_its_type_not_by_its_name(
+    collector: whence.TraceCollector,
+) -> None:
+    """Classes that are called like numbers, and are none, are shown by their str(). R0.31"""
+
+    class floatplane:
+        def __str__(self) -> str:
+            return "lands on water"
+
+    class boolean_algebra(floatplane):
+        def __bool__(self) -> bool:
+            raise AssertionError("nobody asked")
+
+    collector.record_now("t", "C", attributes={"a": floatplane(), "b": boolean_algebra()})
+    assert only(collector).attributes == {"a": "lands on water", "b": "lands on water"}
+
+
+def test_what_a_str_says_of_its_hash_and_equals_changes_nothing(
+    collector: whence.TraceCollector,
+) -> None:
+    """A subclass that lies is taken for the text it holds, as type, component or key. R0.29"""
+
+    class Liar(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            return hash("honest")
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+    collector.record_now("honest", "honest")
+    for text in ("one", "two"):
+        liar = Liar(text)
+        collector.record_now(
+            liar, liar, liar, request_id=liar, model_id=liar, attributes={liar: liar}
+        )
+    first, second = list(collector)[1:]
+    for event, text in ((first, "one"), (second, "two")):
+        assert (event.event_type, event.component, event.rationale) == (text, text, text)
+        assert (event.request_id, event.model_id) == (text, text)
+        assert event.attributes == {text: text}
+
+
+def test_naming_the_ambient_request_is_the_same_as_leaving_it_out() -> None:
+    """The event has its chain, lineage, trace and span; that of another request has none. R0.28"""
+    collector = whence.TraceCollector(10)
+    kind = whence.kind("named", component="C", request_id=str)
+    name = "a long id of a request, which the slot has no room for"
+    for ambient in ("r", name):
+        before = len(collector)
+        with whence.request(ambient, decision_chain_id="part", lineage_id=7), whence.span("s"):
+            collector.record_now("t", "C")
+            collector.record_now("t", "C", request_id=ambient)
+            collector.record_now("t", "C", request_id="other")
+            kind(ambient)
+        implied, named, other = list(collector)[before:]
+        (typed,) = [
+            event
+            for event in whence.collector().query()
+            if event.event_type == "named" and event.request_id == ambient
+        ]
+        for event in (named, typed):
+            for field in ("request_id", "decision_chain_id", "lineage_id", "trace_id", "span_id"):
+                assert getattr(event, field) == getattr(implied, field), field
+        assert (implied.decision_chain_id, implied.lineage_id) == ("part", 7)
+        assert implied.span_id != 0
+        assert (other.decision_chain_id, other.lineage_id, other.span_id) == ("other", 0, 0)

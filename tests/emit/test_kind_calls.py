@@ -67,7 +67,7 @@ def test_what_is_left_out_takes_its_default(call: Callable[..., None], recorded:
         ((1,), {"e": 1}, r"called\(\) got an unexpected argument 'e'"),
         ((1,), {"": 1}, r"called\(\) got an unexpected argument ''"),
         ((1,), {"a": 1}, r"called\(\) got multiple values for argument 'a'"),
-        ((1, "x", 2.0, True, 5), {}, r"called\(\) takes 4 arguments but 5 were given"),
+        ((1, "x", 2.0, True, 5), {}, r"called\(\) takes 2 positional arguments but 5 were given"),
     ],
 )
 def test_arguments_that_do_not_fit_are_a_type_error(
@@ -243,3 +243,22 @@ def test_an_exception_that_is_not_ours_keeps_its_words_and_gets_a_note(
     assert str(own.value) == "mine"
     assert own.value.__notes__ == ["told(): argument 'slack_ns'"]
     assert recorded.count("rejected") == 2
+
+
+@pytest.mark.parametrize("call", SPELLINGS, ids=["kind", "emit"])
+def test_a_keyword_only_parameter_is_not_given_by_its_place(
+    call: Callable[..., None], recorded: OwnEvents
+) -> None:
+    """As the stub declares it, even where all are given and where the kind is sampled. R0.31"""
+    with pytest.raises(TypeError, match="takes 2 positional arguments but 4 were given"):
+        call(1, "x", 2.0, True)
+    called.enable(0.999999999)
+    try:
+        with pytest.raises(TypeError, match="takes 2 positional arguments but 3 were given"):
+            call(1, "x", 2.0)
+    finally:
+        called.enable()
+    only = whence.kind("by_place", component="Calls", n=int)
+    with pytest.raises(TypeError, match="takes 1 argument but 2 were given"):
+        only(1, 2)
+    assert recorded() == []

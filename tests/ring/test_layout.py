@@ -112,6 +112,13 @@ def test_the_count_of_removed_rings_lies_where_the_header_says() -> None:
     assert constant("kGatesOffset") >= layout.REMOVED_RINGS_OFFSET + layout.REMOVED_RINGS.size
 
 
+def test_the_counts_of_what_is_missing_lie_where_the_header_says() -> None:
+    """Kinds without a name and rings without a file, between the same. P7"""
+    assert constant("kUnnamedKindsOffset") == layout.MISSING_OFFSET
+    assert constant("kMemoryRingsOffset") == layout.MISSING_OFFSET + 4
+    assert constant("kGatesOffset") >= layout.MISSING_OFFSET + layout.MISSING.size
+
+
 def test_the_checksum_comes_last_but_one() -> None:
     """It covers every byte before it; the word after it says that the file is complete. P7"""
     assert [member for _, member, _ in members("SessionHeader")][-2:] == ["crc", "ready"]
@@ -123,7 +130,7 @@ def test_every_constant_of_the_module_is_compared() -> None:
     """A constant added to layout.py is added to these tests. P7"""
     magics = {"SESSION_MAGIC", "CONTROL_MAGIC"}
     compared = {*NAMES, *STRUCTS, *magics, "GATE_RECORD", "SESSION_CRC_OFFSET"}
-    compared |= {"REMOVED_RINGS_OFFSET", "REMOVED_RINGS"}
+    compared |= {"REMOVED_RINGS_OFFSET", "REMOVED_RINGS", "MISSING_OFFSET", "MISSING"}
     derived = {"ENDIAN_MARK_SWAPPED"}
     assert {name for name in vars(layout) if name.isupper()} == compared | derived
     swapped = int.from_bytes(layout.ENDIAN_MARK.to_bytes(4, "little"), "big")

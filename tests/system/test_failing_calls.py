@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ring.session_bytes import write_session
 from tests.system.host import memory_folder, python, read
 
 FAILURES = {
@@ -111,3 +112,33 @@ def test_memory_that_cannot_be_reserved_at_a_stroke_is_reserved_by_writing(
     for line in done.stdout.splitlines():
         _, _, status, answer, said = line.split("|")
         assert (status, answer.split()[1:], said) == ("0", ["9", "0", "3", "True"], "''")
+
+
+FULL = """
+    import ctypes, errno, os, whence
+    tick = whence.kind("tick", component="full", n=int)
+    ctypes.CDLL(None).arm(b"fallocate", 1, errno.ENOSPC, int(os.environ["ALWAYS"]))
+    tick(1)
+    ctypes.CDLL(None).disarm()
+    print(whence.session().trouble, whence.session().path, sep="|")
+"""
+
+
+@pytest.mark.parametrize("always", [0, 1])
+def test_a_folder_too_full_for_a_session_is_cleared_and_tried_once_more(
+    settings: dict[str, str], base: Path, always: int
+) -> None:
+    """What dead sessions take beyond the cap goes first; memory is the last resort. P9 P11"""
+    old = write_session(base, "20200101T000000-1-a")
+    more = {"WHENCE_CAP_BYTES": "4096", "ALWAYS": str(always)}
+    done = python(FULL, base=base, settings=settings | more)
+    trouble, path = done.stdout.strip().split("|")
+    assert not old.exists()
+    if always:
+        assert "No space left" in trouble
+        assert path == "None"
+        assert done.stderr.count("cannot record to") == 1
+    else:
+        assert (trouble, done.stderr) == ("", "")
+        assert [event.attributes["n"] for event in read(base).events] == [1]
+    assert not [path.name for path in base.iterdir() if path.name.startswith(".")]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from whence.cli.render.ledger import damage_lines
+from whence.cli.render.ledger import damage_lines, missing_lines
 from whence.cli.render.page import clock_text, line, print_json, print_lines, table
 from whence.cli.render.safe import safe
 from whence.cli.sources import sessions_room
@@ -51,6 +51,8 @@ def ls(live: bool, as_json: bool) -> None:
     rows += [("damaged", "", "", "", torn.session) for torn in unreadable]
     print_lines(table(("state", "pid", "service", "started", "session"), rows, left=(0, 2, 3, 4)))
     print_lines(damage_lines(damage))
+    for info in found:
+        print_lines(line(safe(f"{info.name}: {told.plain}")) for told in missing_lines(info))
 
 
 def _none_live(known: Sequence[SessionInfo]) -> str:

@@ -10,7 +10,13 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from whence.cli.render.ledger import damage_lines, open_span_lines, ring_lines, sum_line
+from whence.cli.render.ledger import (
+    damage_lines,
+    missing_lines,
+    open_span_lines,
+    ring_lines,
+    sum_line,
+)
 from whence.cli.render.page import clock_text, line, print_json, print_lines
 from whence.cli.render.safe import safe
 from whence.cli.sources import find_sessions, is_export, read_sessions
@@ -104,6 +110,7 @@ def _report(recording: Recording, target: str, removed: Collection[str] | None) 
         told = f"{info.service}, pid {info.pid}, started {started}, {info.state}"
         yield line((safe(told), "bold"))
         yield from ring_lines([r for r in recording.rings if r.session == info.name])
+        yield from missing_lines(info)
         yield line()
     yield sum_line(recording.rings, recording.damage)
     yield from damage_lines(recording.damage)

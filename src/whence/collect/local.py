@@ -26,7 +26,14 @@ def local_session() -> SessionInfo | None:
     if present is None or data is None:
         return None
     info = parse_session(data, None, live=True)
-    return replace(info, name=present["name"], path=present["path"], pid=os.getpid())
+    return replace(
+        info,
+        name=present["name"],
+        path=present["path"],
+        pid=os.getpid(),
+        unnamed_kinds=present["unnamed_kinds"],
+        memory_rings=present["memory_rings"],
+    )
 
 
 def drain_local(readers: Sequence[RingReader], session: SessionInfo) -> tuple[Batch, Catalogue]:

@@ -149,15 +149,23 @@ class _Declaration:
             raise TypeError(f"a kind's name must be str, not {type(name).__name__}")
         code = stub.__code__
         source = f"{code.co_filename}:{code.co_firstlineno}"
-        return self.make(name, _stub_parameters(stub), source, stub)
+        return self.make(name, _stub_parameters(stub), source, stub, code.co_argcount)
 
     def make(
-        self, name: str, specs: tuple[ParameterSpec, ...], source: str, stub: object
+        self,
+        name: str,
+        specs: tuple[ParameterSpec, ...],
+        source: str,
+        stub: object,
+        positional: int | None = None,
     ) -> Kind[Any]:
+        """`positional` parameters may be given by their place; by default all."""
         if not name or not self.component:
             raise ValueError("a kind needs a name and a component that are not empty")
         must_say = self._check_rationale(name, specs)
-        key = (*vars(self).values(), name, _comparable(specs), source)
+        if positional is None:
+            positional = len(specs)
+        key = (*vars(self).values(), name, _comparable(specs), source, positional)
         with _declaring:
             known = _declared.get(key)
             if known is None:
@@ -173,6 +181,7 @@ class _Declaration:
                     specs,
                     must_say,
                     stub,
+                    positional,
                 )
         return known
 

@@ -103,7 +103,7 @@ def prepare(service: str | None = None) -> None:
     _native.configure(description=_description(service), run=_run_from_environment())
     if os.environ.get("WHENCE_CONFIG"):
         _obey_environment(service)
-    _native.set_hooks(_on_session, DECISION_TYPES)
+    _native.set_hooks(_on_session, _on_full, DECISION_TYPES)
     _native.set_strict(os.environ.get("WHENCE_STRICT", "1") != "0")
     if any(name in os.environ for name in ("TRACEPARENT", "BAGGAGE", "WHENCE_REQUEST")):
         from whence.emit.w3c import from_environment  # only few processes are told a context
@@ -217,8 +217,12 @@ def _on_session() -> None:
     The first event waits for this, so what reads sessions is imported only when some must go.
     """
     present = _native.session()
-    if present is None or not byte_cap.wants_clearing(os.path.dirname(present["path"])):
-        return
+    if present is not None and byte_cap.wants_clearing(os.path.dirname(present["path"])):
+        _on_full(os.path.dirname(present["path"]))
+
+
+def _on_full(base: str) -> None:
+    """Removes old sessions from `base`, where there is too much of them or no room for ours."""
     # Half imported: by a thread that clears already, or by one that this forked child lacks, for
     # whose import it would wait for ever.
     if getattr(getattr(sys.modules.get("whence.ring.reap"), "__spec__", None), "_initializing", 0):
@@ -227,4 +231,4 @@ def _on_session() -> None:
 
     from whence.ring.reap import enforce_byte_cap
 
-    enforce_byte_cap(Path(present["path"]).parent, most=MOST_REMOVED)
+    enforce_byte_cap(Path(base), most=MOST_REMOVED)

@@ -8,7 +8,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -174,12 +174,13 @@ def replacing(path: Path) -> Iterator[Any]:
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file")
     if path.exists() and not path.is_file():
-        with open(path, "wb") as device:
+        with _opened(lambda: open(path, "wb")) as device:
             yield device
         return
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask()
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}.", delete=False
+    beside, prefix = path.parent, f".{path.name}."
+    with _opened(
+        lambda: tempfile.NamedTemporaryFile(dir=beside, prefix=prefix, delete=False)
     ) as file:
         try:
             yield file
@@ -191,6 +192,14 @@ def replacing(path: Path) -> Iterator[Any]:
             with contextlib.suppress(OSError):
                 os.unlink(file.name)
             raise
+
+
+def _opened(opening: Callable[[], Any]) -> Any:
+    """The file; MemoryError where Python says RuntimeError, having no memory for its lock."""
+    try:
+        return opening()
+    except RuntimeError as error:
+        raise MemoryError(str(error)) from error
 
 
 def _umask() -> int:
@@ -207,7 +216,8 @@ def _dump(value: dict[str, Any]) -> bytes:
 
 def plain_session(session: SessionInfo) -> dict[str, Any]:
     """A session as exports hold it."""
-    return {
+    missing = {"unnamed_kinds": session.unnamed_kinds, "memory_rings": session.memory_rings}
+    found: dict[str, Any] = {
         "name": session.name,
         "uuid": session.uuid,
         "key": str(session.key),
@@ -218,7 +228,10 @@ def plain_session(session: SessionInfo) -> dict[str, Any]:
         "started_wall_ns": session.started_wall_ns,
         "anchors": [[anchor.monotonic_ns, anchor.wall_ns] for anchor in session.anchors],
         "live": session.live,
-    } | ({"resource": dict(session.resource)} if session.resource else {})
+    }
+    if session.resource:
+        found["resource"] = dict(session.resource)
+    return found | {name: count for name, count in missing.items() if count}
 
 
 def plain_kind(kind: KindInfo) -> dict[str, Any]:

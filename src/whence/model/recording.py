@@ -73,7 +73,9 @@ class SessionInfo:
     """One process's recording: who, when, and whether it still runs.
 
     `state` is "recording", "dead" or "exported". Anchors are kept in order of time. `resource` is
-    what else the process told of itself, by OpenTelemetry's names: pairs in order.
+    what else the process told of itself, by OpenTelemetry's names: pairs in order. `unnamed_kinds`
+    counts the kinds that the dictionary had no room for: events of theirs are called
+    unknown-kind-N. `memory_rings` counts the rings that no file could be had for.
     """
 
     name: str
@@ -89,6 +91,8 @@ class SessionInfo:
     live: bool = False
     state: str = "exported"
     resource: tuple[tuple[str, str], ...] = ()
+    unnamed_kinds: int = 0
+    memory_rings: int = 0
 
     def __post_init__(self) -> None:
         if any(left > right for left, right in pairwise(self.anchors)):

@@ -139,6 +139,8 @@ def _session(fields: Fields, state: str) -> SessionInfo:
         live=fields.flag("live"),
         state=state,
         resource=_resource(fields.part("resource", {})),
+        unnamed_kinds=fields.integer("unnamed_kinds", 0),
+        memory_rings=fields.integer("memory_rings", 0),
     )
 
 

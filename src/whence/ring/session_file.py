@@ -8,6 +8,7 @@ import os
 import struct
 import uuid
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -38,7 +39,25 @@ def read_session_file(folder: Path) -> SessionInfo:
         live = is_locked(handle)
     finally:
         os.close(handle)
-    return parse_session(data, folder, live)
+    info = parse_session(data, folder, live)
+    unnamed, in_memory = _missing(folder)
+    if unnamed or in_memory:
+        info = replace(info, unnamed_kinds=unnamed, memory_rings=in_memory)
+    return info
+
+
+def _missing(folder: Path) -> tuple[int, int]:
+    """The kinds without a name and the rings without a file, as the control page counts them."""
+    try:
+        handle = open_session_file(folder, "control")
+    except (NotASession, OSError):
+        return 0, 0
+    try:
+        data = os.pread(handle, layout.MISSING.size, layout.MISSING_OFFSET)
+    finally:
+        os.close(handle)
+    unnamed, in_memory = layout.MISSING.unpack(data.ljust(layout.MISSING.size, b"\0"))
+    return unnamed, in_memory
 
 
 def is_recording(folder: Path) -> bool:

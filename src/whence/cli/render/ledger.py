@@ -29,6 +29,7 @@ __all__ = [
     "gate_text",
     "kind_totals",
     "ledger_lines",
+    "missing_lines",
     "open_span_lines",
     "ring_lines",
     "sum_line",
@@ -97,12 +98,14 @@ def ledger_lines(recording: Recording, monotonic_ns: int = 0) -> Iterator[Text]:
     for name, rings in by_session.items():
         yield line((_process(name, recording.session(name)), "bold"))
         yield from ring_lines(rings)
+        yield from missing_lines(recording.session(name))
         yield line()
     for session in recording.sessions:
         if session.name not in by_session and session.state != "exported":
             declared = sum(kind.session == session.name for kind in recording.kinds)
             types = f"{declared} event type{'' if declared == 1 else 's'}"
             yield line((_process(session.name, session), "bold"), f": declared {types}, no events")
+            yield from missing_lines(session)
             yield line()
     yield sum_line(recording.rings, recording.damage)
     yield from damage_lines(recording.damage)
@@ -131,6 +134,22 @@ def ring_lines(rings: Sequence[RingLedger]) -> list[Text]:
         for ring in rings
     ]
     return table(header, rows, left=(1,))
+
+
+def missing_lines(session: SessionInfo | None) -> Iterator[Text]:
+    """What a session could keep no name or no file for."""
+    if session is None:
+        return
+    if kinds := session.unnamed_kinds:
+        plural = "" if kinds == 1 else "s"
+        told = f"{count_text(kinds)} kind{plural} without a name: their events are unknown-kind-N"
+        yield line((told, "yellow"))
+    if rings := session.memory_rings:
+        told = f"{count_text(rings)} ring{'' if rings == 1 else 's'} in memory only"
+        if session.state != "exported":
+            ends = "end with the process" if session.live else "are gone"
+            told += f": their events {ends}"
+        yield line((told, "yellow"))
 
 
 def _ring_counts(rings: Sequence[RingLedger]) -> dict[str, str]:
