@@ -64,6 +64,17 @@ def test_what_is_there_is_delivered_once_and_the_session_removed(
     assert all(not sink["positions"] for sink in json.loads(state.read_text())["sinks"].values())
 
 
+def test_positions_in_a_folder_of_its_own_are_remembered(
+    run: Run, dead: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sessions that only --from names are no removed ones: nothing is read twice. R1.39"""
+    monkeypatch.setenv("WHENCE_DIR", str(tmp_path / "elsewhere"))
+    lines = tmp_path / "o.ndjson"
+    for _ in range(2):
+        told = run("collect", "--once", "--keep", "--json", "--from", dead, "--to", lines)
+        assert [sink["read"] for sink in json.loads(told.output)["sinks"]] == [21]
+
+
 @pytest.mark.parametrize(
     ("arguments", "kept"),
     [
@@ -137,6 +148,8 @@ def test_wrong_questions_are_answered_at_once(run: Run, dead: Path, tmp_path: Pa
     assert (unknown.exit_code, "there are" in unknown.output) == (2, True)
     assert run("collect").exit_code == 2
     assert run("collect", "--to", out, "--interval", "soon").exit_code == 2
+    wrong = run("collect", "--once", "--to", "loki://u:SEC/RET@host")
+    assert (wrong.exit_code, "SEC" in wrong.output) == (2, False)
     assert run("collect", "--to", out, "--rotate", "0").exit_code == 2
     assert run("collect", "--to", out, "--from", "99999999", "--once").exit_code == 4
     assert run("collect", "--to", tmp_path / "no" / "o.ndjson", "--once").exit_code == 4

@@ -234,3 +234,16 @@ def test_stats_tell_what_the_kept_events_stand_for(run_app: RunApp) -> None:
     assert row["called"] == 2000
     assert row["estimated"] == 4 * row["recorded"]
     assert "readable stand for" in CliRunner().invoke(cli, ["stats", *where]).output
+
+    assert "readable stand for" in CliRunner().invoke(cli, ["stats"]).output
+
+
+def test_a_refusal_names_a_kind_harmlessly() -> None:
+    """A name out of somebody's session reaches the terminal escaped, in errors as in tables."""
+    whence.kind("config\x1b[2J", component="Config", decision=True, rationale="x")
+    found = config("--enable", "config\x1b[2J", "--sample-rate", "0.5")
+    assert (found.exit_code, "\x1b" in found.output, r"config\x1b[2J" in found.output) == (
+        2,
+        False,
+        True,
+    )

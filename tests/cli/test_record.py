@@ -323,3 +323,20 @@ def test_a_module_is_recorded_under_its_name(
     script("import logging; logging.error('x')")
     record("--", sys.executable, "-m", "app")
     assert all_recorded(whence_dir).sessions[0].service == "app"
+
+
+def test_a_parent_that_ignores_the_end_of_children_changes_nothing(whence_dir: Path) -> None:
+    """SIGCHLD ignored is inherited, and would leave the command's end unknown for ever. R4.11"""
+    command = [sys.executable, "-m", "whence", "record", "-q", "--", "sh", "-c", "exit 4"]
+    child = os.posix_spawn(
+        sys.executable,
+        [
+            sys.executable,
+            "-c",
+            "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN);"
+            "os.execv(sys.argv[1], sys.argv[1:])",
+            *command,
+        ],
+        dict(os.environ),
+    )
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4

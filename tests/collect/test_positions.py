@@ -117,3 +117,13 @@ def test_a_ledger_that_is_none_is_refused(value: object) -> None:
     """Counts are whole numbers from 0 on."""
     with pytest.raises(ValueError, match="ledger"):
         SinkLedger.from_plain(value)
+
+
+def test_a_state_file_that_is_no_plain_file_is_left_alone(tmp_path: Path) -> None:
+    """A pipe or a device is refused: it is not read, and not moved aside as damaged. R1.39"""
+    path = tmp_path / "c.state"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="not a plain file"):
+        StateFile(path)
+    assert path.is_fifo()
+    assert read_sinks(path) == {}

@@ -223,3 +223,14 @@ def test_baggage_beyond_its_limits_is_left_out() -> None:
     assert whence.extract({"baggage": "k=" + "v" * 8191}).baggage == ""
     assert whence.extract({"baggage": "k=v\r\nEvil: 1"}).baggage == ""
     assert whence.extract({"baggage": "k=v"}).baggage == "k=v"
+
+
+@pytest.mark.parametrize("text", ["k=v\r\nX: y", "k=\u65e5", "k=\0", "k=" + "v" * 8192])
+def test_baggage_that_no_header_can_carry_goes_nowhere(text: str) -> None:
+    """Neither in nor out: it would break the request that it is put into, or add a header. R5.3"""
+    came = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+    assert whence.extract({**came, "baggage": text}).baggage == ""
+    headers: dict[str, str] = {}
+    with whence.use(whence.Context("", trace_id=TRACE, baggage=text)):
+        whence.inject(headers)
+    assert "baggage" not in headers

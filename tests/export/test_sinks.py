@@ -27,3 +27,18 @@ def test_an_unknown_sink_is_told_what_there_is() -> None:
     """The message of UnknownSink names the sinks there are."""
     with pytest.raises(UnknownSink, match=r"carrier\+pigeon: no sink .*out.ndjson"):
         open_sink("carrier+pigeon://roof")
+
+
+@pytest.mark.parametrize("scheme", ["loki", "otlp", "otlp+http"])
+@pytest.mark.parametrize(
+    "place", ["u:SEC/RET@h", "u:SEC#RET@h", "u:SECRET@h:1x", "u:SECRET@\u2100"]
+)
+def test_a_url_that_cannot_be_understood_is_refused_without_its_secrets(
+    scheme: str, place: str
+) -> None:
+    """UnknownSink, so that commands say it in a line, and never with a part of a password. R1.43"""
+    with pytest.raises(UnknownSink, match="cannot be understood") as caught:
+        open_sink(f"{scheme}://{place}")
+    assert "SEC" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__

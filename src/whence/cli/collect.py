@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,11 +31,11 @@ from whence.collect.wanted import Wanted
 from whence.export.deliveries import open_sinks, resume
 from whence.export.metrics_server import MetricsServer, parse_address
 from whence.export.own_metrics import DrainTimes, OwnMetrics, TimedSource
-from whence.model.errors import ContractError
+from whence.model.errors import ContractError, ExportError, WhenceError
 from whence.model.severity import Severity
 from whence.query.contract import parse_length
 from whence.ring.folders import base_folders, session_folders
-from whence.ring.session_file import read_description
+from whence.ring.session_file import read_description, read_session_file
 
 __all__ = ["collect"]
 
@@ -202,7 +203,10 @@ def collect(
     wanted = Wanted(event_types, components, model, request, least)
     find = _finder(source)
     options = {"rotate_bytes": rotate, "headers": headers}
-    sinks = open_sinks(urls, options, batch or _configured(find, "export_batch_size"))
+    try:
+        sinks = open_sinks(urls, options, batch or _configured(find, "export_batch_size"))
+    except ImportError as error:
+        raise ExportError(str(error)) from None
     with contextlib.ExitStack() as kept:
         for sink in sinks:
             kept.callback(sink.close)
@@ -211,7 +215,7 @@ def collect(
         if state.trouble:
             _tell(state.trouble)
         deliveries = resume(sinks, state.sinks)
-        _forget_removed(deliveries)
+        _forget_removed(deliveries, find)
         follower = Follower(find, common_start(deliveries))
         reaps = not keep and wanted.is_everything
         drains = DrainTimes()
@@ -317,11 +321,14 @@ def _state_path(source: str | None, sinks: Sequence[Sink]) -> Path:
         path = Path(source).absolute()
         base = path.parent if (path / "session").exists() else path
     names = "\n".join(sorted(sink.name for sink in sinks))
-    return base / f"collector-{hashlib.sha256(names.encode()).hexdigest()[:12]}.state"
+    return base / f"collector-{hashlib.sha256(os.fsencode(names)).hexdigest()[:12]}.state"
 
 
-def _forget_removed(deliveries: Sequence[Delivery]) -> None:
+def _forget_removed(deliveries: Sequence[Delivery], find: Callable[[], Iterable[Path]]) -> None:
     present = {info.uuid for info in list_sessions()}
+    for folder in find():
+        with contextlib.suppress(WhenceError, OSError, ValueError):
+            present.add(read_session_file(folder).uuid)
     for delivery in deliveries:
         for uuid in delivery.acknowledged().positions.keys() - present:
             delivery.forget(uuid)

@@ -67,7 +67,7 @@ def config(
         except ValueError as error:
             if type(error) is not ValueError:
                 raise  # one of ours, with a name and an exit code of its own
-            raise click.UsageError(str(error)) from None
+            raise click.UsageError(safe(str(error))) from None
     if as_json:
         print_json({"sessions": [_plain(gates) for gates in found]})
         return

@@ -94,6 +94,8 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> int:
     """Start the command, pass signals on, and wait; its exit status as a shell tells it."""
     awaited = _PASSED_ON | {signal.SIGCHLD}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
+    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:  # then no child's end is told of
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         child = os.posix_spawnp(
             command[0],

@@ -103,8 +103,8 @@ def _outgoing() -> dict[str, str]:
         found["traceparent"] = f"00-{trace_id}-{span_id:016x}-{_flags(context):02x}"
         if state := _outgoing_state(context):
             found["tracestate"] = state
-    if context.baggage:
-        found["baggage"] = context.baggage
+    if baggage := _safe_baggage(context.baggage):
+        found["baggage"] = baggage
     return found
 
 
@@ -172,9 +172,7 @@ def _text(value: object) -> str:
 
 
 def _incoming(lines: Mapping[str, list[str]]) -> Context:
-    baggage = ",".join(line.strip() for line in lines.get("baggage", ()))
-    if len(baggage.encode("utf-8", "replace")) > _MOST_BAGGAGE_BYTES or not baggage.isprintable():
-        baggage = ""
+    baggage = _safe_baggage(",".join(line.strip() for line in lines.get("baggage", ())))
     parents = lines.get("traceparent", ())
     parent = _read_parent(parents[0]) if len(parents) == 1 else None
     if parent is None:
@@ -190,6 +188,12 @@ def _incoming(lines: Mapping[str, list[str]]) -> Context:
         tracestate=",".join(members),
         baggage=baggage,
     )
+
+
+def _safe_baggage(text: str) -> str:
+    """Nothing where it is too long, or could break a header or the program that writes it."""
+    fits = len(text) <= _MOST_BAGGAGE_BYTES and text.isascii() and text.isprintable()
+    return text if fits else ""
 
 
 def _read_parent(line: str) -> tuple[str, int, int] | None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import functools
 import http.client
+import io
+import re
+import socket
 import ssl
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote
 
 from whence.collect.sink import Unavailable
@@ -17,6 +21,7 @@ from whence.collect.sink import Unavailable
 __all__ = ["Answer", "HttpPost", "basic_credentials", "retry_after_s"]
 
 MOST_ANSWER_BYTES = 64 << 10
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 class Answer(NamedTuple):
@@ -90,9 +95,11 @@ class HttpPost:
     def _attempt(self, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Answer:
         connection = self._connected(timeout_s)
         end_s = time.monotonic() + timeout_s
+        response_class: Any = functools.partial(_TimedResponse, end_s=end_s)
+        connection.response_class = response_class
         connection.request("POST", self._path, body, {**self._headers, **headers})
         response = connection.getresponse()
-        content = _read(response, end_s)
+        content = _read(response)
         found = {name.lower(): value for name, value in response.getheaders()}
         if response.will_close or not response.isclosed():
             self.close()
@@ -115,8 +122,35 @@ class HttpPost:
         return self._connection
 
 
-def _read(response: http.client.HTTPResponse, end_s: float) -> bytes:
-    """The body, cut if it is long; TimeoutError where it drips on beyond the end."""
+class _TimedResponse(http.client.HTTPResponse):
+    """An answer that must be there by `end_s`, however slowly its headers or its body drip."""
+
+    def __init__(self, sock: socket.socket, *args: Any, end_s: float, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_Timed(sock, self.fp.detach(), end_s))
+
+
+class _Timed(io.RawIOBase):
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase, end_s: float) -> None:
+        self._sock, self._raw, self._end_s = sock, raw, end_s
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left_s = self._end_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the answer was not whole in time")
+        self._sock.settimeout(left_s)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    """The body, cut if it is long; what is left of it then is never read."""
     content = b""
     while response.length != 0 and len(content) < MOST_ANSWER_BYTES:
         part = response.read1(MOST_ANSWER_BYTES - len(content))
@@ -125,9 +159,7 @@ def _read(response: http.client.HTTPResponse, end_s: float) -> bytes:
             raise http.client.IncompleteRead(content, response.length)
         if not part:
             break
-        if time.monotonic() > end_s:
-            raise TimeoutError("the answer was not whole in time")
-    if not response.length:
+    if response.length == 0:
         response.read()  # nothing is left: the connection is free for the next request
     return content
 
@@ -147,7 +179,7 @@ def retry_after_s(answer: Answer, now: datetime | None = None) -> float | None:
         return float(said)
     try:
         moment = parsedate_to_datetime(said)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
@@ -155,8 +187,14 @@ def retry_after_s(answer: Answer, now: datetime | None = None) -> float | None:
 
 
 def _header(name: str, value: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a header")
     if any(letter in name + value for letter in "\r\n\0"):
         raise ValueError(f"header {name!r} holds a line break or NUL")
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        raise ValueError(f"header {name!r} holds letters that HTTP has none for") from None
     return value
 
 

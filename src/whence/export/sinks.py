@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from whence.collect.sink import Sink
-from whence.model.errors import UnknownSink
+from whence.model.errors import UnknownSink, WhenceError
 
 __all__ = ["open_sink", "scheme_of"]
 
@@ -27,13 +28,16 @@ _SINKS: dict[str, tuple[str, str]] = {
     "otlp-file": ("whence.export.otlp_file:open_otlp_file_sink", "otlp-file:out.jsonl[.gz]"),
 }
 
+_FILES = ("file", "otlp-file")
+
 
 def open_sink(url: str, options: Mapping[str, Any] | None = None) -> Sink:
     """The sink that delivers to `url`; no connection is made before the first delivery.
 
     `options` are settings that each sink takes what it knows from: `rotate_bytes` and `headers`,
-    for example. Raises UnknownSink for a URL that no sink answers to, ValueError or OSError for
-    one that is wrong or a file that cannot be had, ImportError where an extra is not installed.
+    for example. Raises UnknownSink, a ValueError, for a URL that no sink answers to or that is
+    wrong, without its secrets; OSError for a file that cannot be had, ImportError where an extra
+    is not installed.
     """
     scheme = scheme_of(url)
     if scheme not in _SINKS:
@@ -42,7 +46,25 @@ def open_sink(url: str, options: Mapping[str, Any] | None = None) -> Sink:
     module, _, function = _SINKS[scheme][0].partition(":")
     make: Callable[[str, Mapping[str, Any]], Sink]
     make = getattr(importlib.import_module(module), function)
-    return make(url, options or {})
+    try:
+        if scheme not in _FILES:
+            _check_place(url)
+        return make(url, options or {})
+    except UnknownSink:
+        raise
+    except ValueError as error:
+        if isinstance(error, WhenceError):
+            raise
+        raise UnknownSink(f"{scheme}: {error}") from None
+
+
+def _check_place(url: str) -> None:
+    """Python's own words would repeat what may be a part of a password."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        message = "host or port cannot be understood; in passwords / ? # @ are %2F %3F %23 %40"
+        raise ValueError(message) from None
 
 
 def scheme_of(url: str) -> str:
