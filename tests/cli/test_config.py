@@ -247,3 +247,10 @@ def test_a_refusal_names_a_kind_harmlessly() -> None:
         False,
         True,
     )
+
+
+def test_a_type_that_is_declared_twice_has_one_row() -> None:
+    """R1.52 Other fields make another kind, but not another thing to read."""
+    whence.kind("config_twice", component="Config", n=int)(1)
+    whence.kind("config_twice", component="Config", n=int, text=str)(1, "a")
+    assert config().output.count("config_twice") == 1

@@ -102,6 +102,7 @@ def test_a_program_that_declares_nothing_is_recorded_by_its_logs_and_exceptions(
     assert "5 events of 1 process" in finished.stderr
     assert "declared no kinds: these are its log records and uncaught" in finished.stderr
     assert "whence why" in finished.stderr
+    assert "whence stream" in finished.stderr
     recording = all_recorded(whence_dir)
     assert told(recording.events) == {
         ("ValueError: in a thread", "thread t1"),

@@ -89,6 +89,16 @@ def test_an_incomplete_chain_exits_with_3(run: Run, export: Export) -> None:
     assert "whence stats" in found.output
 
 
+def test_members_that_are_there_but_lack_a_field_lead_to_the_gaps(run: Run, export: Export) -> None:
+    """R5.11 R5.16 "incomplete: 4 of 4" alone would contradict itself."""
+    events = inference_chain()
+    events[0] = replace(events[0], attributes={"admitted": True})
+    found = run("why", "--from", export(recording(events)))
+    assert found.exit_code == 3
+    assert 'incomplete: 4 of 4 required by contract "inference", but see the gaps' in found.output
+    assert "admission_decision has no wcrt_ns" in found.output
+
+
 def test_an_unknown_id_exits_with_4_and_the_nearest(run: Run, export: Export) -> None:
     """R5.11 Not found is told on standard error with ids that look alike."""
     path = export(late_recording())

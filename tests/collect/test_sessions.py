@@ -21,6 +21,7 @@ from whence.collect.sessions import (
 )
 from whence.model.errors import AmbiguousId, CorruptFile, NotASession, SessionNotFound
 from whence.model.recording import Recording
+from whence.ring import reap
 
 RunApp = Callable[..., AppRun]
 
@@ -59,6 +60,17 @@ def test_no_folder_is_no_sessions(whence_dir: Path) -> None:
     assert list_sessions() == []
     assert not whence_dir.exists()
     with pytest.raises(SessionNotFound, match=r"no sessions in .*WHENCE_DIR"):
+        find_sessions()
+
+
+def test_where_all_sessions_were_removed_the_last_one_is_named(three: list[Path]) -> None:
+    """What was collected is not there any more, and whoever asks is told where it went. P15"""
+    for session in list_sessions():
+        reap.remove_session(session, "collected to file:///o.ndjson")
+    with pytest.raises(SessionNotFound, match=rf"{three[2].name} \(collected to file:///o\.ndjson"):
+        find_sessions()
+    (three[0].parent / "tombstones.ndjson").write_bytes(b"torn")
+    with pytest.raises(SessionNotFound, match="WHENCE_DIR"):
         find_sessions()
 
 

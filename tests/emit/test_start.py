@@ -152,6 +152,25 @@ def test_start_comes_before_the_first_event(run_app: RunApp) -> None:
     assert ring.capacity == 10_000
 
 
+def test_a_decorated_function_is_named_as_what_came_before(run_app: RunApp) -> None:
+    """A span's decorator begins the session at import; whoever starts later is told. R0.35"""
+    run_app("""
+        import whence
+        from whence.integrations.logging import Handler
+        from whence.model.errors import AlreadyStarted
+        Handler(), whence.kind("tick", component="Start", n=int)
+        assert whence.session() is None  # neither of these begins it
+        @whence.span("work")
+        def work(): pass
+        try:
+            whence.start()
+        except AlreadyStarted as error:
+            assert "decorates" in str(error)
+        else:
+            raise SystemExit("started twice")
+    """)
+
+
 @pytest.mark.parametrize("slots", [1, 2, 3, 1000])
 def test_a_thread_ring_has_exactly_the_slots_asked_for(slots: int, run_app: RunApp) -> None:
     """Any capacity, no powers of two; the rest is counted as lost. R0.37 R0.39"""

@@ -189,6 +189,13 @@ def test_a_file_is_ended_at_its_size_and_another_begun(tmp_path: Path, name: str
 
 
 @pytest.mark.parametrize("name", ["o.ndjson", "o.json"])
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
+    """It is not made: a slip of the pen would be a folder."""
+    with pytest.raises(ExportError, match=r"there is no folder .*absent; make it first"):
+        open_sink(str(tmp_path / "absent" / name))
+
+
+@pytest.mark.parametrize("name", ["o.ndjson", "o.json"])
 def test_links_devices_and_files_with_two_names_are_refused(tmp_path: Path, name: str) -> None:
     """Nobody can make a collector write elsewhere."""
     victim = tmp_path / "victim"

@@ -212,3 +212,20 @@ def test_ids_that_look_like_options_stand_behind_the_end_of_the_options() -> Non
     """R5.11 R5.13 What is offered for typing is read as the id that it is."""
     answer = why(recording([event("tick", 0, "--json")]), source_words=("--from", "run.json"))
     assert answer.next_commands[-1] == "whence why --from run.json --json -- --json"
+
+
+def test_without_decisions_the_newest_event_that_went_wrong_is_explained() -> None:
+    """R5.11 A program of plain events is asked about its trouble, not about what came after it."""
+    fine, later = event("tick", 0, ""), event("tick", 2, "", ticket=2)
+    failed = event("failed", 1, "", ticket=1, severity=Severity.Error)
+    assert why(recording([fine, failed, later])).story[0].event_type == "failed"
+    assert why(recording([fine, later])).name == later.event_id
+    with pytest.raises(IdNotFound, match="whence ls"):
+        why(recording([]))
+
+
+def test_an_event_of_a_trace_without_request_leads_to_the_rest_of_it() -> None:
+    """R5.11 Such an event is a chain by itself; the command that shows its trace is offered."""
+    alone = replace(event("tick", 0, ""), trace_id="ab" * 16)
+    answer = why(recording([alone]), source_words=("--from", "run.json"))
+    assert answer.next_commands[0] == f"whence chain {answer.name} --from run.json --related"

@@ -139,7 +139,8 @@ def _lines(gates: SessionGates) -> Iterator[Text]:
             name = "any other type" if rule.event_type == ANY else rule.event_type
             said = gate_text(rule.on, rule.sample_rate, rule.min_strength)
             rows.append((name, "", said, "once it is declared"))
-    if rows:
+    if rows:  # a type may be declared several times, with other fields: one row where all are alike
+        rows = list(dict.fromkeys(rows))
         yield from table(("event type", "component", "recorded", ""), rows, left=(0, 1, 2, 3))
     else:
         yield line(safe("It has declared no kind of event yet."))

@@ -146,9 +146,13 @@ def _next_steps(sessions: Sequence[SessionInfo]) -> list[str]:
     """What to type now; the folder is named where the next shell might look elsewhere."""
     newest = _list_sessions()
     if newest and newest[0].run == sessions[0].run:
-        return ["whence why", "whence export -o run.json"]
+        return ["whence why", "whence stream", "whence export -o run.json"]
     path = shlex.quote(sessions[0].path)
-    return [f"whence why --from {path}", f"whence export --from {path} -o run.json"]
+    return [
+        f"whence why --from {path}",
+        f"whence stream --from {path}",
+        f"whence export --from {path} -o run.json",
+    ]
 
 
 def _list_sessions() -> list[SessionInfo]:

@@ -48,7 +48,7 @@ def why(
     ID is a request's id, a decision chain's or an event's, or the beginning or end of one. Without
     ID, the newest decision or request that went wrong is explained: one with a severity of Warning
     or more, or a negative outcome (admitted, deadline_met, success, status); if none did, the
-    newest decision.
+    newest decision; where there is none, the newest event that went wrong.
 
     With filters, the one to explain is chosen among the events that pass them; of an ID they say
     which rows of its story are shown.

@@ -84,7 +84,10 @@ def start(
         text_bytes=text_bytes // 8 * 8,
     )
     if not configured:
-        raise AlreadyStarted("a session exists already; call start() before the first event")
+        raise AlreadyStarted(
+            "a session exists already; call start() before the first event and the first "
+            "whence.span(...), which begins it even where it decorates a function"
+        )
     if config is not None:
         config.apply()
     if strict is not None:

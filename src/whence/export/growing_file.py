@@ -28,6 +28,10 @@ def open_locked(path: Path) -> int:
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EMLINK) or path.is_symlink():
                 raise ExportError(f"{path} is a symbolic link: name the file itself") from error
+            if error.errno == errno.ENOENT and not path.parent.exists():
+                raise ExportError(
+                    f"{path}: there is no folder {path.parent}; make it first"
+                ) from error
             raise
         try:
             status = os.fstat(handle)

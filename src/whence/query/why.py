@@ -154,6 +154,7 @@ def why(
 
 def _default_chain(index: Index, among: Callable[[TraceEvent], bool] | None) -> Chain:
     newest_decision: TraceEvent | None = None
+    newest_wrong: TraceEvent | None = None
     events = index.at(range(len(index.events)))
     if among is not None:
         events = tuple(event for event in events if among(event))
@@ -163,13 +164,15 @@ def _default_chain(index: Index, among: Callable[[TraceEvent], bool] | None) -> 
             return replace(chain_of(index, event), asked=None)
         if decision and newest_decision is None:
             newest_decision = event
-    if newest_decision is None:
-        if not index.events:
-            raise IdNotFound("nothing is recorded here")
-        if not events:
-            raise IdNotFound("no event here is what was asked for")
-        newest_decision = events[-1]
-    return replace(chain_of(index, newest_decision), asked=None)
+        if newest_wrong is None and went_wrong(event):
+            newest_wrong = event
+    if not index.events:
+        raise IdNotFound(
+            "nothing is recorded here; whence ls lists all processes, --from names one"
+        )
+    if not events:
+        raise IdNotFound("no event here is what was asked for")
+    return replace(chain_of(index, newest_decision or newest_wrong or events[-1]), asked=None)
 
 
 def _reports(
@@ -346,17 +349,19 @@ def _next_commands(
             if typed and not own and (text in index.requests or text in index.chain_keys):
                 named[text] = None
     for text in list(named)[:_MOST_NEXT]:
-        yield _why_command(text, checked)
+        yield _command("why", text, checked)
     if not complete:
         yield f"whence stats{source}"
     name = chain.name
     if not name.isprintable() or len(name) > _LONGEST_TYPED:  # nobody could type it
         name = chain.events[0].event_id or name
-    yield _why_command(name, checked, " --json")
+    if not chain.request_id and chain.events[0].trace_id:  # the rest of its trace is no chain
+        yield _command("chain", name, source, " --related")
+    yield _command("why", name, checked, " --json")
 
 
-def _why_command(name: str, options: str, more: str = "") -> str:
+def _command(verb: str, name: str, options: str, more: str = "") -> str:
     """The command; an id that looks like an option goes behind the end of the options."""
     if name.startswith("-"):
-        return f"whence why{options}{more} -- {shlex.quote(name)}"
-    return f"whence why {shlex.quote(name)}{options}{more}"
+        return f"whence {verb}{options}{more} -- {shlex.quote(name)}"
+    return f"whence {verb} {shlex.quote(name)}{options}{more}"

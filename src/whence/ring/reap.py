@@ -15,11 +15,12 @@ from whence.ring.byte_cap import UNFINISHED, cap_of, folder_bytes
 from whence.ring.folders import base_folders, session_folders
 from whence.ring.session_file import read_session_file
 
-__all__ = ["enforce_byte_cap", "remove_session"]
+__all__ = ["enforce_byte_cap", "last_removal", "remove_session"]
 
 TOMBSTONES = "tombstones.ndjson"
 # What whence makes in a session's folder; what else lies there is somebody's and stays.
 _OURS = re.compile(r"session|control|names|gates|ring-[0-9]+|\.new-[0-9]+")
+_LONGEST_NOTE = 64 << 10
 UNFINISHED_AGE_S = 60.0  # a session is made within milliseconds
 
 
@@ -82,6 +83,21 @@ def remove_session(session: SessionInfo, why: str) -> None:
             os.unlink(folder / name)
     with contextlib.suppress(OSError):  # a folder that somebody put there stays
         folder.rmdir()
+
+
+def last_removal(base: Path) -> str:
+    """Which session was the last to be removed from there, and why; "" if nothing tells."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        handle = os.open(base / TOMBSTONES, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            newest = os.pread(
+                handle, _LONGEST_NOTE, max(0, os.fstat(handle).st_size - _LONGEST_NOTE)
+            )
+        finally:
+            os.close(handle)
+        note = json.loads(newest.splitlines()[-1])
+        return f"{note['session']} ({note['why']})"
+    return ""
 
 
 def _note(base: Path, session: SessionInfo, why: str) -> None:

@@ -192,7 +192,9 @@ def _chain(answer: Answer) -> Iterator[Text]:
 
 def _checked(report: ChainReport) -> str:
     counts = f"{count_text(report.present)} of {count_text(report.required)}"
-    return f'{report.verdict}: {counts} required by contract "{clip(report.contract, 40)}"'
+    there = report.verdict != "complete" and report.present == report.required
+    but = ", but see the gaps" if there else ""  # a field is absent, or an order is not kept
+    return f'{report.verdict}: {counts} required by contract "{clip(report.contract, 40)}"{but}'
 
 
 def _gaps(gaps: Sequence[Finding]) -> Iterator[Text]:
