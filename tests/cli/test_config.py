@@ -235,8 +235,6 @@ def test_stats_tell_what_the_kept_events_stand_for(run_app: RunApp) -> None:
     assert row["estimated"] == 4 * row["recorded"]
     assert "readable stand for" in CliRunner().invoke(cli, ["stats", *where]).output
 
-    assert "readable stand for" in CliRunner().invoke(cli, ["stats"]).output
-
 
 def test_a_refusal_names_a_kind_harmlessly() -> None:
     """A name out of somebody's session reaches the terminal escaped, in errors as in tables."""

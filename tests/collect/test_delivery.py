@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.collect.made_sink import MOST, MadeSink, drained
 from whence.collect.delivery import Delivery, Limits, Offer
 from whence.collect.positions import Acknowledged
-from whence.collect.sink import Drained, Payload, Reply
+from whence.collect.sink import Drained, Payload, Reply, Unavailable
 from whence.collect.sink_ledger import SinkLedger
 
 OUTCOMES = ("fine", "down", "busy", "reset", "refused", "broken", "partial")
@@ -101,6 +101,30 @@ def test_a_payload_that_cannot_be_delivered_in_time_expires() -> None:
     assert delivery.ledger().expired == 1
     assert delivery.ledger().reasons == {"gave up: nobody there": 1}
     assert not delivery.has_delivered("uuid", {0: 3})
+
+
+def test_one_that_asks_to_wait_beyond_the_deadline_is_asked_once_more() -> None:
+    """An hour's Retry-After neither loses the queue at once nor is answered by haste. R1.39"""
+    clock, sink = Clock(), MadeSink()
+    delivery = delivery_of(sink, clock, Limits(deadline_s=300.0, timeout_s=10.0))
+    busy = Unavailable("busy", 3600.0)
+    answers: list[Exception | None] = [busy, None, busy, busy]
+    asked_at_s: list[float] = []
+    deliver = sink.deliver
+
+    def answer(payload: Payload, timeout_s: float) -> Reply:
+        asked_at_s.append(clock.now_s)
+        if error := answers.pop(0):
+            raise error
+        return deliver(payload, timeout_s)
+
+    sink.deliver = answer  # type: ignore[method-assign]
+    sink.next = ["fine"]
+    delivery.offer(offer(2, 3))
+    delivery.offer(offer(3, 4))
+    run_out(delivery, clock)
+    assert asked_at_s == [100.0, 390.0, 390.0, 680.0]
+    assert (delivery.ledger().delivered, delivery.ledger().expired) == (1, 1)
 
 
 def test_what_is_refused_is_never_sent_again() -> None:

@@ -28,7 +28,8 @@ class Limits:
 
     Beyond either size the oldest events waiting are given up (expired, "queue full"). Attempts
     follow each other after random times up to `first_wait_s` doubled each time, `longest_wait_s`
-    at most, never sooner than the other side asks; after `deadline_s` the payload is given up.
+    at most, never sooner than the other side asks; after `deadline_s` the payload is given up. If
+    the other side asks for longer than that, a last attempt comes `timeout_s` before it.
     """
 
     queue_events: int = 1_000_000
@@ -277,9 +278,13 @@ class Delivery:
         # 2**64 times anything is beyond the longest wait
         most = min(limits.longest_wait_s, limits.first_wait_s * 2.0 ** min(self._attempts, 64))
         wait = self._uniform(0.0, most)
-        wait = max(wait, getattr(error, "retry_after_s", None) or 0.0)
+        asked = getattr(error, "retry_after_s", None) or 0.0
+        wait = max(wait, asked)
         self._attempts += 1
         assert self._give_up_at_s is not None
+        left = self._give_up_at_s - now
+        if asked >= left > limits.timeout_s:  # one answer must not empty the queue at once
+            wait = left - limits.timeout_s
         if now + wait >= self._give_up_at_s:
             self._disposed(parcel, "expired", f"gave up: {self.trouble}")
         else:
