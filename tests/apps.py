@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from whence.collect.sessions import read_recording
 from whence.model.recording import Recording
 from whence.ring.folders import session_folders
 
-__all__ = ["AppRun", "run_program"]
+__all__ = ["AppRun", "output_of", "run_program"]
 
 
 @dataclass(frozen=True)
@@ -67,3 +68,16 @@ def run_program(
     run = AppRun(whence_dir, finished.returncode, finished.stdout, finished.stderr)
     assert fails or run.returncode == 0, run.stderr
     return run
+
+
+def output_of(*words: str, whence_dir: Path, environment: Mapping[str, str] = os.environ) -> str:
+    """What a Python process with these arguments prints; it works in the folder of `whence_dir`."""
+    return subprocess.run(
+        [sys.executable, *words],
+        env={**environment, "WHENCE_DIR": str(whence_dir)},
+        cwd=whence_dir.parent,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout

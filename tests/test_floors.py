@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.apps import output_of
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "whence"
 
@@ -155,11 +157,4 @@ def _lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def _run_python(code: str, whence_dir: Path) -> str:
-    finished = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "WHENCE_DIR": str(whence_dir)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return finished.stdout
+    return output_of("-c", code, whence_dir=whence_dir)

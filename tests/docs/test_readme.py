@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
+from tests.apps import output_of
+
 README = (Path(__file__).parents[2] / "README.md").read_text()
-
-
-def run(whence_dir: Path, *words: str) -> str:
-    """What a Python process with these arguments prints."""
-    return subprocess.run(
-        [sys.executable, *words],
-        env={**os.environ, "WHENCE_DIR": str(whence_dir)},
-        cwd=whence_dir.parent,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
 
 
 def without_numbers(text: str) -> list[str]:
@@ -36,8 +22,8 @@ def test_the_answer_in_the_readme_is_the_real_one(whence_dir: Path) -> None:
     assert program is not None
     assert answer is not None
     (whence_dir.parent / "app.py").write_text(program[1])
-    run(whence_dir, "app.py")
-    real = run(whence_dir, "-m", "whence", "why")
+    output_of("app.py", whence_dir=whence_dir)
+    real = output_of("-m", "whence", "why", whence_dir=whence_dir)
     assert without_numbers(real) == without_numbers(answer[1])
 
 

@@ -8,10 +8,7 @@ import contextvars
 import functools
 import inspect
 import multiprocessing
-import os
 import pickle
-import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -22,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import whence
+from tests.apps import output_of
 from tests.own_events import OwnEvents
 from whence import _native
 from whence.model.event import TraceEvent
@@ -432,14 +430,8 @@ print(found)
 
 def test_threads_and_executors_are_patched_on_request(tmp_path: Path) -> None:
     """Thread, its subclasses, Timer, ThreadPoolExecutor, run_in_executor. R5.3"""
-    said = subprocess.run(
-        [sys.executable, "-c", PATCHED],
-        env={**os.environ, "WHENCE_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert said.stdout.strip() == "['r1', '', 'r2', 'r2', 'r2', 'r3', '']"
+    said = output_of("-c", PATCHED, whence_dir=tmp_path)
+    assert said.strip() == "['r1', '', 'r2', 'r2', 'r2', 'r3', '']"
 
 
 def report(n: int) -> tuple[int, str, str, int]:

@@ -15,13 +15,14 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 import whence
+from whence.collect.sink import Drained, Payload, Sink
 from whence.export.conventions import ATTRIBUTES, COLUMNS, KINDS, SCHEMA_URL, TEXTS
 from whence.export.otlp import resource_of
 from whence.model.event import TraceEvent
 from whence.model.recording import SessionInfo
 from whence.model.severity import Severity
 
-__all__ = ["any_value", "encode", "id_bytes", "in_base64", "span_id_of"]
+__all__ = ["any_value", "encode", "id_bytes", "in_base64", "log_payload", "span_id_of"]
 
 NUMBERS = {
     Severity.Debug: 5,
@@ -303,3 +304,8 @@ def _has_place(record: LogRecord | Span, name: str, value: Any) -> int | None:
         record.kind = Span.SpanKind.Value(f"SPAN_KIND_{value.upper()}")
         return 0
     return None
+
+
+def log_payload(sink: Sink, drained: Drained) -> Payload:
+    """What a sink would send of the log records."""
+    return next(payload for payload in sink.encode(drained) if payload.signal == "logs")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,15 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
 import whence
-from tests.export.otlp_reference import encode
+from tests.export.otlp_reference import encode, log_payload
 from tests.mocks.otlp_receiver import GrpcAnswer, GrpcReceiver
 from tests.own_events import OwnEvents
 from whence.collect.events import to_events
 from whence.collect.local import local_session
-from whence.collect.sink import Drained, Payload, Refused, Reply, Sink, TooLarge, Unavailable
+from whence.collect.sink import Drained, Refused, Reply, Sink, TooLarge, Unavailable
 from whence.export.sinks import open_sink
 
+pytestmark = pytest.mark.usefixtures("no_otlp_environment")
 RETRYABLE = [
     "CANCELLED",
     "DEADLINE_EXCEEDED",
@@ -43,14 +43,6 @@ OTHERS = ["UNKNOWN", "INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISS
           "UNAUTHENTICATED"]  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of whoever runs the tests has a say."""
-    for name in list(os.environ):
-        if name.startswith(("OTEL_", "WHENCE_OTLP_")):
-            monkeypatch.delenv(name)
-
-
 @pytest.fixture
 def drained(recorded: OwnEvents) -> Drained:
     """A log record and a span."""
@@ -61,25 +53,6 @@ def drained(recorded: OwnEvents) -> Drained:
     session = local_session()
     assert session is not None
     return Drained(recorded.batch(), {session.name: session})
-
-
-@pytest.fixture
-def sinks() -> Iterator[Callable[..., Sink]]:
-    """sinks(receiver, query) opens a sink that is closed with the test."""
-    opened: list[Sink] = []
-
-    def open_one(receiver: GrpcReceiver, query: str = "") -> Sink:
-        opened.append(open_sink(f"otlp://127.0.0.1:{receiver.port}{query}"))
-        return opened[-1]
-
-    yield open_one
-    for sink in opened:
-        sink.close()
-
-
-def log_payload(sink: Sink, drained: Drained) -> Payload:
-    """The payload of log records."""
-    return next(payload for payload in sink.encode(drained) if payload.signal == "logs")
 
 
 def retry_info(seconds: int, nanos: int = 0) -> RetryInfo:

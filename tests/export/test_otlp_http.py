@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,21 +20,15 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
 import whence
-from tests.export.otlp_reference import encode
+from tests.export.otlp_reference import encode, log_payload
 from tests.mocks.otlp_receiver import Answer, HttpReceiver, reset
 from tests.own_events import OwnEvents
 from whence.collect.events import to_events
 from whence.collect.local import local_session
-from whence.collect.sink import Drained, Payload, Refused, Reply, Sink, TooLarge, Unavailable
+from whence.collect.sink import Drained, Refused, Reply, Sink, TooLarge, Unavailable
 from whence.export.sinks import open_sink
 
-
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of whoever runs the tests has a say."""
-    for name in list(os.environ):
-        if name.startswith(("OTEL_", "WHENCE_OTLP_")):
-            monkeypatch.delenv(name)
+pytestmark = pytest.mark.usefixtures("no_otlp_environment")
 
 
 @pytest.fixture
@@ -49,25 +41,6 @@ def drained(recorded: OwnEvents) -> Drained:
     session = local_session()
     assert session is not None
     return Drained(recorded.batch(), {session.name: session})
-
-
-@pytest.fixture
-def sinks() -> Iterator[Callable[..., Sink]]:
-    """sinks(receiver, query) opens a sink that is closed with the test."""
-    opened: list[Sink] = []
-
-    def open_one(receiver: HttpReceiver, query: str = "", **options: Any) -> Sink:
-        opened.append(open_sink(f"otlp+http://127.0.0.1:{receiver.port}{query}", options))
-        return opened[-1]
-
-    yield open_one
-    for sink in opened:
-        sink.close()
-
-
-def log_payload(sink: Sink, drained: Drained) -> Payload:
-    """The payload of log records."""
-    return next(payload for payload in sink.encode(drained) if payload.signal == "logs")
 
 
 @pytest.mark.parametrize("query", ["", "?compression=none", "?protocol=http/json"])

@@ -124,6 +124,11 @@ class HttpReceiver:
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
+    @property
+    def url(self) -> str:
+        """Where sinks find it, without TLS."""
+        return f"otlp+http://127.0.0.1:{self.port}"
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -211,6 +216,11 @@ class GrpcReceiver:
             self.port = self._server.add_insecure_port(address)
         else:
             self.port = self._server.add_secure_port(address, credentials)
+
+    @property
+    def url(self) -> str:
+        """Where sinks find it, without TLS."""
+        return f"otlp://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._server.start()

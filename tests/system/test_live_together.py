@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.apps import output_of
 
 PROGRAM = """
 import logging, sys, whence
@@ -30,27 +29,14 @@ with whence.request("req-b"):
 
 def whence(folder: Path, *words: str) -> str:
     """What a command prints."""
-    return subprocess.run(
-        [sys.executable, "-m", "whence", *words],
-        env={**os.environ, "WHENCE_DIR": str(folder)},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    return output_of("-m", "whence", *words, whence_dir=folder)
 
 
 def test_one_recording_streams_relates_and_exports_while_it_is_logged(
     whence_dir: Path, tmp_path: Path
 ) -> None:
     """Each of the optional faces shows the very same events. R1.45 R1.46 R1.47 R1.48 R1.56"""
-    program = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env={**os.environ, "WHENCE_DIR": str(whence_dir)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert program.stdout == "DEBUG tool_chosen tool=search\n"
+    assert output_of("-c", PROGRAM, whence_dir=whence_dir) == "DEBUG tool_chosen tool=search\n"
 
     streamed = whence(whence_dir, "trace", "stream", "--format", "json").splitlines()
     ids = {json.loads(line)["event_id"] for line in streamed}

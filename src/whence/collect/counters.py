@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whence._native import Batch, Catalogue, RingReader
-from whence.collect.kinds import kind_infos
-from whence.collect.ledger import kind_counts
+from whence.collect.kinds import kind_infos, read_names
+from whence.collect.ledger import kind_counts, recorded_of
 from whence.model.errors import CorruptFile, NotASession, UnsupportedFormat
 from whence.model.recording import MOST_INT64, KindCounts, KindInfo, SessionInfo
 from whence.ring.folders import open_session_file, ring_files
@@ -16,7 +16,6 @@ from whence.ring.session_file import read_request_seed, read_session_file
 
 __all__ = ["CounterReader", "RingCounters", "SessionCounters"]
 
-MOST_NAMES_BYTES = 1 << 20  # as much as a recorder writes
 _IDLE = 2
 
 
@@ -113,7 +112,7 @@ class CounterReader:
         return batch, left_out
 
     def _tail_of(self, name: str, reader: RingReader, most: int, batch: Batch) -> bool:
-        end = _recorded(reader)
+        end = recorded_of(reader)
         known = self._tails.get(name)
         first = max(end - most, reader.watermark)
         start = first if known is None else max(first, known)
@@ -183,11 +182,7 @@ class CounterReader:
 
     def _update_kinds(self) -> None:
         try:
-            handle = open_session_file(self.folder, "names")
-            try:
-                data = os.pread(handle, MOST_NAMES_BYTES, 0)
-            finally:
-                os.close(handle)
+            data = read_names(self.folder)
             if data == self._names_bytes:
                 return
             self._catalogue.update(data)
@@ -196,7 +191,3 @@ class CounterReader:
             return
         self._names_bytes = data
         self._kinds = kind_infos(self._catalogue, self.info.name)
-
-
-def _recorded(reader: RingReader) -> int:
-    return min(sum(row[0] for _, row in reader.counts()), MOST_INT64)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from whence._native import Catalogue
+from whence.collect.kinds import read_names
 from whence.model.recording import SessionInfo
 from whence.ring import layout
 from whence.ring.control import Control
-from whence.ring.folders import open_session_file
 from whence.ring.gates import gate_parts
 from whence.ring.session_file import read_session_file
 
 __all__ = ["ANY", "KindGate", "RuleGate", "SessionGates", "change_gates", "read_gates"]
 
 ANY = "*"  # the rule for kinds that have none of their own
-_MOST_NAMES_BYTES = 64 << 20
 _STRENGTH = 9  # the role of the field that a minimum is compared with
 
 
@@ -135,11 +133,7 @@ def _parts(kind: _Declared, word: int) -> tuple[bool, float, float | None]:
 
 def _declared(folder: Path) -> list[_Declared]:
     catalogue = Catalogue()
-    handle = open_session_file(folder, "names")
-    try:
-        catalogue.update(os.pread(handle, _MOST_NAMES_BYTES, 0))
-    finally:
-        os.close(handle)
+    catalogue.update(read_names(folder))
     return [
         _Declared(row[0], row[1], row[2], row[3], any(role == _STRENGTH for *_, role in row[6]))
         for row in catalogue.kinds()

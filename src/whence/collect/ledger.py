@@ -16,7 +16,7 @@ from whence.model.recording import (
 )
 from whence.ring import layout
 
-__all__ = ["Counted", "kind_counts", "named_ledgers", "removed_rings", "ring_ledger"]
+__all__ = ["Counted", "kind_counts", "named_ledgers", "recorded_of", "removed_rings", "ring_ledger"]
 
 # (span id, parent id, start, number of the kind, request id, trace id)
 OpenRow = tuple[int, int, int, int, str, str]
@@ -39,6 +39,11 @@ def named_ledgers(counted: Iterable[Counted], kinds: Sequence[KindInfo]) -> list
         )
         for ledger, counts in counted
     ]
+
+
+def recorded_of(reader: RingReader) -> int:
+    """How many events the ring's header counts by now; the cursor stays where it is."""
+    return _int64(sum(row[0] for _, row in reader.counts()))
 
 
 def ring_ledger(

@@ -8,8 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from whence._native import Batch, Catalogue, RingReader
-from whence.collect.kinds import kind_infos
-from whence.collect.ledger import Counted, named_ledgers, removed_rings, ring_ledger
+from whence.collect.kinds import kind_infos, read_names
+from whence.collect.ledger import (
+    Counted,
+    named_ledgers,
+    recorded_of,
+    removed_rings,
+    ring_ledger,
+)
 from whence.model.errors import CorruptFile, NotASession, UnsupportedFormat
 from whence.model.recording import GateChange, KindInfo, RingLedger, SessionInfo
 from whence.ring import layout
@@ -18,8 +24,6 @@ from whence.ring.gates import read_gate_changes
 from whence.ring.session_file import read_request_seed, read_session_file
 
 __all__ = ["SessionReader"]
-
-MOST_NAMES_BYTES = 1 << 20  # as much as a recorder writes; a damaged file may be larger
 
 
 class SessionReader:
@@ -123,7 +127,7 @@ class SessionReader:
         """Of a dead session drained to its end: rings that lack events they counted are damaged."""
         for name, reader in list(self._rings.items()):
             try:
-                recorded = _recorded(reader)
+                recorded = recorded_of(reader)
             except CorruptFile as error:
                 self._leave_out(name, error)
                 continue
@@ -187,7 +191,7 @@ class SessionReader:
         known = {ring: ticket for ring, ticket in read.items() if ring not in there}
         if len(known) >= rings:
             return 0
-        known |= {r.ring: _recorded(r) for r in self._rings.values() if r.ring in known}
+        known |= {r.ring: recorded_of(r) for r in self._rings.values() if r.ring in known}
         return max(0, events - sum(known.values()))
 
     def _removed_rings(self) -> Iterator[RingLedger]:
@@ -244,7 +248,7 @@ class SessionReader:
 
     def _go_to_start(self, reader: RingReader) -> None:
         first = self._start.get(reader.ring)
-        recorded = _recorded(reader) if first else 0
+        recorded = recorded_of(reader) if first else 0
         if first is not None and first <= recorded:  # a place beyond the end is of no use
             reader.seek(first)
 
@@ -262,17 +266,9 @@ class SessionReader:
 
     def _update_catalogue(self) -> None:
         try:
-            handle = open_session_file(self.folder, "names")
-            try:
-                self._catalogue.update(os.pread(handle, MOST_NAMES_BYTES, 0))
-            finally:
-                os.close(handle)
+            self._catalogue.update(read_names(self.folder))
         except (NotASession, CorruptFile, UnsupportedFormat, OSError) as error:
             self.damaged["names"] = str(error)
         else:
             if self._catalogue.damaged:
                 self.damaged["names"] = "a record fails its checksum; later names are unknown"
-
-
-def _recorded(reader: RingReader) -> int:
-    return sum(row[0] for _, row in reader.counts())

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from whence.collect.sink import Unavailable
+from whence.export.codec import Codec
 from whence.model.errors import ExportError
 
 __all__ = ["GrowingFile", "open_locked", "rotated_name", "write_all"]
@@ -94,6 +95,20 @@ class GrowingFile:
             parts.append(part)
             begin += len(part)
         return b"".join(parts)
+
+    def whole_end(self, codec: Codec | None) -> int:
+        """Where the last whole line ends or, in a compressed file, the last whole member."""
+        if codec is not None:
+            with open(os.dup(self._handle), "rb") as file:
+                return codec.scan(file, 0).end
+        at = self.size
+        while at > 0:
+            begin = max(0, at - (1 << 16))
+            found = os.pread(self._handle, at - begin, begin).rfind(b"\n")
+            if found >= 0:
+                return begin + found + 1
+            at = begin
+        return 0
 
     def truncate(self, size: int) -> None:
         """Cuts off what a crash left half written."""

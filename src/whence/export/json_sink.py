@@ -8,14 +8,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from whence.collect.sink import Drained, Payload, Reply, Sink, Unavailable
 from whence.export.codec import Codec
 from whence.export.growing_file import open_locked, rotated_name, write_all
-from whence.export.json_export import FORMAT, VERSION, plain_kind, plain_session
+from whence.export.json_export import FORMAT, VERSION, plain_kind, plain_session, utc_text
 from whence.export.ndjson_sink import clocks_of
 from whence.model.errors import ExportError
 
@@ -123,10 +122,8 @@ class JsonSink(Sink):
 
     def _trailer(self) -> bytes:
         now_ns = self._now_ns()
-        seconds, nanos = divmod(now_ns, 1_000_000_000)
-        moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         rest = {
-            "exported_at": f"{moment}.{nanos:09}Z",
+            "exported_at": utc_text(now_ns),
             "exported_at_ns": now_ns,
             "format": FORMAT,
             "version": VERSION,

@@ -44,7 +44,7 @@ class NdjsonSink(Sink):
         self._seen: dict[bytes, int] = {}  # by ring: the last ticket that came
         self._looked_back: deque[tuple[bytes, int]] = deque()  # and where in the file
         self._looked_for = 0
-        self._mend(0)
+        self._mend()
 
     def encode(self, drained: Drained) -> Iterable[Payload]:
         """One payload of lines."""
@@ -110,28 +110,15 @@ class NdjsonSink(Sink):
         ring, ticket = _ring_and_ticket(place)
         return self._seen.get(ring, -1) >= ticket
 
-    def _mend(self, begin: int) -> None:
+    def _mend(self) -> None:
         """Cuts off what a crash or a full disk left half written."""
-        if self._codec is not None:
-            with open(os.dup(self._file.descriptor()), "rb") as file:
-                end = self._codec.scan(file, begin).end
-            if end < self._file.size:
-                self._file.truncate(end)
+        end = self._file.whole_end(self._codec)
+        if end == self._file.size:
             return
-        size = self._file.size
-        if size == 0 or os.pread(self._file.descriptor(), 1, size - 1) == b"\n":
-            return
-        last = b""
-        at = size
-        while at > 0 and b"\n" not in last:
-            step = min(at, 1 << 16)
-            at -= step
-            last = os.pread(self._file.descriptor(), step, at) + last
-        torn = last.rpartition(b"\n")[2]
-        if _is_json(torn):
+        if self._codec is None and _is_json(self._file.read_from(end)):
             self._file.append(b"\n")  # somebody's last line, whole but for its end
         else:
-            self._file.truncate(size - len(torn))
+            self._file.truncate(end)
 
 
 def _place(line: bytes) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,7 +65,9 @@ class OtlpFileSink(Sink):
             for signal in wanted:
                 file = GrowingFile(signal_path(path, signal, signals), rotate_bytes)
                 self._files[signal] = file
-                self._mend(file)
+                end = file.whole_end(self._codec)
+                if end < file.size:
+                    file.truncate(end)
         except BaseException:
             self.close()
             raise
@@ -96,24 +97,3 @@ class OtlpFileSink(Sink):
 
     def _packed(self, line: bytes) -> bytes:
         return self._codec.member(line) if self._codec else line
-
-    def _mend(self, file: GrowingFile) -> None:
-        if self._codec is not None:
-            with open(os.dup(file.descriptor()), "rb") as compressed:
-                end = self._codec.scan(compressed, 0).end
-        else:
-            end = _end_of_lines(file)
-        if end < file.size:
-            file.truncate(end)
-
-
-def _end_of_lines(file: GrowingFile) -> int:
-    """Where the last whole line ends."""
-    at = file.size
-    while at > 0:
-        begin = max(0, at - (1 << 16))
-        found = os.pread(file.descriptor(), at - begin, begin).rfind(b"\n")
-        if found >= 0:
-            return begin + found + 1
-        at = begin
-    return 0
