@@ -1,6 +1,7 @@
 // Writes events as JSON text: integers exact, strings valid whatever was recorded.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -268,7 +269,10 @@ class JsonEvents {
     out.put(",\"attributes\":{");
     types_.clear();
     bool first = true;
-    for (const auto& [key, value] : attributes) {
+    for (auto at = attributes.begin(); at != attributes.end(); ++at) {
+      const auto& [key, value] = *at;
+      // in a damaged file two may have one name: the later one counts, as for every reader
+      if (std::any_of(at + 1, attributes.end(), [at](const auto& later) { return later.first == at->first; })) continue;
       if (!first) out.put(',');
       first = false;
       append_json_string(out, key);
