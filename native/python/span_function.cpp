@@ -6,6 +6,7 @@
 #include "context_swap.hpp"
 #include "dynamic_kinds.hpp"
 #include "safe.hpp"
+#include "span_object.hpp"
 
 namespace whence::py {
 

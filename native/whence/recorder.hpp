@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "clock.hpp"
+#include "kept_rings.hpp"
 #include "kind_table.hpp"
 #include "own_memory.hpp"
 #include "session.hpp"
@@ -31,7 +32,6 @@ constexpr std::uint64_t kDefaultSlots = 10'000;          // x 64 bytes = 640,000
 constexpr std::uint64_t kDefaultTextBytes = 256 * 1024;  // ~26 bytes an event
 constexpr std::uint64_t kSharedTextBytesPerSlot = 448;   // a TraceCollector's events are mostly text
 constexpr std::uint64_t kMinSharedTextBytes = 64 * 1024;  // so that a small one keeps 16 KiB an event
-constexpr std::uint64_t kClosedRingsBytes = 64 << 20;    // rings of ended collectors that are kept
 
 struct RecorderSettings {
   std::string description = "{}";  // JSON: service, attributes
@@ -175,20 +175,11 @@ class Recorder {
     const std::uint64_t events = state->writer.next_ticket();
     const std::size_t bytes =
         ring_file_bytes(state->writer.capacity(), state->writer.text_bytes());
-    if (pins_ == 0)
-      munmap(state->writer.base(), bytes);
-    else
-      unmap_later_.push_back({state->writer.base(), bytes, -1});
+    kept_.unmap(state->writer.base(), bytes);
     std::free(state->scratch);
-    closed_.push_back({state->ring, bytes, events});
-    munmap(state, sizeof(WriterState));
-    closed_bytes_ += bytes;
-    while (closed_bytes_ > kClosedRingsBytes && closed_.size() > 1) {
-      session_->count_removed_ring(closed_.front().events);  // first: a kill must not hide them
-      if (session_->on_disk()) remove_ring_file(session_->folder(), closed_.front().ring);
-      closed_bytes_ -= closed_.front().bytes;
-      closed_.pop_front();
-    }
+    const std::uint32_t ring = state->ring;
+    munmap(state, sizeof *state);
+    kept_.keep_file(*session_, ring, bytes, events);
   }
 
   // All rings of this process's session, for in-process readers. Each one given must be given back
@@ -203,25 +194,28 @@ class Recorder {
         if (!writer.attached()) continue;  // its file was cut short; the next event makes another
         all.push_back({writer.base(), ring_file_bytes(writer.capacity(), writer.text_bytes()), -1});
       }
-    pins_ += all.size();
+    kept_.pin(all.size());
     return all;
   }
   std::uint32_t generation() const { return generation_; }
   void unpin(std::uint32_t generation) {
     const Guard guard(*this);
-    if (generation != generation_ || --pins_ > 0) return;
-    for (const Region& region : unmap_later_) munmap(region.base, region.bytes);
-    unmap_later_.clear();
+    if (generation == generation_) kept_.unpin();
+  }
+
+  // What to say when files were cut short; empty: none was.
+  static std::string loss_of(const Session& session) {
+    if (OwnMemory::get().lost() == 0) return {};
+    return "a file in " + session.path() +
+           " was cut short by somebody; what was in it is lost, recording goes on";
+  }
+  // Says so once. About once a second a thread that records asks.
+  void tell_of_loss() {
+    if (OwnMemory::get().lost() > 0 && !loss_told_.exchange(true)) tell(loss_of(*session_));
   }
 
  private:
   using Trouble = std::string;  // what to tell the user once no lock is held; mostly empty
-
-  struct ClosedRing {
-    std::uint32_t ring;
-    std::size_t bytes;
-    std::uint64_t events;
-  };
 
   Recorder() {
     static std::atomic<std::uint32_t> unwiped;  // without memory: pthread_atfork() alone must do
@@ -269,13 +263,10 @@ class Recorder {
     new (&threads_) std::vector<WriterState*>;
     new (&shared_) std::vector<WriterState*>;
     new (&idle_) std::deque<WriterState*>;
-    new (&closed_) std::deque<ClosedRing>;
-    new (&unmap_later_) std::vector<Region>;
-    closed_bytes_ = 0;
+    new (&kept_) KeptRings;
     lost_rings_ = 0;
     loss_told_ = false;
     unnamed_told_ = ring_trouble_told_ = memory_trouble_told_ = false;
-    pins_ = 0;
     ++generation_;
     alive_->store(1, std::memory_order_release);
   }
@@ -411,10 +402,7 @@ class Recorder {
     OwnMemory::get().forget(writer.base());
     WHENCE_TRY {
       if (!loss_told_.exchange(true)) trouble = loss_of(*session_);
-      if (pins_ == 0)
-        munmap(writer.base(), bytes);
-      else
-        unmap_later_.push_back({writer.base(), bytes, -1});
+      kept_.unmap(writer.base(), bytes);
     } WHENCE_NO_MEMORY {
     }
     std::free(state.scratch);  // the next ring may take longer texts
@@ -422,19 +410,6 @@ class Recorder {
     ++lost_rings_;
   }
 
- public:
-  // What to say when files were cut short; empty: none was.
-  static std::string loss_of(const Session& session) {
-    if (OwnMemory::get().lost() == 0) return {};
-    return "a file in " + session.path() +
-           " was cut short by somebody; what was in it is lost, recording goes on";
-  }
-  // Says so once. About once a second a thread that records asks.
-  void tell_of_loss() {
-    if (OwnMemory::get().lost() > 0 && !loss_told_.exchange(true)) tell(loss_of(*session_));
-  }
-
- private:
   static constexpr std::uint32_t kMostLostRings = 16;  // then memory alone: somebody means it
   static constexpr std::uint64_t kSmallSlots = 1'000;
   static constexpr std::uint64_t kSmallTextBytes = 32 * 1024;
@@ -450,16 +425,13 @@ class Recorder {
   std::vector<WriterState*> threads_;  // every thread ring, idle ones too
   std::vector<WriterState*> shared_;
   std::deque<WriterState*> idle_;
-  std::deque<ClosedRing> closed_;  // files of ended collectors, oldest first
-  std::size_t closed_bytes_ = 0;
+  KeptRings kept_;
   std::uint32_t lost_rings_ = 0;
   std::atomic<bool> loss_told_{false};
   bool unnamed_told_ = false;
   bool ring_trouble_told_ = false;
   bool memory_trouble_told_ = false;
   std::uint32_t generation_ = 1;  // 1 + forks behind this process
-  std::size_t pins_ = 0;  // in-process readers of rings that they do not own
-  std::vector<Region> unmap_later_;
   pthread_key_t thread_end_{};
 };
 

@@ -1,0 +1,148 @@
+// The beginning of a span: its name, its component, its attributes and the gate.
+#include <cstddef>
+#include <cstring>
+
+#include "context.hpp"
+#include "convert.hpp"
+#include "dynamic_kinds.hpp"
+#include "kind.hpp"
+#include "span_object.hpp"
+
+namespace whence::py {
+
+namespace {
+
+PyObject* g_component = nullptr;    // "component", interned
+PyObject* g_module_name = nullptr;  // "__name__", interned
+
+SpanObject* allocate_span(PyObject* name, PyObject* component) {
+  auto* self = PyObject_New(SpanObject, g_span_type);
+  if (self == nullptr) return nullptr;
+  std::memset(reinterpret_cast<char*>(self) + sizeof(PyObject), 0, sizeof *self - sizeof(PyObject));
+  self->name = Py_NewRef(name);
+  self->component = Py_NewRef(component);
+  return self;
+}
+
+// A new span that has begun, unless its kind is off. `attributes` is a mapping or null.
+PyObject* new_span(PyObject* name, PyObject* component, PyObject* attributes, ContextObject* parent,
+                   std::uint64_t start_ns, std::uint64_t span_id) {
+  bool overflow = false;
+  const whence::Kind* kind = dynamic_kind(name, component, Flavour::Span, overflow);
+  if (kind == nullptr) return nullptr;
+  SpanObject* self = allocate_span(name, component);
+  if (self == nullptr) return nullptr;
+  Ref owned(reinterpret_cast<PyObject*>(self));
+  if (attributes != nullptr) self->attributes = Py_NewRef(attributes);
+  const Gate gate = gate_of(*kind);
+  if (!gate.on()) return owned.release();
+  if (parent != nullptr)
+    Py_INCREF(parent);
+  else
+    parent = as_context(current_context().release());
+  if (!begin(self->span, *kind, gate, parent, start_ns, span_id)) return owned.release();
+  if (overflow && !say_names(self->span, name, component)) return nullptr;
+  if (attributes == nullptr) [[likely]] return owned.release();
+  if (!add_attributes(self->span, attributes)) {
+    Ref done(reject(self->span));
+    if (!done) {
+      cancel(self->span);
+      return nullptr;
+    }
+  }
+  return owned.release();
+}
+
+// The module that calls.
+PyObject* calling_module() {
+  PyObject* globals = PyEval_GetGlobals();
+  PyObject* name = globals != nullptr ? PyDict_GetItemWithError(globals, g_module_name) : nullptr;
+  static PyObject* const unnamed = PyUnicode_InternFromString("python");
+  return name != nullptr && PyUnicode_Check(name) && PyUnicode_GET_LENGTH(name) > 0 ? name : unnamed;
+}
+
+}  // namespace
+
+PyObject* span_vectorcall(PyObject*, PyObject* const* args, std::size_t flags, PyObject* keywords) {
+  const Py_ssize_t given = PyVectorcall_NARGS(flags);
+  if (given != 1 || !PyUnicode_Check(args[0])) {
+    PyErr_SetString(PyExc_TypeError, "span() takes the span's name, a str; all else are keywords");
+    return nullptr;
+  }
+  PyObject* component = nullptr;
+  Ref attributes;
+  const Py_ssize_t named = keywords != nullptr ? PyTuple_GET_SIZE(keywords) : 0;
+  for (Py_ssize_t i = 0; i < named; ++i) {
+    PyObject* keyword = PyTuple_GET_ITEM(keywords, i);
+    PyObject* value = args[given + i];
+    if (keyword == g_component || PyUnicode_Compare(keyword, g_component) == 0) {
+      if (!PyUnicode_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "component must be str, not %s", Py_TYPE(value)->tp_name);
+        return nullptr;
+      }
+      if (PyUnicode_GET_LENGTH(value) > 0) component = value;
+      continue;
+    }
+    if (!attributes) attributes = Ref(PyDict_New());
+    if (!attributes || PyDict_SetItem(attributes.get(), keyword, value) < 0) return nullptr;
+  }
+  if (component == nullptr) component = calling_module();
+  return new_span(args[0], component, attributes.get(), nullptr, 0, 0);
+}
+
+PyObject* begin_span(PyObject*, PyObject* args) {
+  PyObject *name, *component;
+  PyObject* attributes = Py_None;
+  PyObject* parent = Py_None;
+  unsigned long long start_ns = 0;
+  unsigned long long span_id = 0;
+  if (!PyArg_ParseTuple(args, "UU|OOKK", &name, &component, &attributes, &parent, &start_ns, &span_id))
+    return nullptr;
+  if (parent != Py_None && Py_TYPE(parent) != g_context_type) {
+    PyErr_SetString(PyExc_TypeError, "the parent must be a Context or None");
+    return nullptr;
+  }
+  return new_span(name, component, attributes != Py_None ? attributes : nullptr,
+                  parent != Py_None ? as_context(parent) : nullptr, start_ns, span_id);
+}
+
+bool add_attributes(OpenSpan& span, PyObject* attributes) {
+  Ref pairs(convert_attributes(attributes));
+  if (!pairs) return false;
+  if (span.kind == nullptr) return true;
+  if (extras_of(span) == nullptr) return false;
+  SpanExtras& extras = *span.extras;
+  if (extras.attributes == nullptr) extras.attributes = PyDict_New();
+  if (extras.attributes == nullptr) return false;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(pairs.get()); ++i) {
+    PyObject* pair = PyTuple_GET_ITEM(pairs.get(), i);
+    if (PyDict_SetItem(extras.attributes, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1)) < 0)
+      return false;
+  }
+  return true;
+}
+
+PyObject* reject(const OpenSpan& span) {
+  if (WriterState* state = span.kind != nullptr ? thread_writer() : nullptr)
+    state->writer.count(span.kind->id, kRejected);
+  return refuse();
+}
+
+bool say_names(OpenSpan& span, PyObject* name, PyObject* component) {
+  SpanExtras* extras = extras_of(span);
+  std::string_view text;
+  Ref owner;
+  if (extras == nullptr || !utf8_of(name, text, owner)) return false;
+  extras->event_type = text;
+  if (!utf8_of(component, text, owner)) return false;
+  extras->component = text;
+  return true;
+}
+
+bool make_span_words() {
+  g_component = PyUnicode_InternFromString("component");
+  g_module_name = PyUnicode_InternFromString("__name__");
+  return g_component != nullptr && g_module_name != nullptr;
+}
+
+}  // namespace whence::py
