@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def _report(only: list[str]) -> bool:
-    from benchmarks import absolute, collect, emit, otlp, peers, program, read
+    from benchmarks import absolute, collect, emit, memory, otlp, peers, program, read
     from benchmarks.figure import TARGETS, verdict
 
     print(f"\n{'figure':14} {'result':>7} {'95 % interval':>15} {'must':>6} {'aim':>6}  verdict")
@@ -54,8 +54,9 @@ def _report(only: list[str]) -> bool:
         missed |= judged == "MISSED"
     if not only:
         print("\nfor the record")
-        for what, target_text, result in (*absolute.lines(), *collect.lines(), *program.lines()):
-            print(f"  {result:>24}  ({target_text})  {what}")
+        for room in (absolute, memory, collect, program):
+            for what, target_text, result in room.lines():
+                print(f"  {result:>24}  ({target_text})  {what}", flush=True)
     return missed
 
 
