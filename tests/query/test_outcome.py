@@ -83,3 +83,15 @@ def test_severities_speak_where_outcome_fields_do_not() -> None:
     assert outcome_of([event("x", attributes={"success": True})]).text == "SUCCEEDED"
     assert outcome_of([event("x")]).text == "no outcome recorded"
     assert not outcome_of([event("x")]).wrong
+
+
+def test_the_verdict_says_what_the_newest_trouble_recorded_of_itself() -> None:
+    """R5.11 The words of a failed span or of a log record; never those of a decision."""
+    first = event("log_record", rationale="disk is slow", severity=Severity.Error)
+    span = event("call", 1, status_message="TimeoutError: no answer", severity=Severity.Error)
+    worse = event("took", 2, rationale="Took it", decision=True, severity=Severity.Error)
+    assert outcome_of([first]).text == "ERROR: disk is slow"
+    assert outcome_of([first, span, worse]).text == "ERROR: TimeoutError: no answer"
+    answered = event("answered", 3, attributes={"success": False})
+    assert outcome_of([first, span, answered]).text == "FAILED: TimeoutError: no answer"
+    assert outcome_of([answered]).text == "FAILED"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from whence.model.event import TraceEvent
@@ -74,8 +74,10 @@ def _failure(events: Sequence[TraceEvent]) -> Outcome | None:
             error = _first_text(event, "error", "reason")
             if error:
                 return Outcome(word="FAILED:", detail=error, wrong=True)
-            detail = f"with status {event.attributes['status']}" if by_status else ""
-            return Outcome(word="FAILED", detail=detail, wrong=True)
+            if by_status:
+                detail = f"with status {event.attributes['status']}"
+                return Outcome(word="FAILED", detail=detail, wrong=True)
+            return _worded("FAILED", _trouble(events, Severity.Error))
     return None
 
 
@@ -119,17 +121,34 @@ def _deadline_met(events: Sequence[TraceEvent]) -> Outcome | None:
     return None
 
 
-def _severity(events: Iterable[TraceEvent]) -> Outcome | None:
+def _severity(events: Sequence[TraceEvent]) -> Outcome | None:
     return _worst(events, Severity.Error)
 
 
-def _warning(events: Iterable[TraceEvent]) -> Outcome | None:
+def _warning(events: Sequence[TraceEvent]) -> Outcome | None:
     return _worst(events, Severity.Warning)
 
 
-def _worst(events: Iterable[TraceEvent], least: Severity) -> Outcome | None:
+def _worst(events: Sequence[TraceEvent], least: Severity) -> Outcome | None:
     worst = max((event.severity for event in events), default=Severity.Info)
-    return Outcome(word=worst.name.upper(), wrong=True) if worst >= least else None
+    return _worded(worst.name.upper(), _trouble(events, worst)) if worst >= least else None
+
+
+def _worded(word: str, detail: str) -> Outcome:
+    return Outcome(word=f"{word}:" if detail else word, detail=detail, wrong=True)
+
+
+def _trouble(events: Sequence[TraceEvent], least: Severity) -> str:
+    """What the newest event as severe as that recorded of itself: how a span failed, a log's words.
+
+    Decisions are left out: their rationale says why they were made, not what went wrong.
+    """
+    told = (
+        event.status_message or event.rationale
+        for event in reversed(events)
+        if event.severity >= least and not event.decision
+    )
+    return next(filter(None, told), "")
 
 
 def _times(event: TraceEvent) -> tuple[int | None, int | None]:
