@@ -328,3 +328,13 @@ def test_kinds_are_named_once_however_many_rings_there_are(
     assert len(ledgers) == 3
     assert all(row.kind in ("tick", "built") for ledger in ledgers for row in ledger.per_kind)
     assert len(asked) == 1
+
+
+def test_a_control_page_cut_short_is_told_of(run_app: RunApp) -> None:
+    """What it counted of removed rings is unknown then, not nothing. R1.53 P3"""
+    run = run_app("import whence; whence.kind('tick', component='C', n=int)(1)")
+    assert SessionReader(run.session_dir).check() == {}
+    os.truncate(run.session_dir / "control", 40)
+    reader = SessionReader(run.session_dir)
+    assert "cut short" in reader.check()["control"]
+    assert [ledger.recorded for ledger in reader.drain_with_ledgers()[1]] == [1]

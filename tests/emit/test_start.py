@@ -331,7 +331,7 @@ def test_a_link_in_the_folder_s_place_is_told_in_plain_words(
 def test_kinds_beyond_the_dictionary_are_counted_and_told_once(run_app: RunApp) -> None:
     """A megabyte of declarations: the rest is recorded without a name, not unnoticed. R0.22 P11"""
     run = run_app("""
-        import struct, whence
+        import os, struct, whence
         session = whence.start()
         kinds = [whence.kind(f"k{n}", component="c" * 900, n=int) for n in range(1300)]
         for kind in kinds:
@@ -342,6 +342,11 @@ def test_kinds_beyond_the_dictionary_are_counted_and_told_once(run_app: RunApp) 
         head = (session.path / "control").read_bytes()
         assert struct.unpack_from("<II", head, 0x38) == (missing, 0)
         assert whence.session().memory_rings == 0
+        os.truncate(session.path / "control", 0)  # the process itself goes on knowing
+        assert whence.session().unnamed_kinds == missing
+        kinds[-1](1)
+        whence.kind("last", component="c" * 900, n=int)
+        assert whence.session().unnamed_kinds == missing + 1
     """)
     assert run.stderr.count("\n") == 1
     assert "no room for more names of kinds" in run.stderr

@@ -59,6 +59,7 @@ class SessionReader:
         """What is wrong with which file, as far as headers and lengths tell; reads no event."""
         self._attach_new_rings()
         self._update_catalogue()
+        self._removed()
         return self.damaged
 
     def declared(self) -> tuple[KindInfo, ...]:
@@ -212,7 +213,10 @@ class SessionReader:
             data = os.pread(handle, size, layout.REMOVED_RINGS_OFFSET)
         finally:
             os.close(handle)
-        rings, events = layout.REMOVED_RINGS.unpack(data.ljust(size, b"\0"))
+        if len(data) < size:
+            self.damaged["control"] = "is cut short: rings that were removed are not counted"
+            return 0, 0
+        rings, events = layout.REMOVED_RINGS.unpack(data)
         return rings, events
 
     def _attach_new_rings(self) -> None:
