@@ -10,6 +10,7 @@ from tests.query.build import event
 from whence.query.words import (
     bytes_text,
     duration_text,
+    event_sentence,
     events_text,
     field_sentence,
     label_text,
@@ -111,3 +112,10 @@ def test_lists_and_counts_read_as_sentences() -> None:
     assert listed(["a", "b", "c"], "or") == "a, b or c"
     assert listed(["a"]) == "a"
     assert listed([]) == ""
+
+
+def test_an_event_says_how_its_span_failed_before_all_else() -> None:
+    """R5.11 In the story, in the stream and among the newest failures alike."""
+    failed = event("call", duration_ms=15, status_message="TimeoutError: no answer")
+    assert event_sentence(failed) == "TimeoutError: no answer, took 15.0 ms"
+    assert event_sentence(event("tick", rationale=" because ")) == "because"

@@ -17,7 +17,7 @@ from whence.cli.verb import Verb
 from whence.model.event import TraceEvent
 from whence.model.recording import SessionInfo
 from whence.model.severity import Severity
-from whence.query.words import events_text, field_sentence
+from whence.query.words import event_sentence, events_text
 
 __all__ = ["follow", "stream"]
 
@@ -108,7 +108,7 @@ def _show_text(event: TraceEvent, info: SessionInfo, *, with_pid: bool) -> None:
     if with_pid:
         when += f"  {info.pid}"
     head = f"{when}  {pad(clip(event.event_type, 24), 20)}  {clip(event.request_id, 24)}"
-    sentence = event.rationale.strip() or field_sentence(event)
+    sentence = event_sentence(event)
     style = ""
     if event.severity >= Severity.Warning:
         style, sentence = "red", f"{event.severity.name}: {sentence}"

@@ -19,7 +19,7 @@ from whence.query.contracts import BUILT_IN
 from whence.query.index import Index, as_index
 from whence.query.outcome import NO_OUTCOME, Outcome, outcome_of, went_wrong
 from whence.query.spans import SpanTree, open_state, parent_of
-from whence.query.words import duration_text, events_text, field_sentence
+from whence.query.words import duration_text, event_sentence, events_text
 
 __all__ = ["Answer", "StoryRow", "TimeShare", "story", "why"]
 
@@ -270,7 +270,7 @@ def story(
             offset_ns=index.time_ns(event) - begun_ns,
             event_type=event.event_type,
             component=event.component,
-            sentence=_sentence(event),
+            sentence=event_sentence(event),
             severity=event.severity.name,
             event_id=event.event_id,
             options=tuple(sorted(event.options, key=lambda option: not option.chosen)),
@@ -288,11 +288,6 @@ def story(
         for span in tree.open:
             _insert(rows, _open_row(index, tree, span, begun_ns))
     return tuple(rows)
-
-
-def _sentence(event: TraceEvent) -> str:
-    said = event.rationale.strip() or field_sentence(event)
-    return ", ".join(part for part in (event.status_message, said) if part)
 
 
 def _open_row(index: Index, tree: SpanTree, span: OpenSpan, begun_ns: int) -> StoryRow:

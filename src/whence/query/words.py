@@ -10,6 +10,7 @@ __all__ = [
     "bytes_text",
     "count_text",
     "duration_text",
+    "event_sentence",
     "events_text",
     "field_sentence",
     "files_text",
@@ -121,6 +122,12 @@ def label_text(name: str) -> str:
     """A field's name without the unit that `value_text` puts behind the value."""
     stem, _, unit = name.rpartition("_")
     return stem if stem and unit in _SUFFIXES else name
+
+
+def event_sentence(event: TraceEvent) -> str:
+    """What an event says: how its span failed, then its rationale, else its duration and fields."""
+    said = event.rationale.strip() or field_sentence(event)
+    return ", ".join(part for part in (event.status_message, said) if part)
 
 
 def field_sentence(event: TraceEvent) -> str:

@@ -16,7 +16,7 @@ from whence.query.activity import (
     KindActivity,
     ProcessActivity,
 )
-from whence.query.words import count_text, duration_text, field_sentence
+from whence.query.words import count_text, duration_text, event_sentence
 
 __all__ = [
     "FAILURE_HEADER",
@@ -117,7 +117,7 @@ def failure_cells(
         str(pid),
         clip(event.event_type, 24),
         clip(event.request_id or "-", 24),
-        clip(rationale or field_sentence(event), _MOST_CELLS),
+        clip(rationale or event_sentence(event), _MOST_CELLS),
     )
 
 
