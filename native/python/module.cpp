@@ -108,11 +108,6 @@ PyObject* strict(PyObject*, PyObject* argument) {
   Py_RETURN_NONE;
 }
 
-PyObject* contexts_exist(PyObject*, PyObject*) {
-  g_any_context.store(true, std::memory_order_relaxed);
-  Py_RETURN_NONE;
-}
-
 // What is wrong with a template, or None; and the fields one of which must hold text, as bits.
 PyObject* check_rationale(PyObject*, PyObject* args) {
   const char* text = nullptr;
@@ -164,7 +159,6 @@ PyMethodDef kFunctions[] = {
     {"session_bytes", safe<session_bytes>, METH_NOARGS, "The bytes of this process's session file, or None."},
     {"set_hooks", safe<set_hooks>, METH_VARARGS, "set_hooks(on_session, on_full, decision_types)"},
     {"set_strict", safe<strict>, METH_O, "False: refused events are only counted, and never raise."},
-    {"contexts_exist", safe<contexts_exist>, METH_NOARGS, "From now on emitters look for an ambient context."},
     {"check_rationale", safe<check_rationale>, METH_VARARGS, "(what is wrong with a template or None, bits of the fields that must not all be blank)"},
     {"crc32", safe<crc32_of>, METH_O, "CRC-32 as the files have it."},
     {"_at_exit", safe<at_exit>, METH_NOARGS, "Called when the interpreter is about to end."},

@@ -1,5 +1,7 @@
-// Python values to field bytes. Nothing here runs Python code: no event is half-encoded when a
-// dunder method emits another. What needs Python code is converted first, in convert.hpp.
+// Python values to field bytes, without running Python code.
+//
+// So no event is half-encoded when a dunder method emits another. What needs Python code is converted
+// first, in convert.hpp.
 #pragma once
 
 #include <bit>

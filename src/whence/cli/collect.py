@@ -98,6 +98,7 @@ def _header(context: click.Context, parameter: click.Parameter, value: tuple[str
 @click.option("--once", is_flag=True, help="Deliver what is there now and end.")
 @click.option(
     "--interval",
+    "interval_s",
     callback=_seconds,
     metavar="LENGTH",
     help="How often to deliver: 200ms, 1s, 1min; rings that fill up are drained before. By default "
@@ -140,7 +141,11 @@ def _header(context: click.Context, parameter: click.Parameter, value: tuple[str
 )
 @click.option("--keep", is_flag=True, help="Never remove a dead session, however delivered.")
 @click.option(
-    "--rotate", callback=_bytes, metavar="SIZE", help="Begin a new file at this size: 64M, 1G."
+    "--rotate",
+    "rotate_bytes",
+    callback=_bytes,
+    metavar="SIZE",
+    help="Begin a new file at this size: 64M, 1G.",
 )
 @click.option(
     "--header",
@@ -172,7 +177,7 @@ def collect(
     urls: tuple[str, ...],
     source: str | None,
     once: bool,
-    interval: float | None,
+    interval_s: float | None,
     batch: int | None,
     event_types: tuple[str, ...],
     components: tuple[str, ...],
@@ -181,7 +186,7 @@ def collect(
     severity: str | None,
     state_path: Path | None,
     keep: bool,
-    rotate: int | None,
+    rotate_bytes: int | None,
     headers: dict[str, str],
     grace: float,
     metrics_address: tuple[str, int] | None,
@@ -202,7 +207,7 @@ def collect(
     least = Severity.Debug if severity is None else Severity.from_name(severity)
     wanted = Wanted(event_types, components, model, request, least)
     find = _finder(source)
-    options = {"rotate_bytes": rotate, "headers": headers}
+    options = {"rotate_bytes": rotate_bytes, "headers": headers}
     try:
         sinks = open_sinks(urls, options, batch or _configured(find, "export_batch_size"))
     except ImportError as error:
@@ -224,7 +229,7 @@ def collect(
         if metrics_address is not None:
             kept.enter_context(_served(metrics_address, find, deliveries, drains))
         glances = Glances(pipeline.pressure)
-        pause = _Pause(lambda: interval or _interval(find), deliveries, glances, once)
+        pause = _Pause(lambda: interval_s or _interval(find), deliveries, glances, once)
         with _ended_by_signals(pause.stop):
             pipeline.start()
             pipeline.run(pause, pause.stop.is_set)

@@ -1,1 +1,1 @@
-"""One module per format in which recorded events leave."""
+"""One module per format, sink or transport by which recorded events leave."""

@@ -25,14 +25,12 @@ class Members(NamedTuple):
 class Codec(Protocol):
     """How bytes are kept in a file. A file is a row of members, each complete by itself."""
 
-    suffix: str
-
     def member(self, content: bytes) -> bytes:
         """The bytes of one member."""
         ...
 
-    def scan(self, file: BinaryIO, begin: int) -> Members:
-        """The complete members from `begin` on; a torn one at the end is left out."""
+    def scan(self, file: BinaryIO) -> Members:
+        """The complete members; a torn one at the end is left out."""
         ...
 
     def plain(self, members: bytes) -> bytes:
@@ -58,14 +56,12 @@ def codec_of(name: str) -> tuple[Codec | None, str]:
 
 
 class _Gzip:
-    suffix = ".gz"
-
     def member(self, content: bytes) -> bytes:
         packer = zlib.compressobj(6, zlib.DEFLATED, 31)
         return packer.compress(content) + packer.flush()
 
-    def scan(self, file: BinaryIO, begin: int) -> Members:
-        return _scan(file, begin, lambda: zlib.decompressobj(31), zlib.error)
+    def scan(self, file: BinaryIO) -> Members:
+        return _scan(file, lambda: zlib.decompressobj(31), zlib.error)
 
     def plain(self, members: bytes) -> bytes:
         return b"".join(content for _, content in self.each(members))
@@ -82,15 +78,14 @@ class _Zstd:
             raise UnsupportedFormat(
                 f"{suffix} needs zstandard: pip install 'whence[zstd]', or use .gz"
             ) from None
-        self.suffix = suffix
 
     def member(self, content: bytes) -> bytes:
         packed: bytes = self._library.ZstdCompressor(level=3, write_checksum=True).compress(content)
         return packed
 
-    def scan(self, file: BinaryIO, begin: int) -> Members:
+    def scan(self, file: BinaryIO) -> Members:
         make = self._library.ZstdDecompressor().decompressobj
-        return _scan(file, begin, make, self._library.ZstdError)
+        return _scan(file, make, self._library.ZstdError)
 
     def plain(self, members: bytes) -> bytes:
         return b"".join(content for _, content in self.each(members))
@@ -108,10 +103,10 @@ def _each(members: bytes, make: Any) -> Iterator[tuple[int, bytes]]:
         yield begin, content
 
 
-def _scan(file: BinaryIO, begin: int, make: Any, damage: type[Exception]) -> Members:
-    last, end = begin, begin
-    file.seek(begin)
-    rest, position = b"", begin
+def _scan(file: BinaryIO, make: Any, damage: type[Exception]) -> Members:
+    last, end = 0, 0
+    file.seek(0)
+    rest, position = b"", 0
     while True:
         unpacker, first = make(), position - len(rest)
         try:

@@ -75,13 +75,17 @@ class GrowingFile:
         self.path = path
         self.rotate_bytes = rotate_bytes
         self._handle = open_locked(path)
-        self.size = os.fstat(self._handle).st_size
+        self.size_bytes = os.fstat(self._handle).st_size
 
     def append(self, content: bytes) -> None:
         """Raises Unavailable, with the reason, where the disk or the folder does not allow it."""
         try:
             self._reopen_if_replaced()
-            if self.rotate_bytes and self.size and self.size + len(content) > self.rotate_bytes:
+            if (
+                self.rotate_bytes
+                and self.size_bytes
+                and self.size_bytes + len(content) > self.rotate_bytes
+            ):
                 os.rename(self.path, rotated_name(self.path))
                 self._reopen()
             self._append(content)
@@ -100,8 +104,8 @@ class GrowingFile:
         """Where the last whole line ends or, in a compressed file, the last whole member."""
         if codec is not None:
             with open(os.dup(self._handle), "rb") as file:
-                return codec.scan(file, 0).end
-        at = self.size
+                return codec.scan(file).end
+        at = self.size_bytes
         while at > 0:
             begin = max(0, at - (1 << 16))
             found = os.pread(self._handle, at - begin, begin).rfind(b"\n")
@@ -110,11 +114,11 @@ class GrowingFile:
             at = begin
         return 0
 
-    def truncate(self, size: int) -> None:
+    def truncate(self, size_bytes: int) -> None:
         """Cuts off what a crash left half written."""
-        os.ftruncate(self._handle, size)
+        os.ftruncate(self._handle, size_bytes)
         os.fsync(self._handle)
-        self.size = size
+        self.size_bytes = size_bytes
 
     def descriptor(self) -> int:
         """For scanning; it stays this object's."""
@@ -128,13 +132,13 @@ class GrowingFile:
 
     def _append(self, content: bytes) -> None:
         try:
-            write_all(self._handle, content, self.size)
+            write_all(self._handle, content, self.size_bytes)
             os.fdatasync(self._handle)
         except OSError:
             with contextlib.suppress(OSError):
-                os.ftruncate(self._handle, self.size)
+                os.ftruncate(self._handle, self.size_bytes)
             raise
-        self.size += len(content)
+        self.size_bytes += len(content)
 
     def _reopen_if_replaced(self) -> None:
         """Whoever rotates logs moves the file away; then a new one is begun."""
@@ -145,7 +149,7 @@ class GrowingFile:
         handle = open_locked(self.path)
         self.close()
         self._handle = handle
-        self.size = os.fstat(handle).st_size
+        self.size_bytes = os.fstat(handle).st_size
 
 
 def _lock(handle: int, path: Path) -> None:

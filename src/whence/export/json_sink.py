@@ -163,7 +163,7 @@ class JsonSink(Sink):
     def _last_part(self, size: int) -> tuple[int, bytes]:
         if self._codec is not None:
             with open(os.dup(self._handle), "rb") as file:
-                begin = self._codec.scan(file, 0).last_begin
+                begin = self._codec.scan(file).last_begin
             last = self._codec.plain(os.pread(self._handle, size - begin, begin))
             return begin, last[last.rfind(CLOSING) :]
         part, at = b"", size

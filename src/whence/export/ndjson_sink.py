@@ -65,14 +65,14 @@ class NdjsonSink(Sink):
             self._looked_back.popleft()
         if not self._looked_back:
             self._written = set()
-        size = self._looked_back[0][1] if self._looked_back else self._file.size
+        size = self._looked_back[0][1] if self._looked_back else self._file.size_bytes
         return f"{os.fstat(self._file.descriptor()).st_ino}:{size}"
 
     def resume(self, token: str) -> None:
         """Looks at what was written after `token`, before the first delivery."""
         inode, _, size = token.partition(":")
         same = inode == str(os.fstat(self._file.descriptor()).st_ino)
-        if not same or not size.isdecimal() or int(size) > self._file.size:
+        if not same or not size.isdecimal() or int(size) > self._file.size_bytes:
             return
         begin = int(size)
         tail = self._file.read_from(begin)
@@ -113,7 +113,7 @@ class NdjsonSink(Sink):
     def _mend(self) -> None:
         """Cuts off what a crash or a full disk left half written."""
         end = self._file.whole_end(self._codec)
-        if end == self._file.size:
+        if end == self._file.size_bytes:
             return
         if self._codec is None and _is_json(self._file.read_from(end)):
             self._file.append(b"\n")  # somebody's last line, whole but for its end

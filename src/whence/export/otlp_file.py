@@ -66,7 +66,7 @@ class OtlpFileSink(Sink):
                 file = GrowingFile(signal_path(path, signal, signals), rotate_bytes)
                 self._files[signal] = file
                 end = file.whole_end(self._codec)
-                if end < file.size:
+                if end < file.size_bytes:
                     file.truncate(end)
         except BaseException:
             self.close()
