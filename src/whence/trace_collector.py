@@ -16,6 +16,7 @@ from whence.collect.local import (
     local_gate_changes,
     local_ledgers,
     local_session,
+    without_holes,
 )
 from whence.export.json_export import write_batches
 from whence.model.event import TraceEvent
@@ -96,7 +97,7 @@ class EventView:
         readers = self._readers()
         if session is None or not readers:
             return []
-        return to_events(drain_local(readers, session)[0].rows())
+        return to_events(without_holes(drain_local(readers, session)[0].rows()))
 
     def _recording(self, session: Any, with_events: bool = True) -> tuple[_native.Batch, Recording]:
         if session is None:

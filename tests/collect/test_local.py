@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ import whence
 from tests.apps import AppRun
 from tests.own_events import OwnEvents
 from whence import _native
-from whence.collect.local import drain_local, local_ledgers, local_session
+from whence.collect.local import drain_local, local_ledgers, local_session, without_holes
 from whence.model.ids import event_id, parse_event_id
 from whence.model.time import Timestamp
 
@@ -144,3 +145,28 @@ def whence_sessions() -> list[object]:
     from whence.collect.sessions import list_sessions
 
     return list(list_sessions())
+
+
+def row_at(ring: int, ticket: int) -> Any:
+    """A row of which only the place matters."""
+    return (*("",) * 18, ring, ticket)
+
+
+@pytest.mark.parametrize(
+    ("tickets", "kept"),
+    [
+        ([], []),
+        ([4], [4]),
+        ([4, 5, 6], [4, 5, 6]),
+        ([4, 5, 9, 10], [9, 10]),
+        ([1, 4, 5, 9, 8], [8, 9]),
+        ([1, 3], [3]),
+    ],
+)
+def test_a_copy_that_was_overtaken_begins_behind_the_last_hole(
+    tickets: list[int], kept: list[int]
+) -> None:
+    """What was copied before a writer came round is no longer in the ring. R0.45"""
+    rows = [row_at(1, ticket) for ticket in tickets] + [row_at(2, 7)]
+    places = [(row[18], row[19]) for row in without_holes(rows)]
+    assert sorted(places) == [*((1, ticket) for ticket in kept), (2, 7)]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from whence import _native
 from whence._native import Batch, Catalogue, RingReader
@@ -16,7 +18,16 @@ from whence.model.recording import GateChange, KindInfo, RingLedger, SessionInfo
 from whence.ring.gates import read_gate_changes
 from whence.ring.session_file import parse_session
 
-__all__ = ["drain_local", "local_gate_changes", "local_ledgers", "local_session"]
+if TYPE_CHECKING:
+    from whence._native import EventRow
+
+__all__ = [
+    "drain_local",
+    "local_gate_changes",
+    "local_ledgers",
+    "local_session",
+    "without_holes",
+]
 
 
 def local_session() -> SessionInfo | None:
@@ -45,6 +56,27 @@ def drain_local(readers: Sequence[RingReader], session: SessionInfo) -> tuple[Ba
         batch.drain(reader, catalogue, session.name, session.key, reader.capacity)
     catalogue.update_local()  # after the events: a name is older than the slot that uses it
     return batch, catalogue
+
+
+def without_holes(rows: Sequence[EventRow]) -> Sequence[EventRow]:
+    """The rows, less those before the last hole in their ring.
+
+    A writer that laps the copying leaves a hole between what was copied before and after. What
+    lies before it is no longer in the ring: the copy is then what the ring held at its end.
+    """
+    tickets: dict[int, list[int]] = {}  # a row has its ring in column 18, its ticket in 19
+    for row in rows:
+        tickets.setdefault(row[18], []).append(row[19])
+    first = {ring: _last_run(sorted(of_ring)) for ring, of_ring in tickets.items()}
+    return [row for row in rows if row[19] >= first[row[18]]]
+
+
+def _last_run(tickets: Sequence[int]) -> int:
+    """Where the last unbroken run of ascending tickets begins."""
+    if tickets[-1] - tickets[0] == len(tickets) - 1:
+        return tickets[0]
+    descending = pairwise(reversed(tickets))
+    return next((later for later, earlier in descending if later - earlier != 1), tickets[0])
 
 
 def local_ledgers(
