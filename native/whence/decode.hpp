@@ -42,28 +42,28 @@ struct DecodedEvent {
   std::int64_t duration_ns = 0;
   std::string_view model;
   std::string request_id;
-  bool request_lost = false;  // Long form whose id was overtaken
   std::array<std::uint64_t, 2> request_words{};
-  RequestForm request_form = RequestForm::None;
   std::string_view chain_id;  // empty: the request's
   std::string_view rationale;
   std::string_view caused_by;
   std::uint64_t lineage_id = 0;
-  std::uint8_t severity = 1;
-  bool decision = false;
-  bool text_lost = false;
-  bool truncated = false;
   std::uint64_t threshold = 0;
   TraceId trace;  // of the event itself; else the request's, see trace_of()
-  bool span = false;
   std::uint64_t span_id = 0;  // its own id; of an event that is none, that of the span around it
   std::uint64_t parent_span_id = 0;
-  SpanStatus status = SpanStatus::None;
   std::string_view status_message;
   std::vector<DecodedLink> links;
   std::vector<Value> fields;                                       // one per field of the kind
   std::vector<std::pair<std::string_view, Value>> attributes;      // fields first
   std::vector<DecodedOption> options;
+  RequestForm request_form = RequestForm::None;
+  SpanStatus status = SpanStatus::None;
+  std::uint8_t severity = 1;
+  bool request_lost = false;  // Long form whose id was overtaken
+  bool decision = false;
+  bool text_lost = false;
+  bool truncated = false;
+  bool span = false;
 };
 
 // The trace that an event belongs to; `request` is its request's full id, "" if that is lost.

@@ -103,7 +103,8 @@ struct SessionFacts {
         (after != anchors.begin() && monotonic_ns - (after - 1)->first <= after->first - monotonic_ns))
       --after;
     const __int128 wall = static_cast<__int128>(after->second) + monotonic_ns - after->first;
-    return wall < 0 || wall > static_cast<__int128>(~0ull) ? 0 : static_cast<std::uint64_t>(wall);
+    const auto narrow = static_cast<std::uint64_t>(wall);
+    return narrow == wall ? narrow : 0;
   }
 };
 using Sessions = std::unordered_map<std::string, SessionFacts>;
