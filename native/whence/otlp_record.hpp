@@ -202,46 +202,47 @@ class Records {
     const DecodedEvent& decoded = *event.decoded;
     if (decoded.duration_ns != 0) put_integer(list, kDuration, decoded.duration_ns);
     if (decoded.links.empty()) return;
-    auto pair = list.item();
-    pair.text(kKey, table_[kLinks]);
-    auto any = pair.message(kValue);
-    auto array = any.message(kArray);
-    auto values = array.list(kValues);
-    for (const DecodedLink& link : decoded.links) {
-      auto value = values.item();
-      auto keys = value.message(kKeyValues);
-      auto items = keys.list(kValues);
-      put_text(items, kLinkTraceId, hex(reinterpret_cast<const char*>(link.trace.words.data()), 16));
-      put_text(items, kLinkSpanId, hex(SpanIdBytes(link.span_id).bytes, 8));
-      for (const auto& [key, content] : link.attributes) put_own(items, valid_utf8(key, key_scratch_), content);
-    }
+    put_array(list, kLinks, [&](auto& values) {
+      for (const DecodedLink& link : decoded.links) {
+        auto value = values.item();
+        auto keys = value.message(kKeyValues);
+        auto items = keys.list(kValues);
+        put_text(items, kLinkTraceId, hex(reinterpret_cast<const char*>(link.trace.words.data()), 16));
+        put_text(items, kLinkSpanId, hex(SpanIdBytes(link.span_id).bytes, 8));
+        for (const auto& [key, content] : link.attributes) put_own(items, valid_utf8(key, key_scratch_), content);
+      }
+    });
   }
 
   // Decisions: the options' names that were chosen, for searches, and each option whole.
   void put_options(List& list, const DecodedEvent& decoded) {
-    if (std::any_of(decoded.options.begin(), decoded.options.end(), [](const auto& o) { return o.chosen; })) {
-      auto pair = list.item();
-      pair.text(kKey, table_[kChosen]);
-      auto any = pair.message(kValue);
-      auto array = any.message(kArray);
-      auto values = array.list(kValues);
-      for (const DecodedOption& option : decoded.options)
-        if (option.chosen) values.item().text(kString, option.name);
-    }
+    if (std::any_of(decoded.options.begin(), decoded.options.end(), [](const auto& o) { return o.chosen; }))
+      put_array(list, kChosen, [&](auto& values) {
+        for (const DecodedOption& option : decoded.options)
+          if (option.chosen) values.item().text(kString, option.name);
+      });
+    put_array(list, kOptions, [&](auto& values) {
+      for (const DecodedOption& option : decoded.options) {
+        auto value = values.item();
+        auto keys = value.message(kKeyValues);
+        auto items = keys.list(kValues);
+        put_text(items, kOptionName, option.name);
+        put_bool(items, kOptionChosen, option.chosen);
+        if (!option.reason.empty()) put_text(items, kOptionReason, option.reason);
+        if (!option.scores.empty()) put_scores(items, option);
+      }
+    });
+  }
+
+  // An attribute that is a list; `fill` writes its items.
+  template <class Fill>
+  void put_array(List& list, Column column, Fill fill) {
     auto pair = list.item();
-    pair.text(kKey, table_[kOptions]);
+    pair.text(kKey, table_[column]);
     auto any = pair.message(kValue);
     auto array = any.message(kArray);
     auto values = array.list(kValues);
-    for (const DecodedOption& option : decoded.options) {
-      auto value = values.item();
-      auto keys = value.message(kKeyValues);
-      auto items = keys.list(kValues);
-      put_text(items, kOptionName, option.name);
-      put_bool(items, kOptionChosen, option.chosen);
-      if (!option.reason.empty()) put_text(items, kOptionReason, option.reason);
-      if (!option.scores.empty()) put_scores(items, option);
-    }
+    fill(values);
   }
 
   void put_scores(List& list, const DecodedOption& option) {
