@@ -174,24 +174,16 @@ void write_draft(const KindObject& self, WriterState& state, Draft& draft, const
                           !draft.caused_by.empty() || long_request ||
                           image_bytes > kInlineFieldBytes || context_needs_text(inherited) ||
                           (span_id != 0 && image_bytes > kFieldBytesWithText);
-  std::byte* scratch = nullptr;
-  if (needs_text) [[unlikely]] {
-    scratch = state.scratch_bytes();
-    if (scratch == nullptr) throw std::bad_alloc();
-  }
-  if (scratch == nullptr) {
+  if (!needs_text) [[likely]] {
     slot.set_fields(draft.image, std::min(image_bytes, kInlineFieldBytes));
-    if (span_id != 0) {
-      if (image_bytes <= kFieldBytesWithText)
-        slot.words[kTextWord] = span_id;
-      else
-        tag &= ~kTagSpan;  // no memory for text
-    }
+    if (span_id != 0) slot.words[kTextWord] = span_id;  // its image leaves the word free
     slot.words[kTagWord] = tag;
     slot.words[kTimeWord] = event_time_ns(state);
     state.writer.write(slot);
     return;
   }
+  std::byte* scratch = state.scratch_bytes();
+  if (scratch == nullptr) throw std::bad_alloc();
   TextBlock block(scratch, std::max<std::size_t>(state.writer.max_text_bytes(), 64));
   block.image_rest(draft.image, image_bytes);
   if (draft.absent != 0) block.whole(Entry::Absent, 0, &draft.absent, 8);
