@@ -96,7 +96,10 @@ PyObject* set_hooks(PyObject*, PyObject* args) {
   Py_XSETREF(g_on_session, Py_NewRef(on_session));
   Py_XSETREF(g_on_full, Py_NewRef(on_full));
   set_decision_types(decision_types);
-  Recorder::get().on_created = [] { call_hook(g_on_session, nullptr); };
+  Recorder::get().on_created = [] {
+    begin_pending_spans();
+    call_hook(g_on_session, nullptr);
+  };
   Recorder::get().on_full = [](const char* folder) { call_hook(g_on_full, folder); };
   Py_RETURN_NONE;
 }

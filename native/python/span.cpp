@@ -20,6 +20,7 @@ namespace {
 void span_dealloc(PyObject* object) {
   PyTypeObject* type = Py_TYPE(object);
   SpanObject* self = as_span(object);
+  if (self->pending) drop_pending(*self);
   if (self->ready != nullptr) leave_ready(*self->ready);
   if (self->span.kind != nullptr) {  // nobody ended it, and nobody can any more
     PyObject *kind, *value, *trace;
@@ -96,27 +97,27 @@ void exit_span(SpanObject& self, PyObject* error_type, PyObject* error) {
 }
 
 PyObject* span_enter(PyObject* object, PyObject*) {
-  return enter_span(*as_span(object)) ? Py_NewRef(object) : nullptr;
+  return enter_span(*used_span(object)) ? Py_NewRef(object) : nullptr;
 }
 
 PyObject* span_exit(PyObject* object, PyObject* const* args, Py_ssize_t given) {
-  exit_span(*as_span(object), given > 0 ? args[0] : nullptr, given > 1 ? args[1] : nullptr);
+  exit_span(*used_span(object), given > 0 ? args[0] : nullptr, given > 1 ? args[1] : nullptr);
   Py_RETURN_NONE;
 }
 
 PyObject* span_aenter(PyObject* object, PyObject*) {
-  return enter_span(*as_span(object)) ? ready(object) : nullptr;
+  return enter_span(*used_span(object)) ? ready(object) : nullptr;
 }
 
 PyObject* span_aexit(PyObject* object, PyObject* const* args, Py_ssize_t given) {
-  exit_span(*as_span(object), given > 0 ? args[0] : nullptr, given > 1 ? args[1] : nullptr);
+  exit_span(*used_span(object), given > 0 ? args[0] : nullptr, given > 1 ? args[1] : nullptr);
   return ready(Py_None);
 }
 
 // ---------------------------------------------------------------- plain calls
 
 PyObject* span_end(PyObject* object, PyObject* const* args, Py_ssize_t given, PyObject* keywords) {
-  SpanObject& self = *as_span(object);
+  SpanObject& self = *used_span(object);
   if (self.span.kind == nullptr) Py_RETURN_NONE;
   PyObject* error = given > 0 ? args[0] : Py_None;
   std::uint64_t end_ns = 0;
@@ -157,7 +158,7 @@ PyObject* span_set(PyObject* object, PyObject* args, PyObject* kwargs) {
     PyErr_SetString(PyExc_TypeError, "set() takes keywords: span.set(tool='search')");
     return nullptr;
   }
-  SpanObject& self = *as_span(object);
+  SpanObject& self = *used_span(object);
   if (self.span.kind == nullptr || kwargs == nullptr) Py_RETURN_NONE;
   Ref pairs(PyDict_Copy(kwargs));
   if (!pairs || !add_attributes(self.span, pairs.get())) return reject(self.span);
@@ -166,7 +167,7 @@ PyObject* span_set(PyObject* object, PyObject* args, PyObject* kwargs) {
 
 bool read_target(PyObject* to, SpanLinkTo& link) {
   if (Py_TYPE(to) != g_span_type) return read_link(to, link);
-  ContextObject* context = context_of(*as_span(to));
+  ContextObject* context = context_of(*used_span(to));
   if (context == nullptr) return false;
   link.trace = trace_of_context(*context);
   link.span_id = context->span_id;
@@ -176,7 +177,7 @@ bool read_target(PyObject* to, SpanLinkTo& link) {
 PyObject* span_link(PyObject* object, PyObject* args, PyObject* kwargs) try {
   PyObject* to = nullptr;
   if (!PyArg_ParseTuple(args, "O:link", &to)) return nullptr;
-  SpanObject& self = *as_span(object);
+  SpanObject& self = *used_span(object);
   if (self.span.kind == nullptr) Py_RETURN_NONE;
   SpanLinkTo link{};
   if (!read_target(to, link)) return reject(self.span);
@@ -200,7 +201,7 @@ PyObject* span_status(PyObject* object, PyObject* args) {
   int status = 0;
   const char* message = "";
   if (!PyArg_ParseTuple(args, "i|s", &status, &message)) return nullptr;
-  SpanObject& self = *as_span(object);
+  SpanObject& self = *used_span(object);
   if (self.span.kind == nullptr || status < 0 || status > 2) Py_RETURN_NONE;
   SpanExtras* extras = extras_of(self.span);
   if (extras == nullptr) return nullptr;
@@ -212,7 +213,7 @@ PyObject* span_status(PyObject* object, PyObject* args) {
 
 // Other APIs name a span when more is known of it; it ends as an event of that name.
 PyObject* span_rename(PyObject* object, PyObject* name) {
-  SpanObject& self = *as_span(object);
+  SpanObject& self = *used_span(object);
   if (self.span.kind == nullptr) Py_RETURN_NONE;
   bool overflow = false;
   const whence::Kind* kind = dynamic_kind(name, self.component, Flavour::Span, overflow);
@@ -233,6 +234,7 @@ PyObject* span_call(PyObject* object, PyObject* args, PyObject* kwargs) {
     return nullptr;
   }
   SpanObject& self = *as_span(object);
+  if (self.pending) drop_pending(self);
   cancel(self.span);
   Ref module(PyImport_ImportModule("whence.emit.spans"));
   if (!module) return nullptr;
@@ -242,31 +244,31 @@ PyObject* span_call(PyObject* object, PyObject* args, PyObject* kwargs) {
 
 // ---------------------------------------------------------------- the type
 
-int span_bool(PyObject* object) { return as_span(object)->span.kind != nullptr; }
+int span_bool(PyObject* object) { return used_span(object)->span.kind != nullptr; }
 
 PyObject* get_open(PyObject* object, void*) { return PyBool_FromLong(span_bool(object)); }
 PyObject* get_span_id(PyObject* object, void*) {
-  return PyLong_FromUnsignedLongLong(as_span(object)->span.span_id);
+  return PyLong_FromUnsignedLongLong(used_span(object)->span.span_id);
 }
 PyObject* get_start_ns(PyObject* object, void*) {
-  return PyLong_FromUnsignedLongLong(as_span(object)->span.start_ns);
+  return PyLong_FromUnsignedLongLong(used_span(object)->span.start_ns);
 }
 PyObject* get_parent_id(PyObject* object, void*) {
-  return PyLong_FromUnsignedLongLong(as_span(object)->span.parent_id());
+  return PyLong_FromUnsignedLongLong(used_span(object)->span.parent_id());
 }
 PyObject* get_context(PyObject* object, void*) {
-  if (as_span(object)->span.span_id == 0) Py_RETURN_NONE;
-  ContextObject* context = context_of(*as_span(object));
+  if (used_span(object)->span.span_id == 0) Py_RETURN_NONE;
+  ContextObject* context = context_of(*used_span(object));
   return Py_XNewRef(reinterpret_cast<PyObject*>(context));
 }
 PyObject* get_trace_id(PyObject* object, void*) {
-  if (as_span(object)->span.span_id == 0) return to_str("");
-  ContextObject* context = context_of(*as_span(object));
+  if (used_span(object)->span.span_id == 0) return to_str("");
+  ContextObject* context = context_of(*used_span(object));
   return context != nullptr ? trace_text(trace_of_context(*context)) : nullptr;
 }
 
 PyObject* span_repr(PyObject* object) {
-  const SpanObject& self = *as_span(object);
+  const SpanObject& self = *used_span(object);
   char id[17];
   std::snprintf(id, sizeof id, "%016llx", static_cast<unsigned long long>(self.span.span_id));
   const char* state = self.span.kind != nullptr ? "open" : self.span.span_id != 0 ? "ended" : "off";

@@ -7,4 +7,7 @@ namespace whence::py {
 
 bool add_span(PyObject* module);
 
+// A session appeared: the spans that waited for one begin, as of the moments they were made.
+void begin_pending_spans();
+
 }  // namespace whence::py

@@ -1,16 +1,23 @@
 // The beginning of a span: its name, its component, its attributes and the gate.
 #include <cstddef>
 #include <cstring>
+#include <mutex>
+#include <vector>
 
 #include "context.hpp"
 #include "convert.hpp"
 #include "dynamic_kinds.hpp"
 #include "kind.hpp"
+#include "span.hpp"
 #include "span_object.hpp"
 
 namespace whence::py {
 
 namespace {
+
+// Spans made before there was a session. Few: mostly none.
+std::mutex g_pending_mutex;
+std::vector<SpanObject*> g_pending;
 
 PyObject* g_component = nullptr;    // "component", interned
 PyObject* g_module_name = nullptr;  // "__name__", interned
@@ -24,6 +31,21 @@ SpanObject* allocate_span(PyObject* name, PyObject* component) {
   return self;
 }
 
+// Begins it unless its kind is off or sampling leaves it out. False: an error is set.
+bool begin_now(SpanObject& self, const whence::Kind& kind, bool overflow, std::uint64_t start_ns,
+               std::uint64_t span_id) {
+  const Gate gate = gate_of(kind);
+  if (!gate.on() || !begin(self.span, kind, gate, self.span.parent, start_ns, span_id)) return true;
+  if (overflow && !say_names(self.span, self.name, self.component)) return false;
+  if (self.attributes == nullptr || add_attributes(self.span, self.attributes)) [[likely]] return true;
+  if (Ref(reject(self.span))) return true;
+  cancel(self.span);
+  return false;
+}
+
+// Decorating a function makes a span that never begins: that alone shall start no session.
+bool waits_for_session() { return t_writer == nullptr && Recorder::get().session() == nullptr; }
+
 // A new span that has begun, unless its kind is off. `attributes` is a mapping or null.
 PyObject* new_span(PyObject* name, PyObject* component, PyObject* attributes, ContextObject* parent,
                    std::uint64_t start_ns, std::uint64_t span_id) {
@@ -34,23 +56,17 @@ PyObject* new_span(PyObject* name, PyObject* component, PyObject* attributes, Co
   if (self == nullptr) return nullptr;
   Ref owned(reinterpret_cast<PyObject*>(self));
   if (attributes != nullptr) self->attributes = Py_NewRef(attributes);
-  const Gate gate = gate_of(*kind);
-  if (!gate.on()) return owned.release();
-  if (parent != nullptr)
-    Py_INCREF(parent);
-  else
-    parent = as_context(current_context().release());
-  if (!begin(self->span, *kind, gate, parent, start_ns, span_id)) return owned.release();
-  if (overflow && !say_names(self->span, name, component)) return nullptr;
-  if (attributes == nullptr) [[likely]] return owned.release();
-  if (!add_attributes(self->span, attributes)) {
-    Ref done(reject(self->span));
-    if (!done) {
-      cancel(self->span);
-      return nullptr;
-    }
+  if (!gate_of(*kind).on()) return owned.release();
+  Py_XINCREF(parent);
+  self->span.parent = parent != nullptr ? parent : as_context(current_context().release());
+  if (start_ns == 0 && span_id == 0 && waits_for_session()) [[unlikely]] {
+    self->pending = true;
+    self->span.start_ns = t_clock.now_ns();
+    const std::lock_guard guard(g_pending_mutex);
+    g_pending.push_back(self);
+    return owned.release();
   }
-  return owned.release();
+  return begin_now(*self, *kind, overflow, start_ns, span_id) ? owned.release() : nullptr;
 }
 
 // The module that calls.
@@ -88,6 +104,35 @@ PyObject* span_vectorcall(PyObject*, PyObject* const* args, std::size_t flags, P
   }
   if (component == nullptr) component = calling_module();
   return new_span(args[0], component, attributes.get(), nullptr, 0, 0);
+}
+
+// What is refused here is counted: the call that made the span is over.
+void begin_pending(SpanObject& self) {
+  drop_pending(self);
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  bool overflow = false;
+  const whence::Kind* kind = dynamic_kind(self.name, self.component, Flavour::Span, overflow);
+  if (kind == nullptr || !begin_now(self, *kind, overflow, self.span.start_ns, 0)) PyErr_Clear();
+  PyErr_Restore(type, value, trace);
+}
+
+void drop_pending(SpanObject& self) {
+  const std::lock_guard guard(g_pending_mutex);
+  std::erase(g_pending, &self);
+  self.pending = false;
+}
+
+void begin_pending_spans() {
+  for (;;) {
+    Ref next;
+    {
+      const std::lock_guard guard(g_pending_mutex);
+      if (g_pending.empty()) return;
+      next = Ref::to(reinterpret_cast<PyObject*>(g_pending.back()));
+    }
+    begin_pending(*as_span(next.get()));
+  }
 }
 
 PyObject* begin_span(PyObject*, PyObject* args) {

@@ -18,12 +18,24 @@ struct SpanObject {
   PyObject* component;
   PyObject* attributes;  // of the declaration, for a decorator; or null
   bool entered;
+  bool pending;  // made before there was a session: it begins when it is first used
   ReadyContext* ready;  // how it was entered, if not by `context`
 };
 
 inline PyTypeObject* g_span_type = nullptr;
 
 inline SpanObject* as_span(PyObject* object) { return reinterpret_cast<SpanObject*>(object); }
+
+// Begins a pending span, as of the moment it was made; or lets it go unbegun.
+void begin_pending(SpanObject& self);
+void drop_pending(SpanObject& self);
+
+// The span of whoever uses it: begun by now.
+inline SpanObject* used_span(PyObject* object) {
+  SpanObject* self = as_span(object);
+  if (self->pending) [[unlikely]] begin_pending(*self);
+  return self;
+}
 
 // span("name", component=..., **attributes)
 PyObject* span_vectorcall(PyObject* type, PyObject* const* args, std::size_t flags, PyObject* keywords);

@@ -152,22 +152,23 @@ def test_start_comes_before_the_first_event(run_app: RunApp) -> None:
     assert ring.capacity == 10_000
 
 
-def test_a_decorated_function_is_named_as_what_came_before(run_app: RunApp) -> None:
-    """A span's decorator begins the session at import; whoever starts later is told. R0.35"""
+def test_declaring_kinds_and_spans_starts_nothing(run_app: RunApp) -> None:
+    """A module may decorate its functions, and the program that imports it still starts. R0.35"""
     run_app("""
         import whence
         from whence.integrations.logging import Handler
-        from whence.model.errors import AlreadyStarted
         Handler(), whence.kind("tick", component="Start", n=int)
-        assert whence.session() is None  # neither of these begins it
-        @whence.span("work")
+        @whence.span("work", component="Start", step=1)
         def work(): pass
-        try:
-            whence.start()
-        except AlreadyStarted as error:
-            assert "decorates" in str(error)
-        else:
-            raise SystemExit("started twice")
+        assert whence.session() is None
+        early = whence.span("early", component="Start")
+        assert whence.session() is None
+        assert whence.start("named").name
+        work()
+        early.end()
+        first, second = sorted(whence.collector().query(), key=lambda event: event.timestamp)
+        assert (first.event_type, second.event_type) == ("early", "work")
+        assert first.duration > second.duration  # it began when it was made
     """)
 
 

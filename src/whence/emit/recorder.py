@@ -85,8 +85,7 @@ def start(
     )
     if not configured:
         raise AlreadyStarted(
-            "a session exists already; call start() before the first event and the first "
-            "whence.span(...), which begins it even where it decorates a function"
+            "a session exists already; call start() before the first event and the first span"
         )
     if config is not None:
         config.apply()
