@@ -260,11 +260,13 @@ PyObject* record_converted(KindObject& self, PyObject* const* values, Gate gate)
   Ref options;
   for (std::size_t i = 0; i < fields; ++i) {
     const FieldPlan& plan = self.plans[i];
+    // NOLINTBEGIN(clang-analyzer-core.UndefinedBinaryOperatorResult): bind() filled as many as plans
     if (plan.role == FieldRole::Options && !(values[i] == Py_None && plan.optional)) {
       options = Ref(convert_options(values[i]));
       if (!options) return reject_argument(self, i);
       kept[i] = Ref(PyTuple_New(0));
     } else if ((values[i] == Py_None && plan.optional) || plan.type == FieldType::None) {
+      // NOLINTEND(clang-analyzer-core.UndefinedBinaryOperatorResult)
       kept[i] = Ref::to(values[i]);
     } else {
       std::byte ignored[8];
