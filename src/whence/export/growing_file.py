@@ -30,9 +30,7 @@ def open_locked(path: Path) -> int:
             if error.errno in (errno.ELOOP, errno.EMLINK) or path.is_symlink():
                 raise ExportError(f"{path} is a symbolic link: name the file itself") from error
             if error.errno == errno.ENOENT and not path.parent.exists():
-                raise ExportError(
-                    f"{path}: there is no folder {path.parent}; make it first"
-                ) from error
+                raise ExportError(f"there is no folder {path.parent}; make it first") from error
             raise
         try:
             status = os.fstat(handle)
@@ -90,7 +88,7 @@ class GrowingFile:
                 self._reopen()
             self._append(content)
         except OSError as error:
-            raise Unavailable(f"{self.path}: {error.strerror or error}") from error
+            raise Unavailable(error.strerror or str(error)) from error
 
     def read_from(self, begin: int) -> bytes:
         """What the file holds from there on."""
