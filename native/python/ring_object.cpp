@@ -67,7 +67,7 @@ PyObject* ring_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   new (&self->writer) RingWriter();
   fill_ring(region.base, SessionIdentity{}, 0, slots, kNoTextBytes, false);
   self->writer.attach(region.base, slots, kNoTextBytes);
-  RingHeader header;
+  RingHeader header{};
   RingView::check(region.base, region.bytes, header);
   new (&self->cursor) RingCursor(RingView(region.base, header));
   return reinterpret_cast<PyObject*>(self);

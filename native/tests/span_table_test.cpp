@@ -63,6 +63,7 @@ void readers_see_whole_entries() {
     }
   });
   std::vector<std::thread> readers;
+  readers.reserve(2);
   for (int i = 0; i < 2; ++i)
     readers.emplace_back([&] {
       SpanEntry found[kSpanCount];
