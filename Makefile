@@ -5,6 +5,8 @@ CXX     ?= g++
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 # how long one stress program runs in native, tsan and asan; `make stress` takes it times 12
 STRESS_SECONDS ?= 5
+# empty: `make stress` leaves out the longer runs of tests/system
+WHENCE_STRESS ?= 1
 # extra words for pytest, e.g. make test PYTEST="-k chain -x"
 PYTEST  ?=
 # extra words for the benchmarks, e.g. make bench BENCH="--only T1"
@@ -96,7 +98,7 @@ tidy: ## clang-tidy over native/ (14 or newer)
 stress: $(built) ## C++ stress under TSan, Python stress, a minute or more each
 	+@$(MAKE) --no-print-directory -j$(JOBS) $(filter %_stress,$(programs_tsan) $(programs_plain))
 	tools/run_native.sh $$((12 * $(STRESS_SECONDS))) $(filter %_stress,$(programs_tsan) $(programs_plain))
-	WHENCE_STRESS=1 $(py) -m pytest -q tests/system $(PYTEST)
+	$(if $(WHENCE_STRESS),WHENCE_STRESS=1 $(py) -m pytest -q tests/system $(PYTEST))
 	set -e; for file in $(wildcard tests/stress/*.py); do $(py) $$file $$((12 * $(STRESS_SECONDS))); done
 
 bench: $(built) $(peers) ## print every measured figure beside its target
