@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, TypeVar
 
 from whence import _native
 from whence._native import Context
+from whence.emit.entries import Entries
 
 __all__ = ["carry", "patch_threads", "use"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class use:
+class use(Entries):
     """`with whence.use(context):` makes a Context ambient, wherever it came from.
 
     Leaving puts back what was ambient before. May be entered many times, and from several threads.
@@ -25,25 +25,13 @@ class use:
     def __init__(self, context: Context) -> None:
         if not isinstance(context, Context):
             raise TypeError(f"use() takes a Context, not {type(context).__name__}")
+        super().__init__()
         self._context = context
-        self._entries: list[Context] = []
 
     def __enter__(self) -> Context:
         entered = _native.enter(self._context)
         self._entries.append(entered)
         return entered
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for at in range(len(self._entries) - 1, -1, -1):
-            if _native.leave(self._entries[at]):
-                del self._entries[at]
-                return
-        # Left where it was never entered (a generator closed by another task): nothing to undo.
 
 
 class _Carried:

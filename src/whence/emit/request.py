@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, TypeVar
 
 from whence import _native
 from whence._native import Context
+from whence.emit.entries import Entries
 
 __all__ = ["current", "request"]
 
@@ -23,7 +23,7 @@ def current() -> Context:
     return _native.current() or _NO_CONTEXT
 
 
-class request:
+class request(Entries):
     """Makes events belong to a request: a context manager, or a decorator, sync and async.
 
     `request_id` is any non-empty text (equality is by the text itself); without one each entry
@@ -55,7 +55,7 @@ class request:
         self._chain_id = decision_chain_id
         self._lineage_id = lineage_id
         self._request_id = request_id
-        self._entries: list[Context] = []
+        super().__init__()
         self._context(request_id or "-")  # refuses now what could not be entered later
 
     def _context(self, request_id: str) -> Context:
@@ -66,20 +66,6 @@ class request:
         context = _native.enter_request(self._context(self._request_id or _new_request_id()))
         self._entries.append(context)
         return context
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        # By value, not by token: a token is refused in another task's context.
-        for at in range(len(self._entries) - 1, -1, -1):
-            if _native.leave(self._entries[at]):
-                del self._entries[at]
-                return
-        # Left in a context that never entered it (a generator closed by another task), which
-        # keeps its own request.
 
     def __call__(self, function: F) -> F:
         import inspect  # 5 ms that `import whence` does without
