@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers.go_program import build
 from whence.export.loki_message import push_request, quoted_labels
 
 cramjam = pytest.importorskip("cramjam", reason="needs whence[loki]")
@@ -25,13 +26,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program of loki_push/, built with modules from the module proxy."""
-    program = tmp_path_factory.mktemp("loki") / "loki_push"
-    built = subprocess.run(
-        ["go", "build", "-o", str(program), "."], cwd=SOURCE, capture_output=True, text=True
-    )
-    if built.returncode != 0:
-        pytest.skip(f"cannot be built here: {built.stderr[-200:]}")
-    return program
+    return build(SOURCE, tmp_path_factory.mktemp("loki") / "loki_push")
 
 
 def test_lokis_own_package_reads_our_request(reader: Path) -> None:

@@ -16,6 +16,7 @@ pytest.importorskip("grpc", reason="grpcio is not installed")
 
 from tests.apps import AppRun
 from tests.mocks.otlp_receiver import GrpcReceiver, HttpReceiver
+from tests.peers.go_program import build
 from tests.peers.otlp_peer import EVENTS, PROGRAM, as_counts, collect, free_ports, sent, wait_for
 
 SOURCE = Path(__file__).with_name("otelcol")
@@ -30,13 +31,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The collector of otelcol/, built with modules from the module proxy."""
-    built = tmp_path_factory.mktemp("otelcol") / "passes_on"
-    result = subprocess.run(
-        ["go", "build", "-o", str(built), "."], cwd=SOURCE, capture_output=True, text=True
-    )
-    if result.returncode != 0:
-        pytest.skip(f"cannot be built here: {result.stderr[-200:]}")
-    return built
+    return build(SOURCE, tmp_path_factory.mktemp("otelcol") / "passes_on")
 
 
 @contextmanager
