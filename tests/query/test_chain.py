@@ -35,6 +35,7 @@ def random_event(draw: st.DrawFn) -> TraceEvent:
         draw(st.integers(0, 5)),
         draw(st.sampled_from(["", "r", "rr", "c"])),
         decision_chain_id=draw(st.sampled_from(["", "c", "d", "r"])),
+        trace_id=draw(st.sampled_from(["", "a" * 32, "b" * 32])),
         ring=draw(st.integers(0, 1)),
         ticket=draw(st.integers(0, 10**6)),
     )
@@ -54,12 +55,12 @@ def test_a_request_gives_all_its_events_and_no_other(events: list[TraceEvent]) -
 
 @given(random_events)
 def test_chains_partition_the_events_and_never_mix_requests(events: list[TraceEvent]) -> None:
-    """R0.49 R5.13 Each event that names a request or chain is in one chain, with its own kind."""
+    """R0.49 R5.13 Each event that names a request, chain or trace is in one, with its own kind."""
     source = recording(events)
     found = list(chains(source))
     placed = [e for chain in found for e in chain.events]
     assert sorted(e.event_id for e in placed) == sorted(
-        e.event_id for e in events if e.decision_chain_id
+        e.event_id for e in events if e.decision_chain_id or e.trace_id
     )
     for chain in found:
         assert {e.request_id for e in chain.events} == {chain.request_id}
@@ -69,7 +70,11 @@ def test_chains_partition_the_events_and_never_mix_requests(events: list[TraceEv
             named[e.request_id].add(e.decision_chain_id)
     for chain in found:
         if len(named[chain.request_id]) > 1 or not chain.request_id:
-            assert {e.decision_chain_id for e in chain.events} == {chain.chain_id}
+            named_by = {
+                e.decision_chain_id or (e.trace_id if not e.request_id else "")
+                for e in chain.events
+            }
+            assert named_by == {chain.chain_id}
 
 
 @given(random_events)
@@ -80,21 +85,23 @@ def test_an_event_is_in_the_chain_that_it_leads_to(events: list[TraceEvent]) -> 
         found = chain_of(source, e)
         assert e in found.events
         assert found.asked is e
-        if e.decision_chain_id:
+        if e.decision_chain_id or e.trace_id:
             same = [c for c in chains(source) if e in c.events]
             assert [c.events for c in same] == [found.events]
 
 
 @given(random_events, st.text("rcd-0123456789abf", min_size=1, max_size=4))
 def test_parts_of_ids_find_what_reading_every_id_would(events: list[TraceEvent], part: str) -> None:
-    """R5.11 A beginning or end is found if unique among requests, then chains, then events."""
+    """R5.11 A beginning or end is found if unique among requests, then chains, traces, events."""
     source = recording(events)
     requests = {e.request_id for e in events} - {""}
     named = {e.decision_chain_id for e in events if e.decision_chain_id != e.request_id}
+    named |= {e.trace_id for e in events if not e.decision_chain_id} - {""}
+    traces = {e.trace_id for e in events if e.request_id} - {""}
     ids = {e.event_id for e in events}
     if part in requests | named | ids:
         return  # a whole id is found before any part
-    for group in (requests, named, ids):
+    for group in (requests, named, traces, ids):
         matching = {name for name in group if name.startswith(part) or name.endswith(part)}
         if len(matching) > 1:
             with pytest.raises(AmbiguousId) as caught:
@@ -106,8 +113,9 @@ def test_parts_of_ids_find_what_reading_every_id_would(events: list[TraceEvent],
             name = matching.pop()
             try:
                 assert find_chain(source, part).events == find_chain(source, name).events
-            except AmbiguousId:  # a decision chain's id that several requests use
-                assert len({e.request_id for e in events if e.decision_chain_id == name}) > 1
+            except AmbiguousId:  # the id of a decision chain or trace of several requests
+                sharing = (e for e in events if name in (e.decision_chain_id, e.trace_id))
+                assert len({e.request_id for e in sharing}) > 1
             return
     with pytest.raises(IdNotFound):
         find_chain(source, part)
@@ -269,3 +277,37 @@ def test_events_whose_ids_differ_in_case_alone_are_two_events() -> None:
     assert find_chain(source, "OTHER").request_id == "r3"
     assert reconstruct_chain(source, "other-2") == ()
     assert nearest_ids(source, "Other-3") == ("Other-2",)
+
+
+def test_a_span_leads_to_its_trace_and_to_its_request() -> None:
+    """R5.11 R5.12 By its 16 digits, in either case; of a request's span it is the request."""
+    trace, served = "ab" * 16, "cd" * 16
+    loose = [
+        event("load", 0, "", ticket=0, trace_id=trace, span=True, span_id=0xFE),
+        event("query", 1, "", ticket=1, trace_id=trace, span=True, span_id=7, parent_span_id=0xFE),
+        event("said", 2, "", ticket=2, trace_id=trace, span_id=9),
+    ]
+    own = [
+        event("serve", 3, "req-1", ticket=3, trace_id=served, span=True, span_id=8),
+        event("said", 4, "req-1", ticket=4, trace_id=trace),
+    ]
+    source = Index(recording([*loose, *own]))
+    for text in ("00000000000000fe", "00000000000000FE"):
+        found = find_chain(source, text)
+        assert (found.name, found.events, found.asked) == (trace, tuple(loose), loose[0])
+    within = find_chain(source, f"{9:016x}")  # a span that is not here, with what happened in it
+    assert (within.events, within.asked) == (tuple(loose), None)
+    assert find_chain(source, f"{8:016x}").request_id == "req-1"
+    for text in (trace, trace.upper(), trace[:6]):
+        assert find_chain(source, text).events == tuple(loose)
+    for text in (served, served[:6]):
+        assert find_chain(source, text).name == "req-1"
+
+
+def test_a_trace_of_several_requests_names_them() -> None:
+    """R5.11 Where a trace runs through several requests, and nothing else, one must be chosen."""
+    trace = "ab" * 16
+    events = [event("tick", n, f"req-{n}", ticket=n, trace_id=trace) for n in range(2)]
+    with pytest.raises(AmbiguousId) as caught:
+        find_chain(recording(events), trace)
+    assert caught.value.candidates == ("req-0", "req-1")

@@ -163,3 +163,23 @@ def test_a_missing_parent_is_explained_as_far_as_known() -> None:
     assert causes == ["possibly lost"] * 2
     root = replace(events[0], parent_span_id=int(TRACE[16:], 16))
     assert why(recording([root]), "req-1").gaps == ()
+
+
+def test_a_program_of_spans_alone_has_a_story() -> None:
+    """R5.11 R5.12 Without a request its trace is its chain: spans in order, the open one found."""
+    events = [
+        replace(span("query", 6, 5, 1, 2, ticket=0), request_id="", decision_chain_id=""),
+        replace(span("load", 5, 4, 0.5, 5, ticket=1), request_id="", decision_chain_id=""),
+    ]
+    root = replace(opened("main", 4), request_id="", trace_id=TRACE)
+    lone = replace(opened("wait", 3, start_ms=0.2), request_id="", trace_id=TRACE)
+    found = with_open(events, root, lone)
+    for text in (None, TRACE, f"{4:016x}", f"{3:016x}"):
+        answer = why(found, text)
+        assert answer.name == TRACE
+        assert [(row.event_type, row.depth) for row in answer.story] == [
+            ("main", 0),
+            ("wait", 0),
+            ("load", 1),
+            ("query", 2),
+        ]

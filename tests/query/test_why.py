@@ -225,7 +225,22 @@ def test_without_decisions_the_newest_event_that_went_wrong_is_explained() -> No
 
 
 def test_an_event_of_a_trace_without_request_leads_to_the_rest_of_it() -> None:
-    """R5.11 Such an event is a chain by itself; the command that shows its trace is offered."""
-    alone = replace(event("tick", 0, ""), trace_id="ab" * 16)
+    """R5.11 Its trace is its chain; the command that shows what requests did is offered."""
+    trace = "ab" * 16
+    alone = replace(event("tick", 0, ""), trace_id=trace)
     answer = why(recording([alone]), source_words=("--from", "run.json"))
-    assert answer.next_commands[0] == f"whence chain {answer.name} --from run.json --related"
+    assert answer.name == answer.chain_id == trace
+    assert answer.next_commands == (f"whence why {trace} --from run.json --json",)
+    served = replace(event("tick", 1, "req-1", ticket=1), trace_id=trace)
+    answer = why(recording([alone, served]), trace, source_words=("--from", "run.json"))
+    assert answer.event_count == 1
+    assert answer.next_commands[0] == f"whence chain {trace} --from run.json --related"
+
+
+def test_a_trace_that_went_wrong_is_explained_before_newer_ones_that_did_not() -> None:
+    """R5.11 R5.12 Without an id, a program of spans is asked about its newest failed trace."""
+    failed = event("query", 0, "", ticket=0, trace_id="ab" * 16, severity=Severity.Error)
+    rest = event("load", 1, "", ticket=1, trace_id="ab" * 16)
+    fine = event("load", 2, "", ticket=2, trace_id="cd" * 16)
+    answer = why(recording([failed, rest, fine]))
+    assert (answer.name, answer.event_count) == ("ab" * 16, 2)

@@ -66,8 +66,9 @@ def chain(
 ) -> None:
     """Print the events of a chain in order.
 
-    ID is a request's id, a decision chain's or an event's, or the beginning or end of one. With
-    --json the events are printed whole, as exports hold them.
+    ID is the id of a request, a decision chain, a trace or an event, or the beginning or end of
+    one, or a span's 16 digits. What names neither request nor decision chain is in the chain of its
+    trace. With --json the events are printed whole, as exports hold them.
 
     Processes of one run, and of runs that overlapped in time, share their ids: one id is one chain.
     Of runs one after the other that use an id again, the newest is meant.

@@ -45,10 +45,11 @@ def why(
 ) -> None:
     """Explain why a request went as it did.
 
-    ID is a request's id, a decision chain's or an event's, or the beginning or end of one. Without
-    ID, the newest decision or request that went wrong is explained: one with a severity of Warning
-    or more, or a negative outcome (admitted, deadline_met, success, status); if none did, the
-    newest decision; where there is none, the newest event that went wrong.
+    ID is the id of a request, a decision chain, a trace or an event, or the beginning or end of
+    one, or a span's 16 digits. What names neither request nor decision chain is in the chain of its
+    trace. Without ID, the newest decision, request or trace that went wrong is explained: one with
+    a severity of Warning or more, or a negative outcome (admitted, deadline_met, success, status);
+    if none did, the newest decision; where there is none, the newest event that went wrong.
 
     With filters, the one to explain is chosen among the events that pass them; of an ID they say
     which rows of its story are shown.

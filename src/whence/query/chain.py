@@ -1,16 +1,18 @@
-"""Finds the chain that a request id, a decision chain id, an event id or a part of one names."""
+"""Finds the chain that the id of a request, chain, trace, span or event names, or a part of it."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from whence.model.errors import AmbiguousId, IdNotFound
 from whence.model.event import TraceEvent
 from whence.model.ids import parse_event_id
 from whence.model.recording import Recording
+from whence.model.span import is_trace_id
 from whence.query.index import ChainKey, Index, as_index
 from whence.query.words import count_text, events_text, files_text
 
@@ -18,15 +20,17 @@ __all__ = ["Chain", "chain_of", "chains", "find_chain", "nearest_ids", "reconstr
 
 _SHOWN_CANDIDATES = 10
 _NEAR_REACH = 200  # ids compared by spelling on either side of where the text would stand
+_SPAN_ID = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """All events of one request, or of one decision chain within it, in order.
+    """All events of one request, of one decision chain within it, or of a trace without either.
 
-    `name` finds the chain again: the request, or request/chain, or a lone event's id. `chain_id`
-    is the request's id where the chain is the whole request. `asked` is the event that was asked
-    for, if one was. An event that names neither a request nor a chain stands alone.
+    They are in order. `name` finds the chain again: the request, or request/chain, or the trace, or
+    a lone event's id. `chain_id` is the request's id where the chain is the whole request, and the
+    trace's where its events name neither request nor decision chain. `asked` is the event that was
+    asked for, if one was. An event that names none of the three stands alone.
     """
 
     name: str
@@ -52,8 +56,9 @@ def find_chain(source: Recording | Index, text: str) -> Chain:
     """The chain that the text names, wholly or by a unique beginning or end.
 
     Looked for in this order: a request's id, a decision chain's id ("REQUEST/CHAIN" where several
-    requests use it), an event's id; then the beginning or end of each in turn. Raises IdNotFound
-    with the nearest ids, and AmbiguousId with the candidates.
+    requests use it) or a trace's, an event's id, a span's as 16 hexadecimal digits; then the
+    beginning or end of each but the last in turn. A trace whose events all name a request leads to
+    that request. Raises IdNotFound with the nearest ids, and AmbiguousId with the candidates.
     """
     index = as_index(source)
     found = _exactly(index, text)
@@ -68,7 +73,7 @@ def find_chain(source: Recording | Index, text: str) -> Chain:
 def chain_of(source: Recording | Index, event: TraceEvent) -> Chain:
     """The chain that an event of the recording is in, with that event marked as asked for."""
     index = as_index(source)
-    request, name = index.names_of(event)
+    request, name = index.chain_key(event)
     for key in ((request, name), (request, request)):
         if found := index.chains.get(key):
             return _made(index, key, found, event)
@@ -99,7 +104,7 @@ def _made(
     events = index.at(positions)
     request_id = events[0].request_id
     whole = key[0] == key[1]
-    chain_id = request_id if whole else events[0].decision_chain_id
+    chain_id = request_id if whole else events[0].decision_chain_id or events[0].trace_id
     return Chain(_key_name(key), request_id, chain_id, events, asked)
 
 
@@ -115,7 +120,28 @@ def _exactly(index: Index, text: str) -> Chain | None:
         return _made(index, keys[0], index.named_chains[keys[0]])
     if text and (at := index.event_ids.get(text)) is not None:
         return chain_of(index, index.events[at])
-    return None
+    return _of_trace_or_span(index, text.lower())
+
+
+def _of_trace_or_span(index: Index, text: str) -> Chain | None:
+    """The chain of a trace or span by its whole id in hexadecimal digits, in lower case."""
+    if is_trace_id(text):
+        if found := index.named_chains.get(("", text)):
+            return _made(index, ("", text), found)
+        requests = index.trace_requests.get(text, ())
+        if len(requests) > 1:
+            raise _ambiguous(text, "requests", requests)
+        return _made(index, (requests[0],) * 2, index.requests[requests[0]]) if requests else None
+    if not _SPAN_ID.fullmatch(text):
+        return None
+    span_id = int(text, 16)
+    if positions := index.spans.get(span_id):
+        event = index.events[positions[0]]
+        found_chain = chain_of(index, event)
+        return found_chain if event.span else replace(found_chain, asked=None)
+    span = index.open_spans.get(span_id)
+    name = (span.request_id or span.trace_id) if span else ""
+    return _exactly(index, name) if name else None
 
 
 def _by_part(index: Index, text: str) -> Chain | None:
@@ -126,6 +152,7 @@ def _by_part(index: Index, text: str) -> Chain | None:
     for what, names, part in (
         ("requests", index.request_names, text),
         ("decision chains", index.chain_names, text),
+        ("traces", index.trace_names, text.lower()),
         ("events", index.event_names, text.lower()),
     ):
         found = names.matching(part)

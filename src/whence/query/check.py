@@ -131,7 +131,7 @@ class ChainCheck:
         return ChainReport(
             contract=self._contract.name,
             request_id=first.request_id,
-            chain_id=first.decision_chain_id,
+            chain_id=first.decision_chain_id or first.trace_id,
             verdict=self._verdict(strict),
             required=len(self._members) + self._missing,
             present=len(self._members),

@@ -146,10 +146,10 @@ def completeness_share(source: Recording | Index, contract: Contract) -> Share:
 
 
 def _outside_chains(index: Index, contract: Contract) -> int:
-    """Decisions the contract speaks of that name neither a request nor a chain."""
+    """Decisions the contract speaks of that name neither a request nor a chain nor a trace."""
     members = contract.members
     return sum(
-        not event.decision_chain_id and event.event_type in members and index.is_decision(event)
+        not any(index.chain_key(event)) and event.event_type in members and index.is_decision(event)
         for event in index.events
     )
 

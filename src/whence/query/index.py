@@ -10,7 +10,7 @@ from functools import cached_property
 from whence.model.event import TraceEvent
 from whence.model.recording import OpenSpan, Recording
 from whence.query.eras import Reused, reused_names
-from whence.query.spans import in_span_order, open_spans
+from whence.query.spans import in_span_order, open_spans, parent_of
 
 __all__ = ["ChainKey", "Index", "Names", "as_index"]
 
@@ -96,6 +96,14 @@ class Index:
             return (name if request else ""), (name if whole else chain)
         return request, chain
 
+    def chain_key(self, event: TraceEvent) -> ChainKey:
+        """The chain that an event is named in: its request's or decision chain's, else its trace.
+
+        Both are "" of an event that stands alone.
+        """
+        request, chain = self.names_of(event)
+        return request, chain or event.trace_id
+
     def name_in(self, event: TraceEvent, name: str) -> str:
         """What an event means by the id of a request or chain: see `names_of`."""
         return self._reused.get((name, event.session), name)
@@ -114,7 +122,8 @@ class Index:
         """Positions by chain, in order of first appearance; each event is in one chain at most.
 
         A request is one chain unless its events name several decision chains: then each of these
-        is one, and events of the request that name none are another.
+        is one, and events of the request that name none are another. Of a trace, what names
+        neither a request nor a decision chain is one.
         """
         named: defaultdict[str, set[str]] = defaultdict(set)
         for request, chain in self._names:
@@ -130,7 +139,7 @@ class Index:
 
     @cached_property
     def named_chains(self) -> Mapping[ChainKey, Sequence[int]]:
-        """Positions by request and decision chain, of the events that name a chain."""
+        """Positions by request and decision chain or trace, of the events that name such a one."""
         found: defaultdict[ChainKey, list[int]] = defaultdict(list)
         for position, (request, chain) in enumerate(self._names):
             if chain != request:
@@ -139,11 +148,32 @@ class Index:
 
     @cached_property
     def chain_keys(self) -> Mapping[str, Sequence[ChainKey]]:
-        """The chains that a decision chain id names: several if requests use the same id."""
+        """The chains that a decision chain or trace id names: several if requests use the same."""
         keys: defaultdict[str, list[ChainKey]] = defaultdict(list)
         for key in self.named_chains:
             keys[key[1]].append(key)
         return dict(keys)
+
+    @cached_property
+    def trace_requests(self) -> Mapping[str, Sequence[str]]:
+        """The requests that events of a trace were recorded in."""
+        found: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        for event, (request, _) in zip(self.events, self._names, strict=True):
+            if request and event.trace_id:
+                found[event.trace_id][request] = None
+        return {trace: tuple(requests) for trace, requests in found.items()}
+
+    @cached_property
+    def spans(self) -> Mapping[int, Sequence[int]]:
+        """Positions by span id: the ended spans of that id, else the events that lie in it."""
+        ended: defaultdict[int, list[int]] = defaultdict(list)
+        inside: defaultdict[int, list[int]] = defaultdict(list)
+        for position, event in enumerate(self.events):
+            if event.span:
+                ended[event.span_id].append(position)
+            if around := parent_of(event):
+                inside[around].append(position)
+        return {**inside, **ended}
 
     @cached_property
     def event_ids(self) -> Mapping[str, int]:
@@ -169,8 +199,13 @@ class Index:
 
     @cached_property
     def chain_names(self) -> Names:
-        """Decision chain ids by prefix and suffix."""
+        """Decision chain ids, and traces' that are chains, by prefix and suffix."""
         return Names(self.chain_keys)
+
+    @cached_property
+    def trace_names(self) -> Names:
+        """The ids of traces that requests were recorded in, by prefix and suffix."""
+        return Names(self.trace_requests)
 
     @cached_property
     def event_names(self) -> Names:
@@ -200,7 +235,7 @@ class Index:
 
     @cached_property
     def _names(self) -> Sequence[ChainKey]:
-        return [self.names_of(event) for event in self.events]
+        return [self.chain_key(event) for event in self.events]
 
     @cached_property
     def _reused(self) -> Reused:

@@ -160,7 +160,7 @@ def _default_chain(index: Index, among: Callable[[TraceEvent], bool] | None) -> 
         events = tuple(event for event in events if among(event))
     for event in reversed(events):
         decision = index.is_decision(event)
-        if (decision or event.decision_chain_id) and went_wrong(event):
+        if (decision or any(index.chain_key(event))) and went_wrong(event):
             return replace(chain_of(index, event), asked=None)
         if decision and newest_decision is None:
             newest_decision = event
@@ -187,7 +187,7 @@ def _reports(
 
 def _parts(index: Index, chain: Chain) -> Iterator[tuple[TraceEvent, ...]]:
     """The chain itself, or each chain of a request that has several."""
-    keys = {index.names_of(event) for event in chain.events}
+    keys = {index.chain_key(event) for event in chain.events}
     found = [index.chains[key] for key in index.chains.keys() & keys]
     if len(found) < 2:
         yield chain.events
@@ -350,7 +350,9 @@ def _next_commands(
     name = chain.name
     if not name.isprintable() or len(name) > _LONGEST_TYPED:  # nobody could type it
         name = chain.events[0].event_id or name
-    if not chain.request_id and chain.events[0].trace_id:  # the rest of its trace is no chain
+    trace = chain.events[0].trace_id
+    rest = index.trace_requests.get(trace) or chain.name != trace  # of its trace, in other chains
+    if not chain.request_id and trace and rest:
         yield _command("chain", name, source, " --related")
     yield _command("why", name, checked, " --json")
 
