@@ -152,6 +152,10 @@ bool gate_from(PyObject* rate, PyObject* minimum, Gate& gate) {
     PyErr_SetString(PyExc_ValueError, "min_strength must be a number, not nan");
     return false;
   }
+  if (!std::isfinite(static_cast<float>(least))) {
+    PyErr_Format(PyExc_ValueError, "min_strength is kept as 32 bits, up to 3.4e38: not %R", minimum);
+    return false;
+  }
   gate = gate.with_minimum(static_cast<float>(least));
   return true;
 }

@@ -70,6 +70,53 @@ def test_types_are_enabled_sampled_and_disabled() -> None:
     assert (FELT.sample_rate, FELT.min_strength) == (1.0, 0.5)
 
 
+def test_what_finds_no_room_changes_nothing(run_app: RunApp) -> None:
+    """R1.52 A full table of rules: all names of one command are changed, or none of them."""
+    run_app("""
+        import os, whence
+        from click.testing import CliRunner
+        from whence import _native
+        from whence.cli.main import cli
+        from whence.collect.gates import change_gates, read_gates
+        from whence.ring import layout
+        tick = whence.kind("tick", component="A", n=int)
+        path = whence.start().path
+        off = dict.fromkeys((f"type-{n}" for n in range(layout.RULE_COUNT - 2)), 0)
+        change_gates(path, off)
+        def config(*options):
+            return CliRunner().invoke(cli, ["config", *options])
+        before = read_gates(path)
+        many = ("--disable", "tick", "--disable", "type-1", "--disable", "a", "--disable", "b")
+        refused = config(*many, "--disable", "c")
+        said = " ".join(refused.output.split())
+        assert refused.exit_code == 2 and "no room for a rule, and no kind 'a'" in said, said
+        assert read_gates(path) == before and tick.on
+        # the last room is for names that no kind has yet: declared ones are changed without a rule
+        assert config(*many).exit_code == 0
+        assert not tick.on
+        assert {"a", "b"} <= {rule.event_type for rule in read_gates(path).rules}
+        assert "tick" not in {rule.event_type for rule in read_gates(path).rules}
+        assert config("--enable", "tick", "--enable", "a").exit_code == 0 and tick.on
+        assert config("--enable", "*").exit_code == 2
+        # of several processes none is changed where one has no room
+        reading, writing = os.pipe()
+        if (child := os.fork()) == 0:
+            tick(1)
+            os.write(writing, b"recorded")
+            import signal
+            signal.pause()
+        os.read(reading, 8)
+        roomy = [p for p in path.parent.glob("*/session") if p.parent != path][0].parent
+        os.pwrite(fd := os.open(roomy / "control", os.O_RDWR), bytes(8), layout.RULES_OFFSET)
+        change_gates(roomy, {"tick": 1})
+        assert config("--all", "--disable", "tick", "--disable", "d").exit_code == 2
+        (kind,) = read_gates(roomy).kinds
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        assert kind.on and tick.on
+    """)
+
+
 def test_trace_config_is_the_same_command() -> None:
     """R1.52 As in: trace config --enable priming --sample-rate 0.1."""
     tracer = whence.CognitiveTracer()
@@ -111,7 +158,9 @@ def test_a_preset_is_that_of_the_configuration(preset: str) -> None:
         (["--enable", "config_shown", "--sample-rate", "1.5"], "--sample-rate must be above 0"),
         (["--enable", "config_shown", "--sample-rate", "nan"], "--sample-rate must be above 0"),
         (["--enable", "config_felt", "--min-strength", "nan"], "--min-strength"),
-        (["--enable", "x" * 200], "name"),
+        (["--enable", "config_felt", "--min-strength", "1e300"], "32 bits"),
+        (["--enable", "config_felt", "--min-strength", "-inf"], "32 bits"),
+        (["--disable", "config_shown", "--disable", "x" * 200], "name"),
         (["--pid", "1", "--all"], "one of"),
         (["--preset", "staging"], "staging"),
     ],

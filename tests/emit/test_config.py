@@ -91,6 +91,8 @@ def test_sampling_by_draw_is_bernoulli() -> None:
         {"sample_rates": {"priming": 1.1}},
         {"sample_rates": {"scheduling_decision": 0.5}},
         {"min_strengths": {"priming": math.nan}},
+        {"min_strengths": {"priming": 1e300}},
+        {"min_strengths": {"priming": -math.inf}},
         {"ring_buffer_size": -1},
         {"ring_buffer_size": 1 << 25},
         {"export_batch_size": -1},

@@ -13,7 +13,7 @@ from whence.cli.render.ledger import gate_text
 from whence.cli.render.page import line, print_json, print_lines, table
 from whence.cli.render.safe import clip, safe
 from whence.cli.verb import Verb, json_option
-from whence.collect.gates import ANY, SessionGates, change_gates, read_gates
+from whence.collect.gates import ANY, SessionGates, change_gates, check_change, read_gates
 from whence.collect.sessions import find_sessions, list_sessions
 from whence.emit.config import PRESETS, TracingConfig
 from whence.model.errors import AmbiguousId, SessionNotFound
@@ -59,15 +59,15 @@ def config(
     is meant; where there are several they are listed, and the exit code is 2.
     """
     words = _words(enable, disable, sample_rate, min_strength, preset)
-    found = []
-    for info in _meant(pid, session, every):
-        path = Path(info.path)
-        try:
-            found.append(change_gates(path, words) if words else read_gates(path))
-        except ValueError as error:
-            if type(error) is not ValueError:
-                raise  # one of ours, with a name and an exit code of its own
-            raise click.UsageError(safe(str(error))) from None
+    paths = [Path(info.path) for info in _meant(pid, session, every)]
+    try:
+        for path in paths if words else ():
+            check_change(path, words)  # all, before one is changed
+        found = [change_gates(path, words) if words else read_gates(path) for path in paths]
+    except ValueError as error:
+        if type(error) is not ValueError:
+            raise  # one of ours, with a name and an exit code of its own
+        raise click.UsageError(safe(str(error))) from None
     if as_json:
         print_json({"sessions": [_plain(gates) for gates in found]})
         return

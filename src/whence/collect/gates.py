@@ -14,7 +14,15 @@ from whence.ring.control import Control
 from whence.ring.gates import gate_parts
 from whence.ring.session_file import read_session_file
 
-__all__ = ["ANY", "KindGate", "RuleGate", "SessionGates", "change_gates", "read_gates"]
+__all__ = [
+    "ANY",
+    "KindGate",
+    "RuleGate",
+    "SessionGates",
+    "change_gates",
+    "check_change",
+    "read_gates",
+]
 
 ANY = "*"  # the rule for kinds that have none of their own
 _STRENGTH = 9  # the role of the field that a minimum is compared with
@@ -75,19 +83,16 @@ def change_gates(path: Path, words: Mapping[str, int]) -> SessionGates:
     without a rule of its own. Decisions obey on and off alone.
 
     Raises ValueError, having changed nothing, where a decision named here would be sampled, where
-    a minimum is given to a kind without a strength, or where a name cannot be a rule's and no kind
-    has it; and as Control does. The producer obeys from its next call on.
+    a minimum is given to a kind without a strength, or where a name that no kind has cannot be a
+    rule's or finds no room; and as Control does. Where the rules are full, a declared kind is
+    changed, but not those of its name to come. The producer obeys from its next call on.
     """
     session = read_session_file(path)
     with Control(session) as control:
-        for kind in _declared(path):
-            if kind.name in words:
-                _refuse_misfit(kind, words[kind.name])
-        ruled = {name: control.set_rule(name, word) for name, word in words.items()}
+        names = _checked(session, words)
+        if not control.set_rules(words, names):
+            raise ValueError(_no_room(control, session, words.keys() - names))
         declared = _declared(path)  # after the rules: whoever is declared now has seen them
-        names = {kind.name for kind in declared}
-        if unheard := [name for name, done in ruled.items() if not done and name not in names]:
-            raise ValueError(f"{session.name} has no room for a rule, and no kind {unheard[0]!r}")
         rules = control.rules()
         for kind in declared:
             word = words.get(kind.name)
@@ -96,6 +101,29 @@ def change_gates(path: Path, words: Mapping[str, int]) -> SessionGates:
             if word is not None:
                 control.change(kind.id, _fitting(kind, word))
         return _gates(session, control)
+
+
+def check_change(path: Path, words: Mapping[str, int]) -> None:
+    """Raises what change_gates() would raise now, and changes nothing."""
+    session = read_session_file(path)
+    with Control(session) as control:
+        names = _checked(session, words)
+        if not control.has_room(words.keys() - names):
+            raise ValueError(_no_room(control, session, words.keys() - names))
+
+
+def _checked(session: SessionInfo, words: Mapping[str, int]) -> set[str]:
+    """The names of all kinds, once it is sure that these words suit them."""
+    declared = _declared(Path(session.path))
+    for kind in declared:
+        if kind.name in words:
+            _refuse_misfit(kind, words[kind.name])
+    return {kind.name for kind in declared}
+
+
+def _no_room(control: Control, session: SessionInfo, undeclared: set[str]) -> str:
+    first = min(undeclared - control.rules().keys(), default="")
+    return f"{session.name} has no room for a rule, and no kind {first!r}"
 
 
 def _refuse_misfit(kind: _Declared, word: int) -> None:

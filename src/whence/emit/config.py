@@ -20,6 +20,7 @@ from whence.model.read_only import ReadOnlyDict
 __all__ = ["ExportFormat", "TracingConfig"]
 
 PRESETS = ("disabled", "development", "production")
+MOST_STRENGTH = (2 - 2**-23) * 2.0**127  # the largest number of 32 bits
 
 
 class ExportFormat(StrEnum):
@@ -69,6 +70,8 @@ class TracingConfig:
         for name, least in self.min_strengths.items():
             if math.isnan(least):
                 raise ValueError(f"min_strengths[{name!r}] must be a number, not nan")
+            if abs(least) > MOST_STRENGTH:
+                raise ValueError(f"min_strengths[{name!r}] must be kept as 32 bits: not {least!r}")
         for name, most in (
             ("ring_buffer_size", MAX_RING_SLOTS),
             ("export_batch_size", 2**31 - 1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import zlib
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -89,25 +90,61 @@ class Control:
 
         Raises ValueError for what cannot be a rule's name.
         """
-        if not is_rule_name(name):
-            raise ValueError(f"a rule's name has 1 to {layout.RULE_NAME_BYTES} bytes, not {name!r}")
-        for _ in range(2):  # the second time it finds who came before us
-            for at in self._rule_offsets():
-                if _rule_name(self._read(at, layout.RULE_BYTES)) == name:
-                    _native.swap_word(self._page, at + 8, word)
-                    return True
-            if not self._add_rule(name.encode(), word):
-                return False
+        return self.set_rules({name: word})
+
+    def set_rules(self, words: Mapping[str, int], dispensable: Container[str] = ()) -> bool:
+        """Adds or changes all of these rules, or none: False where there is no room for them.
+
+        Those that are `dispensable` are left out where there is no room. Raises ValueError, having
+        changed nothing, for what cannot be a rule's name and is not dispensable.
+        """
+        named = {name: word for name, word in words.items() if is_rule_name(name)}
+        for name in words.keys() - named.keys():
+            if name not in dispensable:
+                _check_name(name)
+        new = sorted(named.keys() - self.rules().keys(), key=lambda name: name in dispensable)
+        claimed = self._claim(len(new))
+        if any(name not in dispensable for name in new[len(claimed) :]):
+            for at in claimed:
+                _native.replace_word(self._page, at, _CLAIMED, 0)
+            return False
+        for name, at in zip(new, claimed, strict=False):
+            self._write_rule(at, name.encode(), named[name])
+        for name in named.keys() - set(new[len(claimed) :]):  # finds who came before us, too
+            self._change_rule(name, named[name])
         return True
 
-    def _add_rule(self, name: bytes, word: int) -> bool:
+    def has_room(self, names: Iterable[str]) -> bool:
+        """Whether set_rules() would find room for rules of these names now.
+
+        Raises ValueError for what cannot be a rule's name.
+        """
+        new = set(names) - self.rules().keys()
+        for name in new:
+            _check_name(name)
+        free = sum(self._read(at, 8) == bytes(8) for at in self._rule_offsets())
+        return len(new) <= free
+
+    def _claim(self, count: int) -> list[int]:
+        """At most that many free entries, which nobody else can have or read meanwhile."""
+        claimed: list[int] = []
         for at in self._rule_offsets():
+            if len(claimed) == count:
+                break
             if _native.replace_word(self._page, at, 0, _CLAIMED):
-                os.pwrite(self._page, word.to_bytes(8, "little"), at + 8)
-                os.pwrite(self._page, name.ljust(layout.RULE_NAME_BYTES, b"\0"), at + 16)
-                _native.swap_word(self._page, at, len(name) | zlib.crc32(name) << 32)
-                return True
-        return False
+                claimed.append(at)
+        return claimed
+
+    def _write_rule(self, at: int, name: bytes, word: int) -> None:
+        os.pwrite(self._page, word.to_bytes(8, "little"), at + 8)
+        os.pwrite(self._page, name.ljust(layout.RULE_NAME_BYTES, b"\0"), at + 16)
+        _native.swap_word(self._page, at, len(name) | zlib.crc32(name) << 32)
+
+    def _change_rule(self, name: str, word: int) -> None:
+        for at in self._rule_offsets():
+            if _rule_name(self._read(at, layout.RULE_BYTES)) == name:
+                _native.swap_word(self._page, at + 8, word)
+                return
 
     def _rule_offsets(self) -> range:
         end = layout.CONTROL_BYTES if self._has_rules else layout.RULES_OFFSET
@@ -156,6 +193,11 @@ def is_rule_name(name: str) -> bool:
         return 1 <= len(name.encode()) <= layout.RULE_NAME_BYTES
     except UnicodeEncodeError:
         return False
+
+
+def _check_name(name: str) -> None:
+    if not is_rule_name(name):
+        raise ValueError(f"a rule's name has 1 to {layout.RULE_NAME_BYTES} bytes, not {name!r}")
 
 
 def _gate_offset(kind: int) -> int:
