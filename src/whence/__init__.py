@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from whence.model.query import TraceQuery
     from whence.model.result import Error, ErrorCode, Result
     from whence.model.time import Duration, Timestamp
+    from whence.query.audit import AuditTrail
+    from whence.query.metrics import MetricsAggregator
     from whence.trace_collector import EventView, TraceCollector, collector
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "U8",
     "U32",
     "U64",
+    "AuditTrail",
     "BackgroundCollector",
     "CognitiveEvent",
     "CognitiveTracer",
@@ -59,6 +62,7 @@ __all__ = [
     "ExportFormat",
     "InterferenceType",
     "Kind",
+    "MetricsAggregator",
     "ModelID",
     "Option",
     "PrimingType",
@@ -90,6 +94,7 @@ __all__ = [
 ]
 
 _LATER = {
+    "AuditTrail": "whence.query.audit",
     "BackgroundCollector": "whence.background_collector",
     "CognitiveEvent": "whence.model.cognitive",
     "CognitiveTracer": "whence.emit.cognitive",
@@ -99,6 +104,7 @@ _LATER = {
     "EventView": "whence.trace_collector",
     "ExportFormat": "whence.emit.config",
     "InterferenceType": "whence.model.cognitive",
+    "MetricsAggregator": "whence.query.metrics",
     "ModelID": "whence.model.ids",
     "PrimingType": "whence.model.cognitive",
     "RequestIDGenerator": "whence.model.ids",

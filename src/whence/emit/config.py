@@ -13,8 +13,9 @@ from typing import Any, Self
 
 from whence import _native
 from whence.emit.kind import declared_kinds
-from whence.emit.recorder import DECISION_TYPES, MAX_RING_SLOTS
+from whence.emit.recorder import MAX_RING_SLOTS
 from whence.model.cognitive import COGNITIVE_TYPES, CognitiveEvent, event_name
+from whence.model.names import DECISION_TYPES
 from whence.model.read_only import ReadOnlyDict
 
 __all__ = ["ExportFormat", "TracingConfig"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from whence import _native
 from whence.model.errors import AlreadyStarted
+from whence.model.names import DECISION_TYPES
 from whence.ring import byte_cap
 
 if TYPE_CHECKING:
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
 
     from whence.emit.config import TracingConfig
 
-__all__ = ["DECISION_TYPES", "Session", "describe", "prepare", "session", "start"]
-
-# Events that are decisions by their name alone, however they are recorded.
-DECISION_TYPES = frozenset({"admission_decision", "admission_result", "scheduling_decision"})
+__all__ = ["Session", "describe", "prepare", "session", "start"]
 
 DEFAULT_RING_SLOTS = 10_000
 MAX_RING_SLOTS = 1 << 24  # 1 GiB of slots a thread

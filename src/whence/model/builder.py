@@ -9,13 +9,11 @@ from typing import Any, Self
 from whence.model.errors import IncompleteEvent
 from whence.model.event import AttributeValue, Option, TraceEvent
 from whence.model.ids import ModelID
+from whence.model.names import DECISION_TYPES
 from whence.model.severity import Severity
 from whence.model.time import Duration, Timestamp
 
 __all__ = ["TraceEventBuilder"]
-
-# These types are decisions by their meaning, declared or not.
-_DECISION_TYPES = frozenset({"admission_decision", "admission_result", "scheduling_decision"})
 
 
 class TraceEventBuilder:
@@ -105,7 +103,7 @@ class TraceEventBuilder:
         for required, step in (("event_type", "with_type"), ("component", "with_component")):
             if not fields.get(required):
                 raise IncompleteEvent(f"the event has no {required}: call {step}() before build()")
-        if fields["event_type"] in _DECISION_TYPES or fields.get("options"):
+        if fields["event_type"] in DECISION_TYPES or fields.get("options"):
             fields.setdefault("decision", True)
         if not fields.get("event_id"):
             fields["event_id"] = str(uuid.uuid4())

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 
 from whence.model.event import TraceEvent
+from whence.model.names import DECISION_TYPES
 from whence.model.recording import OpenSpan, Recording
 from whence.query.eras import Reused, reused_names
 from whence.query.spans import in_span_order, open_spans, parent_of
@@ -15,9 +16,6 @@ from whence.query.spans import in_span_order, open_spans, parent_of
 __all__ = ["ChainKey", "Index", "Names", "as_index"]
 
 ChainKey = tuple[str, str]  # (request, decision chain)
-
-# These types are decisions by their meaning, in files that do not say which kinds are.
-_DECISION_TYPES = frozenset({"admission_decision", "admission_result", "scheduling_decision"})
 
 
 class Index:
@@ -66,7 +64,7 @@ class Index:
         """Whether the event is a decision: marked, declared, or known by name where neither is."""
         if event.decision or event.event_type in self._declared_decisions:
             return True
-        return not self.recording.kinds and event.event_type in _DECISION_TYPES
+        return not self.recording.kinds and event.event_type in DECISION_TYPES
 
     def knows(self, event_type: str, sessions: Iterable[str]) -> bool:
         """Whether that type is declared in one of these sessions or occurs in it.

@@ -10,7 +10,7 @@ from whence.model.severity import Severity
 from whence.query.condition import field_value
 from whence.query.words import duration_text, part_text
 
-__all__ = ["NO_OUTCOME", "OUTCOME_FIELDS", "Outcome", "outcome_of", "went_wrong"]
+__all__ = ["NO_OUTCOME", "OUTCOME_FIELDS", "Outcome", "outcome_of", "says", "went_wrong"]
 
 NO_OUTCOME = "no outcome recorded"
 
@@ -51,7 +51,7 @@ def went_wrong(event: TraceEvent) -> bool:
     """
     if event.severity >= Severity.Warning:
         return True
-    return any(_is(event, name, False) for name in _SAYS_NO) or _failed_status(event)
+    return any(says(event, name, False) for name in _SAYS_NO) or _failed_status(event)
 
 
 def outcome_of(events: Sequence[TraceEvent]) -> Outcome:
@@ -63,14 +63,14 @@ def outcome_of(events: Sequence[TraceEvent]) -> Outcome:
     for read in (_failure, _lateness, _rejection, _severity, _deadline_met, _warning):
         if outcome := read(events):
             return outcome
-    succeeded = any(_is(event, "success", True) for event in events)
+    succeeded = any(says(event, "success", True) for event in events)
     return Outcome(word="SUCCEEDED" if succeeded else NO_OUTCOME)
 
 
 def _failure(events: Sequence[TraceEvent]) -> Outcome | None:
     for event in reversed(events):
         by_status = _failed_status(event)
-        if by_status or event.event_type == "fault_recorded" or _is(event, "success", False):
+        if by_status or event.event_type == "fault_recorded" or says(event, "success", False):
             error = _first_text(event, "error", "reason")
             if error:
                 return Outcome(word="FAILED:", detail=error, wrong=True)
@@ -83,7 +83,7 @@ def _failure(events: Sequence[TraceEvent]) -> Outcome | None:
 
 def _lateness(events: Sequence[TraceEvent]) -> Outcome | None:
     for event in reversed(events):
-        if event.event_type == "deadline_miss" or _is(event, "deadline_met", False):
+        if event.event_type == "deadline_miss" or says(event, "deadline_met", False):
             elapsed_ns, allowed_ns = _times(event)
             late_ns = _nanos(event, "lateness_ns")
             if late_ns is None and elapsed_ns is not None and allowed_ns is not None:
@@ -102,7 +102,7 @@ def _lateness(events: Sequence[TraceEvent]) -> Outcome | None:
 
 def _rejection(events: Sequence[TraceEvent]) -> Outcome | None:
     last = next((event for event in reversed(events) if "admitted" in event.attributes), None)
-    if last is None or not _is(last, "admitted", False):
+    if last is None or not says(last, "admitted", False):
         return None
     reason = _first_text(last, "reason")
     return Outcome(word="REJECTED:" if reason else "REJECTED", detail=reason, wrong=True)
@@ -110,7 +110,7 @@ def _rejection(events: Sequence[TraceEvent]) -> Outcome | None:
 
 def _deadline_met(events: Sequence[TraceEvent]) -> Outcome | None:
     for event in reversed(events):
-        if _is(event, "deadline_met", True):
+        if says(event, "deadline_met", True):
             elapsed_ns, allowed_ns = _times(event)
             return Outcome(
                 word="MET deadline",
@@ -165,7 +165,8 @@ def _of(elapsed_ns: int | None, allowed_ns: int | None) -> str:
     return f"({part_text(elapsed_ns, allowed_ns)})"
 
 
-def _is(event: TraceEvent, name: str, wanted: bool) -> bool:
+def says(event: TraceEvent, name: str, wanted: bool) -> bool:
+    """Whether the event has that truth value in the field, be it written as text."""
     value = event.attributes.get(name)
     if isinstance(value, str):
         return value.strip().lower() == str(wanted).lower()
