@@ -16,7 +16,7 @@ from whence.model.time import Duration, Timestamp
 from whence.query.index import Index, as_index
 from whence.query.select import select
 
-__all__ = ["Answering", "Holding", "Source", "Window", "events_within", "length_ns"]
+__all__ = ["Answering", "Found", "Holding", "Source", "Window", "events_within", "length_ns"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
