@@ -54,6 +54,10 @@ class Room:
         """The sessions as given."""
         return [Path(info.path) for info in self.list_sessions()]
 
+    def holds_something(self, session: SessionInfo) -> bool:
+        """Whether the session made by hand has events."""
+        return bool(self.recordings[session.name].events)
+
     def damage_of(self, session: SessionInfo) -> Sequence[Damage]:
         """The damage as given."""
         return self.recordings[session.name].damage

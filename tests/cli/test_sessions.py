@@ -101,6 +101,23 @@ def session_folder(base: Path) -> Path:
     return folder
 
 
+def test_the_run_that_lives_answers_and_a_newer_one_that_ended_is_named(whence_dir: Path) -> None:
+    """R5.9 R5.11 R5.24 Whoever meant the newer one is told how to ask it."""
+    with running() as process:
+        assert json.loads(whence("why", "--json").stdout)["pid"] == process.pid
+        record()
+        newer = json.loads(whence("ls", "--json").stdout)["sessions"][0]
+        assert not newer["live"]
+        for verb in ("why", "stats"):
+            found = whence(verb)
+            assert f"A newer run has ended: --session {newer['name']} reads it" in found.stderr
+        assert json.loads(whence("why", "--json").stdout)["pid"] == process.pid
+        followed = json.loads(whence("top", "--once", "--interval", "100ms", "--json").stdout)
+        assert [each["pid"] for each in followed["activity"]["processes"]] == [process.pid]
+    found = whence("why")
+    assert (found.returncode, found.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("end", ["", "kill"])
 def test_a_process_that_ended_or_was_killed_is_explained(whence_dir: Path, end: str) -> None:
     """R5.1 R5.9 R5.11 The files answer alike, however the process ended."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -92,6 +94,28 @@ def test_a_session_is_found_by_what_names_it(
     assert find_sessions(str(first / "ring-00000")) == [first / "ring-00000"]
     monkeypatch.chdir(second)
     assert find_sessions(".") == [second]
+
+
+def test_a_run_that_lives_is_preferred_to_a_newer_one_that_ended(three: list[Path]) -> None:
+    """R5.9 R5.1 Nobody who asks about a service is answered by a script that came and went."""
+    first, second, third = three
+    handle = os.open(third / "session", os.O_RDWR)
+    try:
+        wanted = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        fcntl.fcntl(handle, fcntl.F_OFD_SETLK, wanted)  # what a process that lives holds
+        assert find_sessions() == [third]
+    finally:
+        os.close(handle)
+    assert find_sessions() == [second, first]
+
+
+def test_a_dead_run_without_events_is_passed_over(three: list[Path]) -> None:
+    """R5.9 Of runs that ended, the newest with something to tell is meant; damage counts."""
+    first, second, third = three
+    (third / "ring-00000").write_bytes(b"damaged")
+    assert find_sessions() == [third]
+    (second / "ring-00000").write_bytes(b"damaged")
+    assert find_sessions() == [second, first]
 
 
 def test_a_recycled_pid_means_the_newest_session(whence_dir: Path) -> None:

@@ -73,9 +73,9 @@ def cli() -> None:
     """Ask a flight recorder: why was this decided, from what, and is anything missing?
 
     Programs record into files that outlive them; these commands read the files, while a program
-    runs or after it was killed. Each reads the newest run by default, or what --from names. Exit
-    codes: 0 for yes, 1 if something failed, 2 for a question that cannot be understood, 3 for
-    something incomplete, 4 for nothing of that name.
+    runs or after it was killed. Each reads the newest run that lives by default, or else the newest
+    with events, or what --from names. Exit codes: 0 for yes, 1 if something failed, 2 for a
+    question that cannot be understood, 3 for something incomplete, 4 for nothing of that name.
     """
     escape_unencodable()
 

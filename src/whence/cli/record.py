@@ -144,8 +144,7 @@ def _summary(run: str, command: Sequence[str]) -> list[str]:
 
 def _next_steps(sessions: Sequence[SessionInfo]) -> list[str]:
     """What to type now; the folder is named where the next shell might look elsewhere."""
-    newest = _list_sessions()
-    if newest and newest[0].run == sessions[0].run:
+    if _default_run() == sessions[0].run:
         return ["whence why", "whence stream", "whence export -o run.json"]
     path = shlex.quote(sessions[0].path)
     return [
@@ -153,6 +152,12 @@ def _next_steps(sessions: Sequence[SessionInfo]) -> list[str]:
         f"whence stream --from {path}",
         f"whence export --from {path} -o run.json",
     ]
+
+
+def _default_run() -> str | None:
+    room = importlib.import_module("whence.collect.sessions")
+    run: str | None = room.default_run(room.list_sessions())
+    return run
 
 
 def _list_sessions() -> list[SessionInfo]:

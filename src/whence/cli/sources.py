@@ -15,7 +15,8 @@ from typing import Any, Protocol, TypeVar, cast
 import click
 
 from whence.cli.render.ledger import damage_lines
-from whence.cli.render.page import print_lines
+from whence.cli.render.page import line, print_lines
+from whence.cli.render.safe import safe
 from whence.model.errors import SessionNotFound, UnsupportedFormat, WhenceError
 from whence.model.event import TraceEvent
 from whence.model.recording import Damage, KindInfo, Recording, RingLedger, SessionInfo
@@ -72,13 +73,17 @@ class Sessions(Protocol):
     def all_folders(self, base: Path | None = None) -> list[Path]:
         """The folders of all sessions, those that cannot be read last."""
 
+    def holds_something(self, session: SessionInfo) -> bool:
+        """Whether the session has events, or damage to tell of."""
+
     def damage_of(self, session: SessionInfo) -> Sequence[Damage]:
         """The session's files that cannot be read, as far as a look at their headers tells."""
 
     def find_sessions(self, spec: str | None = None) -> list[Path]:
-        """The folders that a pid, a name or its beginning or a path means; None: the newest run.
+        """The folders that a pid, a name or its beginning or a path means.
 
-        SessionNotFound if there are none.
+        None: those of the newest run that lives, else of the newest with events. SessionNotFound if
+        there are none.
         """
 
     def read_recording(self, paths: Sequence[Path]) -> Recording:
@@ -118,7 +123,7 @@ class Choice:
         return ("--all",) if self.all_sessions else ()
 
     def recording(self) -> Recording:
-        """The recording to read; by default what the sessions of the newest run hold.
+        """The recording to read; by default that of the newest run that lives, or has events.
 
         Raises SessionNotFound, UnsupportedFormat, CorruptFile and OSError.
         """
@@ -143,7 +148,7 @@ class Choice:
         return found
 
     def streams(self) -> list[Stream]:
-        """Cursors over the sessions to follow: those chosen, else all of the newest run.
+        """Cursors over the sessions to follow: those chosen, else all of the default run.
 
         An export is a stream that has ended: its first poll gives all its events.
         """
@@ -184,7 +189,8 @@ def source_options(function: F) -> F:
             "source",
             metavar="SOURCE",
             help="Where to read: a pid, the name of a session or its beginning, a folder, "
-            "an export file, or - for an export on standard input. By default the newest run.",
+            "an export file, or - for an export on standard input. By default the newest run that "
+            "lives; where none does, the newest that recorded anything.",
         ),
         click.option("--pid", type=int, help="Read the session of this process."),
         click.option("--session", metavar="NAME", help="Read the session of this name."),
@@ -207,7 +213,7 @@ def is_export(source: str) -> bool:
 
 
 def find_sessions(spec: str | None) -> list[Path]:
-    """What `spec` means, as `whence.collect.sessions` finds it; None is the newest run.
+    """What `spec` means, as `whence.collect.sessions` finds it; None is its default run.
 
     Raises SessionNotFound; of a path that leads nowhere it says so.
     """
@@ -237,10 +243,19 @@ def read_sessions(paths: Sequence[Path]) -> Recording:
 
 
 def _tell_newer(chosen: Sequence[Path]) -> None:
-    """Say which sessions would have been read instead, could they be: names begin with the time."""
-    newest = max(path.name for path in chosen)
-    newer = [torn for torn in sessions_room().unreadable_sessions() if torn.session > newest]
+    """Say which newer sessions are passed over: that cannot be read, or ended while others live."""
+    room = sessions_room()
+    newest = max(path.name for path in chosen)  # names begin with the time
+    newer = [torn for torn in room.unreadable_sessions() if torn.session > newest]
     print_lines(damage_lines(newer), err=True)
+    read = {str(path) for path in chosen}
+    for session in room.list_sessions():
+        if session.path in read:
+            return
+        if room.holds_something(session):
+            text = f"A newer run has ended: --session {session.name} reads it"
+            print_lines([line((safe(text), "dim"))], err=True)
+            return
 
 
 def tell_unreadable(recording: Recording) -> None:

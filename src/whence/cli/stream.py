@@ -40,10 +40,10 @@ POLL_SECONDS = 0.1
 def stream(choice: Choice, picked: Picked, form: str, as_json: bool, once: bool) -> None:
     """Print events as they are recorded.
 
-    Begins with those still held. Follows the processes of the newest run, or those chosen, until
-    they end or you press Ctrl-C; of an export it prints the events once. Nothing in a process
-    waits for this one; events overwritten before they could be read are counted on standard error
-    as lost. Rows name their pid where several processes are followed.
+    Begins with those still held. Follows the processes of the newest run that lives, or those
+    chosen, until they end or you press Ctrl-C; of an export it prints the events once. Nothing in a
+    process waits for this one; events overwritten before they could be read are counted on standard
+    error as lost. Rows name their pid where several processes are followed.
     """
     streams = choice.streams()
     picked.warn([kind for cursor in streams for kind in cursor.kinds])

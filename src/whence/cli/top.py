@@ -20,7 +20,7 @@ from whence.cli.sources import Choice, source_options
 from whence.cli.verb import Verb, json_option
 from whence.collect.gates import change_gates, read_gates
 from whence.collect.live import LiveSessions
-from whence.collect.sessions import list_sessions, read_recording
+from whence.collect.sessions import default_run, list_sessions, read_recording
 from whence.model.errors import SessionNotFound, UnsupportedFormat, WhenceError
 from whence.model.event import TraceEvent
 from whence.query.activity import Activity
@@ -47,9 +47,9 @@ __all__ = ["Top", "top"]
 def top(choice: Choice, interval_s: float, once: bool, as_json: bool) -> None:
     """Show what processes are recording, what they lose, and what went wrong last.
 
-    Follows the processes of the newest run, those that join it included, or those chosen. A
-    process that declared event types and records nothing is shown as silent. Lost events were
-    overwritten by newer ones; with a collector at work, before it could read them.
+    Follows the processes of the newest run that lives, those that join it included, or those
+    chosen. A process that declared event types and records nothing is shown as silent. Lost events
+    were overwritten by newer ones; with a collector at work, before it could read them.
 
     In the list of event types e and d switch the selected one on and off in all these processes,
     + and - change its sample rate; Enter on what went wrong says why. Without a terminal, or with
@@ -172,7 +172,8 @@ def _runs(choice: Choice) -> frozenset[str] | None:
         return None
     if choice.all_sessions:
         return None
-    runs = {info.run for info in list_sessions()[:1]}
-    if not runs:
+    run = default_run(list_sessions())
+    if run is None:
         choice.paths()  # says that there is nothing
-    return frozenset(runs)
+        return frozenset()
+    return frozenset({run})

@@ -20,7 +20,9 @@ __all__ = [
     "SessionStream",
     "all_folders",
     "damage_of",
+    "default_run",
     "find_sessions",
+    "holds_something",
     "list_sessions",
     "read_batches",
     "read_recording",
@@ -42,6 +44,28 @@ def list_sessions(base: Path | None = None) -> list[SessionInfo]:
         run_start[session.run] = max(run_start.get(session.run, 0), session.started_wall_ns)
     found.sort(key=lambda s: (run_start[s.run], s.run, s.started_wall_ns), reverse=True)
     return found
+
+
+def default_run(sessions: Sequence[SessionInfo]) -> str | None:
+    """The run that is meant where none is named; `sessions` are as `list_sessions` gives them.
+
+    It is the newest that lives, else the newest that recorded anything, else the newest; None
+    without sessions. Only where none lives are rings looked at, until one holds something.
+    """
+    for session in sessions:
+        if session.live:
+            return session.run
+    fallback = sessions[0].run if sessions else None
+    return next((session.run for session in sessions if holds_something(session)), fallback)
+
+
+def holds_something(session: SessionInfo) -> bool:
+    """Whether any of its rings has an event, or damage to tell of; costs a look at each ring."""
+    try:
+        reader = SessionReader(Path(session.path))
+        return reader.pressure() > 0 or bool(reader.damaged)
+    except (WhenceError, OSError):
+        return False  # removed meanwhile
 
 
 def unreadable_sessions(base: Path | None = None) -> list[Damage]:
@@ -92,14 +116,15 @@ def find_sessions(spec: str | None = None) -> list[Path]:
 
     It is a pid, a session's name or the unique start of it, or the path of a session's folder, of
     one of its ring files, or of a folder of sessions. Of sessions with one pid the newest is meant.
-    None means the newest run. Raises SessionNotFound, whose message names what there is, and
-    AmbiguousId where several names start so.
+    None means a run by `default_run`. Raises SessionNotFound, whose message names what there is,
+    and AmbiguousId where several names start so.
     """
     if spec and ("/" in spec or os.path.exists(spec)):
         return _sessions_at(Path(spec).absolute())
     sessions = list_sessions()
     if spec is None:
-        chosen = [session for session in sessions if session.run == sessions[0].run]
+        run = default_run(sessions)
+        chosen = [session for session in sessions if session.run == run]
     else:
         chosen = [session for session in sessions if str(session.pid) == spec]
         chosen = chosen[:1] or [s for s in sessions if spec and s.name.startswith(spec)]
