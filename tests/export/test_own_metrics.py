@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +23,7 @@ from hypothesis import strategies as st
 from tests.apps import AppRun
 from tests.query.test_activity import LIVE, counters, reading, ring
 from whence.cli.main import cli
+from whence.cli.render.safe import safe
 from whence.collect.live import Collected, LiveSessions, Reading
 from whence.collect.sink_ledger import SinkLedger
 from whence.export.metrics_server import MetricsServer, parse_address
@@ -30,13 +33,14 @@ from whence.export.openmetrics import (
     Family,
     Sample,
     content_type_for,
-    labels_of,
     render,
+    visible,
 )
 from whence.export.own_metrics import DrainTimes, OwnMetrics
 from whence.model.recording import KindCounts
 
 parser = pytest.importorskip("prometheus_client.openmetrics.parser", reason="needs whence[test]")
+older_parser = pytest.importorskip("prometheus_client.parser")
 RunApp = Callable[..., AppRun]
 HOSTILE = 'a"b\\c\nd{e="f"} # EOF\r\x00\ud800é'
 
@@ -147,17 +151,59 @@ def test_hostile_names_stay_inside_their_quotes() -> None:
     hostile = replace(ring(0), per_kind=(KindCounts(HOSTILE, HOSTILE, recorded=3),))
     own = OwnMetrics(Readings(reading(counters(hostile, info=replace(LIVE, service=HOSTILE)))))
     found = parsed(own.families())
-    name = HOSTILE.replace("\ud800", "?")
+    name = 'a"b\\c\nd{e="f"} # EOF\\x0d\\x00\\ud800é'
     labels = {"service": name, "event_type": name, "component": name}
     assert value(found, "whence_events_recorded_total", **labels) == 3
 
 
-@given(st.lists(st.tuples(st.text(min_size=1), st.integers(0, 2**63)), unique_by=lambda p: p[0]))
+ANY_TEXT = st.text(
+    st.one_of(
+        st.characters(),
+        st.characters(categories=["Cc", "Cs", "Zl", "Zp"]),
+        st.sampled_from('\\"\n{}=,# x1b'),
+    ),
+    max_size=12,
+)
+
+
+@given(st.lists(st.tuples(ANY_TEXT, st.integers(0, 2**63)), unique_by=lambda p: visible(p[0])))
 def test_any_label_value_reads_back(pairs: list[tuple[str, int]]) -> None:
     """What is written is what a strict parser reads, whatever the text. R5.25"""
-    samples = tuple(Sample(labels_of(a=text), count) for text, count in pairs)
+    samples = tuple(Sample((("a", text),), count) for text, count in pairs)
     found = parsed([Family("whence_x", "counter", "Help.", samples)])
-    assert found == {("whence_x_total", frozenset({("a", text)})): count for text, count in pairs}
+    assert found == {
+        ("whence_x_total", frozenset({("a", visible(text))} if text else ())): count
+        for text, count in pairs
+    }
+
+
+@given(st.lists(st.tuples(ANY_TEXT, ANY_TEXT, ANY_TEXT, st.booleans()), max_size=4), ANY_TEXT)
+def test_names_of_any_sort_are_valid_to_every_reader(
+    names: list[tuple[str, str, str, bool]], exporter: str
+) -> None:
+    """Readers that end lines at CR, NEL or U+2028, too; no series comes twice. R5.25"""
+    sessions = [
+        counters(
+            replace(ring(3, idle=idle), per_kind=(KindCounts(kind, component, 3, nested=1),)),
+            info=replace(LIVE, uuid=f"u{n}", service=service),
+        )
+        for n, (service, kind, component, idle) in enumerate(names)
+    ]
+    own = OwnMetrics(Readings(reading(*sessions)), lambda: {exporter: SinkLedger(read=1)})
+    families = own.families()
+    for content_type, read in (
+        (OPENMETRICS, parser.text_string_to_metric_families),
+        (PLAIN_TEXT, older_parser.text_string_to_metric_families),
+    ):
+        for spell in (str, safe):
+            text = render(families, content_type, spell).encode().decode()
+            assert text.splitlines() == text.split("\n")[:-1]
+            samples = [sample for family in read(text) for sample in family.samples]
+            series = [(sample.name, frozenset(sample.labels.items())) for sample in samples]
+            assert spell is safe or len(set(series)) == len(series)
+            recorded = (s.value for s in samples if s.name == "whence_events_recorded_total")
+            assert sum(recorded) == 3 * len(names)
+            assert spell is str or all(line == safe(line) for line in text.splitlines())
 
 
 def test_the_format_is_what_the_scraper_asks_for() -> None:
@@ -246,6 +292,32 @@ def test_the_command_prints_them_once(run_app: RunApp, monkeypatch: pytest.Monke
     (recorded,) = (s for s in samples if s.name == "whence_events_recorded_total")
     assert recorded.labels["event_type"] == "tick"
     assert recorded.value == 1
+
+
+def test_a_terminal_gets_no_control_characters(
+    run_app: RunApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Escapes of hostile names are shown, not obeyed, and the text is still valid. R5.25"""
+    run = run_app("import whence; whence.kind('a\\x1b[2J\\u202eb\\rc', component='x')()")
+    monkeypatch.setenv("WHENCE_DIR", str(run.whence_dir))
+    piped = CliRunner().invoke(cli, ["metrics"]).output
+    primary, secondary = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "whence", "metrics"], stdout=secondary, stdin=secondary
+    ) as running:
+        os.close(secondary)
+        shown = b""
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while part := os.read(primary, 65536):
+                shown += part
+    os.close(primary)
+    assert running.returncode == 0
+    text = shown.replace(b"\r\n", b"\n").decode()
+    assert all(line == safe(line) for line in text.split("\n"))
+    for output, name in ((text, r"a\x1b[2J\u202eb\x0dc"), (piped, "a\\x1b[2J\u202eb\\x0dc")):
+        samples = [s for f in parser.text_string_to_metric_families(output) for s in f.samples]
+        (recorded,) = (s for s in samples if s.name == "whence_events_recorded_total")
+        assert recorded.labels["event_type"] == name
 
 
 def program(name: str) -> str:

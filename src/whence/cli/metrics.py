@@ -26,7 +26,6 @@ def metrics(choice: Choice) -> None:
     """
     choice.paths()  # says that there is nothing
     own = OwnMetrics(LiveSessions(choice.paths))
-    text = render(own.families())
-    if sys.stdout.isatty():  # a scraper wants names as they are, a terminal must not obey them
-        text = "".join(f"{safe(row)}\n" for row in text.split("\n")[:-1])
-    click.echo(text, nl=False)
+    # a scraper wants names as they are, a terminal must not obey them
+    spell = safe if sys.stdout.isatty() else str
+    click.echo(render(own.families(), spell=spell), nl=False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "content_type_for",
     "labels_of",
     "render",
+    "visible",
 ]
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -41,16 +43,21 @@ class Family:
     unit: str = ""  # the name ends with it
 
 
-def render(families: Iterable[Family], content_type: str = OPENMETRICS) -> str:
+def render(
+    families: Iterable[Family],
+    content_type: str = OPENMETRICS,
+    spell: Callable[[str], str] = str,
+) -> str:
     """The text of these families, those without samples left out.
 
-    Labels whose values are empty are left out, as an empty value means the same. Text that is not
-    UTF-8 has its odd parts replaced.
+    Labels whose values are empty are left out, as an empty value means the same. All text is made
+    visible(); `spell` may change each line of a value further, for where it will be looked at.
     """
     lines: list[str] = []
     for family in families:
         if family.samples:
-            lines += _open_lines(family) if content_type == OPENMETRICS else _plain_lines(family)
+            of_kind = _open_lines if content_type == OPENMETRICS else _plain_lines
+            lines += of_kind(family, spell)
     if content_type == OPENMETRICS:
         lines.append("# EOF")
     return "\n".join(lines) + "\n"
@@ -71,27 +78,29 @@ def content_type_for(accept: str) -> str:
 _SUFFIXES = {"counter": "_total", "info": "_info"}
 
 
-def _open_lines(family: Family) -> Iterator[str]:
+def _open_lines(family: Family, spell: Callable[[str], str]) -> Iterator[str]:
     yield f"# TYPE {family.name} {family.type}"
     if family.unit:
         yield f"# UNIT {family.name} {family.unit}"
-    yield f"# HELP {family.name} {_escaped(family.help, quotes=True)}"
-    yield from _sample_lines(family)
+    yield f"# HELP {family.name} {_escaped(family.help, spell, quotes=True)}"
+    yield from _sample_lines(family, spell)
 
 
-def _plain_lines(family: Family) -> Iterator[str]:
+def _plain_lines(family: Family, spell: Callable[[str], str]) -> Iterator[str]:
     """The older format types the sample's name, and knows no info."""
     name = family.name + _SUFFIXES.get(family.type, "")
-    yield f"# HELP {name} {_escaped(family.help)}"
+    yield f"# HELP {name} {_escaped(family.help, spell)}"
     yield f"# TYPE {name} {'gauge' if family.type == 'info' else family.type}"
-    yield from _sample_lines(family)
+    yield from _sample_lines(family, spell)
 
 
-def _sample_lines(family: Family) -> Iterator[str]:
+def _sample_lines(family: Family, spell: Callable[[str], str]) -> Iterator[str]:
     name = family.name + _SUFFIXES.get(family.type, "")
     for sample in family.samples:
         pairs = ",".join(
-            f'{label}="{_escaped(value, quotes=True)}"' for label, value in sample.labels if value
+            f'{label}="{_escaped(value, spell, quotes=True)}"'
+            for label, value in sample.labels
+            if value
         )
         yield (
             f"{name}{{{pairs}}} {_number(sample.value)}"
@@ -100,9 +109,9 @@ def _sample_lines(family: Family) -> Iterator[str]:
         )
 
 
-def _escaped(text: str, *, quotes: bool = False) -> str:
-    valid = text.encode("utf-8", "replace").decode()
-    escaped = valid.replace("\\", "\\\\").replace("\n", "\\n")
+def _escaped(text: str, spell: Callable[[str], str], *, quotes: bool = False) -> str:
+    parts = [spell(visible(part)).replace("\\", "\\\\") for part in text.split("\n")]
+    escaped = "\\n".join(parts)
     return escaped.replace('"', '\\"') if quotes else escaped
 
 
@@ -117,5 +126,22 @@ def _number(value: int | float) -> str:
 
 
 def labels_of(**labels: str) -> Labels:
-    """Labels in the order given."""
-    return tuple(labels.items())
+    """Labels in the order given, each value visible()."""
+    return tuple((label, visible(value)) for label, value in labels.items())
+
+
+def visible(text: str) -> str:
+    """The text with controls, foreign ends of lines and halves of surrogates made escapes.
+
+    A reader that knows more ends of lines than \\n would take a value apart there. \\n stays: the
+    format has an escape for it.
+    """
+    return text if text.isascii() and text.isprintable() else _UNSEEN.sub(_spelt, text)
+
+
+_UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def _spelt(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"

@@ -10,7 +10,7 @@ from whence.collect.counters import RingCounters, SessionCounters
 from whence.collect.follower import Ended, Source, Step
 from whence.collect.live import LiveSessions, Reading
 from whence.collect.sink_ledger import SinkLedger
-from whence.export.openmetrics import Family, Labels, Sample, labels_of
+from whence.export.openmetrics import Family, Labels, Sample, labels_of, visible
 from whence.query.activity import Activity, activity_of
 
 __all__ = ["DrainTimes", "OwnMetrics", "TimedSource"]
@@ -123,7 +123,7 @@ class OwnMetrics:
     def _otel_families(self, reading: Reading) -> Iterator[Family]:
         """The same under the names of OpenTelemetry's conventions for SDKs (in development)."""
         spans = {
-            (kind.name, kind.component)
+            (visible(kind.name), visible(kind.component))
             for each in reading.sessions
             for kind in each.kinds
             if kind.span
@@ -198,28 +198,25 @@ def _process_gauges(reading: Reading, found: Activity) -> Iterator[Family]:
     samples = tuple(Sample(labels_of(state=state), n) for state, n in sorted(states.items()))
     yield Family("whence_sessions", "gauge", "Recorded processes by state.", samples)
     rings = Counter(
-        (each.info.service, "idle" if ring.idle else "shared" if ring.shared else "recording")
+        labels_of(
+            service=each.info.service,
+            state="idle" if ring.idle else "shared" if ring.shared else "recording",
+        )
         for each in reading.sessions
         for ring in each.rings
     )
-    samples = tuple(
-        Sample(labels_of(service=service, state=state), n)
-        for (service, state), n in sorted(rings.items())
-    )
-    yield Family("whence_rings", "gauge", "Rings by state.", samples)
-    fullest: dict[str, float] = {}
+    yield Family("whence_rings", "gauge", "Rings by state.", _samples(rings))
+    fullest: dict[Labels, float] = {}
     for each in found.processes:
-        fullest[each.service] = max(fullest.get(each.service, 0.0), each.ring_fill)
-    samples = tuple(
-        Sample(labels_of(service=service), fill) for service, fill in sorted(fullest.items())
-    )
+        labels = labels_of(service=each.service)
+        fullest[labels] = max(fullest.get(labels, 0.0), each.ring_fill)
     help = "Share of slots that hold events, of the fullest ring."
-    yield Family("whence_ring_fill_ratio", "gauge", help, samples, "ratio")
-    spans = Counter({each.info.service: 0 for each in reading.sessions})
+    yield Family("whence_ring_fill_ratio", "gauge", help, _samples(fullest), "ratio")
+    spans: Counter[Labels] = Counter()
     for session in reading.sessions:
-        spans[session.info.service] += _open_spans(session)
-    samples = tuple(Sample(labels_of(service=service), n) for service, n in sorted(spans.items()))
-    yield Family("whence_open_spans", "gauge", "Spans that have begun and not ended.", samples)
+        spans[labels_of(service=session.info.service)] += _open_spans(session)
+    help = "Spans that have begun and not ended."
+    yield Family("whence_open_spans", "gauge", help, _samples(spans))
     if found.behind is not None:
         help = "Recorded events that collectors have not delivered everywhere."
         yield _one("whence_collector_behind_events", "gauge", help, found.behind, "events")
@@ -261,7 +258,7 @@ def _one(name: str, kind: str, help: str, value: int | float, unit: str = "") ->
     return Family(name, kind, help, (Sample((), value),), unit)
 
 
-def _samples(counts: Mapping[Labels, int]) -> tuple[Sample, ...]:
+def _samples(counts: Mapping[Labels, int | float]) -> tuple[Sample, ...]:
     return tuple(Sample(labels, count) for labels, count in sorted(counts.items()))
 
 
