@@ -239,7 +239,7 @@ def test_a_second_admission_is_a_duplicate() -> None:
     report = check(events)
     assert report.verdict == "incomplete"
     assert kinds_of(report) == [("duplicate", "admission_decision")]
-    assert report.findings[0].event_id == events[1].event_id
+    assert report.findings[0].event_ids == (events[0].event_id, events[1].event_id)
 
 
 def test_a_chain_ends_once() -> None:

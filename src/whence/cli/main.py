@@ -23,6 +23,7 @@ from whence.cli.render.page import escape_unencodable
 from whence.cli.stats import stats
 from whence.cli.stream import stream
 from whence.cli.top import top
+from whence.cli.verify import verify
 from whence.cli.why import why
 
 __all__ = ["InOrder", "cli", "trace"]
@@ -88,6 +89,7 @@ def trace() -> None:
 for command in (
     why,
     chain,
+    verify,
     ls,
     stats,
     stream,

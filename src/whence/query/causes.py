@@ -77,10 +77,14 @@ class Cause:
 
 
 class Causes:
-    """What one recording tells about events that are not in it. Threads may share it."""
+    """What one recording tells about events that are not in it. Threads may share it.
 
-    def __init__(self, index: Index) -> None:
+    With `ended`, nothing more is to come of processes that still run.
+    """
+
+    def __init__(self, index: Index, *, ended: bool = False) -> None:
         self._index = index
+        self._ended = ended
         self._gates = GateHistory(index)
 
     def of_absence(
@@ -251,6 +255,8 @@ class Causes:
         names = dict.fromkeys(event.session for event in chain)
         sessions = [info for name in names if (info := self._index.recording.session(name))]
         if any(session.live for session in sessions):
+            if self._ended:
+                return
             newest_ns = self._index.newest_ns
             start_ns = self._index.time_ns(chain[0])
             sentence = f"for {duration_text(newest_ns - start_ns)}" if newest_ns else ""

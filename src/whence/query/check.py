@@ -41,15 +41,16 @@ class Finding:
 
     `kind` is "missing", "duplicate", "out of order", "empty rationale", "missing field",
     "time bound", "undecided" or "text lost"; `member` is the event type it is about and
-    `event_id` the event, where there is one. `causes` says what is known of why, the most telling
-    first. A finding that is `optional` never makes a chain incomplete.
+    `event_ids` are the events that it rests on, in order; none where nothing of it is there.
+    `causes` says what is known of why, the most telling first. A finding that is `optional` never
+    makes a chain incomplete.
     """
 
     kind: str
     member: str
     sentence: str
     causes: tuple[Cause, ...] = ()
-    event_id: str = ""
+    event_ids: tuple[str, ...] = ()
     optional: bool = False
 
     @property
@@ -69,7 +70,8 @@ class ChainReport:
 
     `verdict` is "complete", "incomplete" (the contract is broken) or "unknown" (something is not
     there that may be lost, off, sampled out or still to come). `present` of `required` members
-    are there; `end` is the type that ended the chain, "" if nothing did.
+    are there, and `event_ids` are those members; `end` is the type that ended the chain, "" if
+    nothing did.
     """
 
     contract: str
@@ -79,6 +81,7 @@ class ChainReport:
     required: int
     present: int
     end: str = ""
+    event_ids: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -136,6 +139,7 @@ class ChainCheck:
             required=len(self._members) + self._missing,
             present=len(self._members),
             end=self._events[self._end].event_type if self._end is not None else "",
+            event_ids=self._ids(sorted(self._members)),
             findings=tuple(self._findings),
         )
 
@@ -153,7 +157,7 @@ class ChainCheck:
         applies = self._applies(wanted)
         if most is not None and len(found) > most:
             sentence = f"{len(found)} {wanted.type}, at most {most} allowed"
-            self._add("duplicate", wanted.type, sentence, place=found[most])
+            self._add("duplicate", wanted.type, sentence, places=found)
         if least and applies is not False:
             self._members.update(found[:most])
         if len(found) >= max(least, 1):
@@ -167,7 +171,7 @@ class ChainCheck:
         elif applies is None and (opening := self._places.get(self._contract.opens)):
             sentence = f"cannot tell whether {wanted.type} is required when {wanted.when}"
             lost = any(self._events[place].text_lost for place in opening)
-            self._add("undecided", wanted.type, sentence, [_text_cause(lost)])
+            self._add("undecided", wanted.type, sentence, [_text_cause(lost)], places=opening)
 
     def _applies(self, wanted: Requirement) -> bool | None:
         """Whether the chain needs the member; None if its opening events do not say."""
@@ -196,7 +200,7 @@ class ChainCheck:
             early = [at for at in self._places.get(wanted.type, []) if self._times[at] < first_ns]
             if early:
                 sentence = f"{wanted.type} comes before the first {name}"
-                self._add("out of order", wanted.type, sentence, place=early[0])
+                self._add("out of order", wanted.type, sentence, places=[*early, before[0]])
 
     def _check_fields(self, wanted: Requirement) -> None:
         for name in wanted.fields:
@@ -215,7 +219,7 @@ class ChainCheck:
                 wanted.type,
                 f"{wanted.type} has no {name}{times}",
                 [_text_cause(lost)],
-                place=lacking[0],
+                places=lacking,
             )
 
     # --- the end and the time until then --------------------------------------------------------
@@ -234,7 +238,7 @@ class ChainCheck:
         for name in sorted(self._end_types - self._wanted.keys()):
             found = self._places.get(name, [])
             if len(found) > 1:
-                self._add("duplicate", name, f"{len(found)} {name}, one ends", place=found[1])
+                self._add("duplicate", name, f"{len(found)} {name}, one ends", places=found)
         if self._end is not None:
             self._members.add(self._end)
         elif self._contract.ends:
@@ -271,7 +275,8 @@ class ChainCheck:
         if length_ns > self._contract.within.nanos:
             allowed = duration_text(self._contract.within.nanos)
             sentence = f"{verb} {duration_text(length_ns)} of {allowed} allowed"
-            self._add("time bound", self._contract.opens, sentence, place=self._end)
+            places = [opening[0], *([] if self._end is None else [self._end])]
+            self._add("time bound", self._contract.opens, sentence, places=places)
 
     def _check_damage(self) -> None:
         """What cannot be read may hold events of the chain, even one that looks complete."""
@@ -291,24 +296,16 @@ class ChainCheck:
                 lacks = "no rationale" if empty else "lost a part of its rationale"
                 sentence = f"{event.event_type} has {lacks}"
                 causes = [_text_cause(event.text_lost)]
-                self._add("empty rationale", event.event_type, sentence, causes, place=place)
+                self._add("empty rationale", event.event_type, sentence, causes, places=[place])
 
     def _note_texts(self) -> None:
-        for event in self._events:
+        for place, event in enumerate(self._events):
             for flag, kind in ((event.text_lost, "text lost"), (event.truncated, "truncated")):
                 if flag:
-                    sentence = f"some text of {event.event_type} was {kind.removeprefix('text ')}"
+                    name = event.event_type
+                    sentence = f"some text of {name} was {kind.removeprefix('text ')}"
                     causes = [Cause(kind=TEXT_LOST)] if event.text_lost else []
-                    self._findings.append(
-                        Finding(
-                            kind=kind,
-                            member=event.event_type,
-                            sentence=sentence,
-                            causes=tuple(causes),
-                            event_id=event.event_id,
-                            optional=True,
-                        )
-                    )
+                    self._add(kind, name, sentence, causes, places=[place], optional=True)
 
     def _is_decision(self, places: Iterable[int]) -> bool:
         return all(self._index.is_decision(self._events[place]) for place in places)
@@ -355,7 +352,7 @@ class ChainCheck:
         sentence: str,
         causes: Iterable[Cause] = (),
         *,
-        place: int | None = None,
+        places: Sequence[int] = (),
         optional: bool = False,
     ) -> None:
         self._findings.append(
@@ -364,10 +361,13 @@ class ChainCheck:
                 member=member,
                 sentence=sentence,
                 causes=tuple(causes),
-                event_id="" if place is None else self._events[place].event_id,
+                event_ids=self._ids(places),
                 optional=optional,
             )
         )
+
+    def _ids(self, places: Iterable[int]) -> tuple[str, ...]:
+        return tuple(self._events[place].event_id for place in places)
 
 
 def _unless_open(pick: Callable[[list[int]], int], moments: list[int | None]) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from whence.model.errors import ContractError
 from whence.query.contract import Contract, End, Requirement, parse_length
 
-__all__ = ["BUILT_IN", "INFERENCE", "load_contracts", "parse_contracts"]
+__all__ = ["BUILT_IN", "INFERENCE", "known_contracts", "load_contracts", "parse_contracts"]
 
 T = TypeVar("T")
 
@@ -53,6 +53,13 @@ INFERENCE = Contract(
     ),
 )
 BUILT_IN = (INFERENCE,)
+
+
+def known_contracts(declared: Iterable[Contract] = ()) -> tuple[Contract, ...]:
+    """These contracts, and after them the built-in ones that none of them is named like."""
+    declared = tuple(declared)
+    names = {contract.name for contract in declared}
+    return (*declared, *(contract for contract in BUILT_IN if contract.name not in names))
 
 
 def load_contracts(path: str | PathLike[str]) -> tuple[Contract, ...]:

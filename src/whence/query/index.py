@@ -60,6 +60,13 @@ class Index:
         wall_ns = info.wall_ns(monotonic_ns) if info else None
         return monotonic_ns if wall_ns is None else wall_ns
 
+    def wall_ns(self, session: str, common_ns: int) -> int | None:
+        """Wall time of a session's moment on the common clock; None without a known clock."""
+        if not self._one_clock:
+            return common_ns
+        info = self.recording.session(session)
+        return info.wall_ns(common_ns) if info else None
+
     def is_decision(self, event: TraceEvent) -> bool:
         """Whether the event is a decision: marked, declared, or known by name where neither is."""
         if event.decision or event.event_type in self._declared_decisions:

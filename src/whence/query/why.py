@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,12 +18,17 @@ from whence.query.contracts import BUILT_IN
 from whence.query.index import Index, as_index
 from whence.query.outcome import NO_OUTCOME, Outcome, outcome_of, went_wrong
 from whence.query.spans import SpanTree, open_state, parent_of
-from whence.query.words import duration_text, event_sentence, events_text
+from whence.query.words import (
+    can_be_typed,
+    command_text,
+    duration_text,
+    event_sentence,
+    events_text,
+)
 
 __all__ = ["Answer", "StoryRow", "TimeShare", "story", "why"]
 
 _MOST_NEXT = 3
-_LONGEST_TYPED = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,32 +337,22 @@ def _next_commands(
     check_words: Sequence[str],
 ) -> Iterator[str]:
     """Chains that this one names as its cause or its blocker, then the ways to see more."""
-    source = "".join(f" {shlex.quote(word)}" for word in source_words)
-    checked = source + "".join(f" {shlex.quote(word)}" for word in check_words)
+    checked = (*source_words, *check_words)
     named: dict[str, None] = {}
     for event in chain.events:
         texts = [value for value in event.attributes.values() if isinstance(value, str)]
         for text in (event.caused_by, *texts):
             own = text in (chain.request_id, chain.chain_id)
-            typed = text and text.isprintable() and len(text) <= _LONGEST_TYPED
-            if typed and not own and (text in index.requests or text in index.chain_keys):
+            known = text in index.requests or text in index.chain_keys
+            if can_be_typed(text) and not own and known:
                 named[text] = None
     for text in list(named)[:_MOST_NEXT]:
-        yield _command("why", text, checked)
+        yield command_text("why", text, checked)
     if not complete:
-        yield f"whence stats{source}"
-    name = chain.name
-    if not name.isprintable() or len(name) > _LONGEST_TYPED:  # nobody could type it
-        name = chain.events[0].event_id or name
+        yield command_text("stats", "", source_words)
+    name = chain.name if can_be_typed(chain.name) else chain.events[0].event_id or chain.name
     trace = chain.events[0].trace_id
     rest = index.trace_requests.get(trace) or chain.name != trace  # of its trace, in other chains
     if not chain.request_id and trace and rest:
-        yield _command("chain", name, source, " --related")
-    yield _command("why", name, checked, " --json")
-
-
-def _command(verb: str, name: str, options: str, more: str = "") -> str:
-    """The command; an id that looks like an option goes behind the end of the options."""
-    if name.startswith("-"):
-        return f"whence {verb}{options}{more} -- {shlex.quote(name)}"
-    return f"whence {verb} {shlex.quote(name)}{options}{more}"
+        yield command_text("chain", name, (*source_words, "--related"))
+    yield command_text("why", name, (*checked, "--json"))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 from whence.model.event import AttributeValue, TraceEvent
 
 __all__ = [
     "bytes_text",
+    "can_be_typed",
+    "chains_text",
+    "command_text",
     "count_text",
     "duration_text",
     "event_sentence",
@@ -23,6 +27,7 @@ __all__ = [
     "value_text",
 ]
 
+_LONGEST_TYPED = 60
 _UNITS = (("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000))
 _SUFFIXES = frozenset({"ns", "us", "ms", "s", "bytes", "hz", "tokens"})
 
@@ -90,6 +95,24 @@ def events_text(count: int) -> str:
 def files_text(count: int) -> str:
     """A count of files: 1 file, 2 files."""
     return f"{count_text(count)} file{'' if count == 1 else 's'}"
+
+
+def chains_text(count: int) -> str:
+    """A count of chains: 1 chain, 12,480 chains."""
+    return f"{count_text(count)} chain{'' if count == 1 else 's'}"
+
+
+def can_be_typed(name: str) -> bool:
+    """Whether a command with this name in it is worth showing."""
+    return 0 < len(name) <= _LONGEST_TYPED and name.isprintable()
+
+
+def command_text(verb: str, name: str, options: Iterable[str] = ()) -> str:
+    """The command to type; a name that looks like an option goes behind the end of the options."""
+    words = [shlex.quote(word) for word in options]
+    named = [shlex.quote(name)] if name else []
+    words = [*words, "--", *named] if name.startswith("-") else [*named, *words]
+    return " ".join(["whence", verb, *words])
 
 
 def share_text(part: int, whole: int) -> str:
