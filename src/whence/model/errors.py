@@ -12,8 +12,10 @@ __all__ = [
     "IdNotFound",
     "IncompleteEvent",
     "NotASession",
+    "NotAStore",
     "SessionEnded",
     "SessionNotFound",
+    "StoreOwned",
     "UnknownSink",
     "UnsupportedFormat",
     "WhenceError",
@@ -51,6 +53,14 @@ class SessionEnded(WhenceError, RuntimeError):
 
 class NotASession(WhenceError, ValueError):
     """The folder or file exists, but no process recorded into it."""
+
+
+class NotAStore(WhenceError, ValueError):
+    """The folder is no store, and none is made where other things lie."""
+
+
+class StoreOwned(WhenceError, RuntimeError):
+    """Another process writes to the store; the message names it. Reading needs no owner."""
 
 
 class UnsupportedFormat(WhenceError, ValueError):
