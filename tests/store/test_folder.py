@@ -94,22 +94,25 @@ def test_only_the_owner_appends(tmp_path: Path) -> None:
 def test_a_forked_child_does_not_own_the_store(tmp_path: Path) -> None:
     """The lock stays the parent's, and goes with it although the child lives on."""
     store = FolderStore(tmp_path / "traces", write=True)
-    read_end, write_end = os.pipe()
+    may_end, end = os.pipe()
+    is_there, there = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(write_end)
-        os.read(read_end, 1)  # lives until the parent has looked
+        os.close(end)
+        os.write(there, b".")
+        os.read(may_end, 1)  # lives until the parent has looked
         try:
             store.append(rows([1]))
         except OSError:
             os._exit(0)
         os._exit(1)
     try:
+        os.read(is_there, 1)
         store.close()
         FolderStore(tmp_path / "traces", write=True).close()
     finally:
-        os.close(write_end)
-        os.close(read_end)
+        for handle in (end, may_end, is_there, there):
+            os.close(handle)
         _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
 
