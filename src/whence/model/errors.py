@@ -5,6 +5,8 @@ from __future__ import annotations
 __all__ = [
     "AlreadyStarted",
     "AmbiguousId",
+    "BadCondition",
+    "BudgetExceeded",
     "CollectorRunning",
     "ContractError",
     "CorruptFile",
@@ -98,3 +100,11 @@ class AmbiguousId(WhenceError, LookupError):
 
 class ContractError(WhenceError, ValueError):
     """A contract or one of its conditions cannot be understood."""
+
+
+class BadCondition(WhenceError, ValueError):
+    """A condition on events is none that the language of conditions knows."""
+
+
+class BudgetExceeded(WhenceError, RuntimeError):
+    """A question needs more rows, bytes or time than it was given; the message says which."""

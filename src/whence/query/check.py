@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from whence.model.condition import field_value, parse_condition
 from whence.model.event import TraceEvent
 from whence.query.causes import (
     DAMAGED,
@@ -17,7 +18,6 @@ from whence.query.causes import (
     Cause,
     Causes,
 )
-from whence.query.condition import field_value, parse_condition
 from whence.query.contract import Contract, Requirement, parse_count
 from whence.query.index import Index
 from whence.query.words import count_text, duration_text, listed
