@@ -34,8 +34,8 @@ class Memory {
     if (wanted > capacity_) [[unlikely]] grow(used, wanted);
   }
   // The same for a size that is known, or guessed well.
-  void reserve(std::size_t wanted) {
-    if (wanted > capacity_) replace(0, wanted);
+  void reserve(std::size_t used, std::size_t wanted) {
+    if (wanted > capacity_) replace(used, wanted);
   }
 
  private:
@@ -64,7 +64,7 @@ class Memory {
 template <class T>
 class Numbers {
  public:
-  void reserve(std::size_t count) { memory_.reserve(count * sizeof(T)); }
+  void reserve(std::size_t count) { memory_.reserve(bytes(), count * sizeof(T)); }
   std::size_t size() const { return size_; }
   std::size_t bytes() const { return size_ * sizeof(T); }
 
@@ -83,7 +83,7 @@ class Numbers {
 
 class Bits {
  public:
-  void reserve(std::size_t count) { memory_.reserve(count / 8 + 1); }
+  void reserve(std::size_t count) { memory_.reserve(bytes(), count / 8 + 1); }
   std::size_t size() const { return size_; }
   std::size_t bytes() const { return (size_ + 7) / 8; }
   std::size_t zeros() const { return size_ - ones_; }
@@ -153,7 +153,7 @@ class Texts {
   Texts() { offsets_.push(0); }
 
   void reserve(std::size_t count) { offsets_.reserve(count + 1); }
-  void reserve_bytes(std::size_t bytes) { data_.reserve(bytes); }
+  void reserve_bytes(std::size_t bytes) { data_.reserve(used_, bytes); }
   std::size_t size() const { return offsets_.size() - 1; }
   std::size_t text_bytes() const { return used_; }
   std::size_t bytes() const { return used_ + offsets_.bytes(); }

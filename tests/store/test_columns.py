@@ -137,6 +137,20 @@ def test_many_rows_come_in_several_batches_of_one_dictionary(recorded: OwnEvents
     part.validate(full=True)
 
 
+def test_memory_that_others_used_before_leaves_nothing_behind(recorded: OwnEvents) -> None:
+    """Columns are laid out in memory that nobody cleared. R5.18"""
+    collector = whence.TraceCollector(1000)
+    for n in range(1000):
+        values = {f"{name}{n % 7}": value for name, value in (("i", n), ("t", "x"), ("b", True))}
+        collector.record_now("a", "C", "r" * (n % 5), attributes=values)
+    batch = recorded.batch()
+    wanted = to_events(batch.rows())
+    for pattern in (b"\0", b"\xff", b"\x7f"):
+        used = [bytearray(pattern * size) for size in range(64, 20_000, 64)]
+        del used
+        agree(events_of(table_of(batch), names()), wanted)
+
+
 def test_an_empty_batch_has_all_columns_and_no_rows() -> None:
     """Nothing recorded is a table, too. R5.18"""
     table = pa.table(Batch().arrow({}))
