@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from whence.model.errors import CorruptFile, UnsupportedFormat
 
-__all__ = ["Ids", "LinkPair", "LinkSegment", "write_link_segment"]
+__all__ = ["Ids", "LinkPair", "LinkSegment", "merged", "write_link_segment"]
 
 Ids = NDArray[np.int64]
 
