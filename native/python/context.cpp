@@ -103,14 +103,14 @@ ContextObject* copy_of(ContextObject* from) {
   return copy;
 }
 
-// A request begins: within the ambient trace, if that came from elsewhere.
+// A request begins: within the ambient trace, if that came from elsewhere or a span is open.
 bool stay_in_trace(ContextObject& self) {
   const Ref around(current_context());
   if (!around || self.trace) return true;
   const ContextObject& outer = *as_context(around.get());
-  if (!outer.trace_given) return true;
-  self.trace = outer.trace;
-  self.trace_given = true;
+  if (!outer.trace_given && outer.span_id == 0) return true;
+  self.trace = trace_of_context(outer);
+  self.trace_given = outer.trace_given;
   self.span_id = outer.span_id;
   self.trace_flags = outer.trace_flags;
   const ContextTexts& texts = outer.texts();
@@ -250,7 +250,7 @@ PyType_Spec kSpec = {"whence._native.Context", sizeof(ContextObject), 0,
 
 PyMethodDef kFunctions[] = {
     {"enter", safe<enter<false>>, METH_O, "enter(context) -> the copy of it that is now ambient; to be left by leave()."},
-    {"enter_request", safe<enter<true>>, METH_O, "The same for a request: it stays in a trace that came from elsewhere."},
+    {"enter_request", safe<enter<true>>, METH_O, "The same for a request: it stays in the span around it and in its trace."},
     {"leave", safe<leave>, METH_O, "leave(entered) -> bool\n\nFalse: it is not ambient here, directly or further out."},
     {"current", safe<current>, METH_NOARGS, "The ambient Context, or None."},
     {"set_process_context", safe<set_process_context>, METH_O, "What is ambient where nothing was entered: a Context or None."},

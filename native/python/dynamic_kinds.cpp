@@ -24,7 +24,7 @@ struct CacheEntry {
 CacheEntry g_cache[kCacheSize];
 PyObject* g_kinds = nullptr;  // {(event type, component, flavour): kind id}
 PyObject* g_decision_types = nullptr;
-whence::Kind* g_overflow[3] = {};  // by flavour
+whence::Kind* g_overflow[4] = {};  // by flavour
 
 std::size_t cache_index(PyObject* event_type, PyObject* component) {
   const auto mixed = reinterpret_cast<std::uintptr_t>(event_type) * 31 +
@@ -71,8 +71,8 @@ whence::Kind* declare(std::string_view name, std::string_view component, Flavour
   KindSchema schema;
   schema.name = name;
   schema.component = component;
-  schema.decision = flavour == Flavour::Decision;
-  if (flavour == Flavour::Span) {
+  schema.decision = flavour == Flavour::Decision || flavour == Flavour::DecisionSpan;
+  if (flavour == Flavour::Span || flavour == Flavour::DecisionSpan) {
     schema.span = true;
     if (component == "__main__") schema.component = "main";
     schema.fields = {{"span_id", FieldType::U64, FieldRole::Span},

@@ -6,7 +6,7 @@
 
 namespace whence::py {
 
-enum class Flavour : std::uint8_t { Plain = 0, Decision = 1, Span = 2 };
+enum class Flavour : std::uint8_t { Plain = 0, Decision = 1, Span = 2, DecisionSpan = 3 };
 
 // The kind of a pair, made at its first sight; a decision when the caller says that it is one,
 // though its name alone would not. `overflow`: the table is full and the caller must

@@ -168,10 +168,11 @@ void write_draft(const KindObject& self, WriterState& state, Draft& draft, const
   }
   const bool long_request = draft.has_request && draft.request.form == RequestForm::Long;
   const ContextObject* inherited = draft.has_request ? nullptr : context;
-  const std::uint64_t span_id = inherited != nullptr ? inherited->span_id : 0;
+  const std::uint64_t span_id = context != nullptr ? context->span_id : 0;
   if (span_id != 0) tag |= kTagSpan;
+  const bool foreign_span = draft.has_request && span_id != 0;  // another request's, in the span's trace
   const bool needs_text = draft.text_fields != 0 || draft.absent != 0 || draft.options != nullptr ||
-                          !draft.caused_by.empty() || long_request ||
+                          !draft.caused_by.empty() || long_request || foreign_span ||
                           image_bytes > kInlineFieldBytes || context_needs_text(inherited) ||
                           (span_id != 0 && image_bytes > kFieldBytesWithText);
   if (!needs_text) [[likely]] {
@@ -189,6 +190,7 @@ void write_draft(const KindObject& self, WriterState& state, Draft& draft, const
   if (draft.absent != 0) block.whole(Entry::Absent, 0, &draft.absent, 8);
   if (long_request) put_request(block, draft.request_text);
   if (inherited != nullptr) put_context(block, *inherited);
+  if (foreign_span) block.whole(Entry::Trace, 0, trace_of_context(*context).words.data(), 16);
   if (span_id != 0) block.whole(Entry::Span, 0, &span_id, 8);
   for (std::uint64_t left = draft.text_fields; left != 0; left &= left - 1) {
     const auto index = static_cast<std::uint8_t>(std::countr_zero(left));

@@ -27,13 +27,6 @@ std::uint64_t request_of(const OpenSpan& span, std::uint64_t words[2]) {
   return kTagTrace;
 }
 
-void put_link(TextBlock& block, const SpanLinkTo& link) {
-  std::string payload(reinterpret_cast<const char*>(link.trace.words.data()), 16);
-  payload.append(reinterpret_cast<const char*>(&link.span_id), 8);
-  if (link.attributes != nullptr) append_attributes(payload, link.attributes);
-  block.whole(Entry::Link, 0, payload.data(), payload.size());
-}
-
 // Where the GIL is, nothing else runs between the two passes over the dict.
 Ref pairs_of(PyObject* attributes) {
   Ref pairs(PyTuple_New(PyDict_GET_SIZE(attributes)));
@@ -101,6 +94,13 @@ void close_entry(const OpenSpan& span) {
 }
 
 }  // namespace
+
+void put_link(TextBlock& block, const SpanLinkTo& link) {
+  std::string payload(reinterpret_cast<const char*>(link.trace.words.data()), 16);
+  payload.append(reinterpret_cast<const char*>(&link.span_id), 8);
+  if (link.attributes != nullptr) append_attributes(payload, link.attributes);
+  block.whole(Entry::Link, 0, payload.data(), payload.size());
+}
 
 bool begin(OpenSpan& span, const whence::Kind& kind, Gate gate, ContextObject* parent,
            std::uint64_t start_ns, std::uint64_t span_id) {

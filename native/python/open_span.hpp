@@ -9,6 +9,7 @@
 #include "py.hpp"
 #include "whence/decode.hpp"
 #include "whence/recorder.hpp"
+#include "whence/text_block.hpp"
 
 namespace whence::py {
 
@@ -17,6 +18,8 @@ struct SpanLinkTo {
   std::uint64_t span_id;
   PyObject* attributes;  // owned: what convert_attributes() made, or null
 };
+
+void put_link(TextBlock& block, const SpanLinkTo& link);
 
 // What only few spans have.
 struct SpanExtras {

@@ -1,17 +1,14 @@
 // record_now and record: events whose type, component and rationale come with every call.
 #include "shared_ring.hpp"
 
-#include <cstring>
 #include <new>
 
 #include "context.hpp"
 #include "convert.hpp"
 #include "dynamic_kinds.hpp"
+#include "given_event.hpp"
 #include "kind.hpp"
 #include "safe.hpp"
-#include "tail.hpp"
-#include "unbox.hpp"
-#include "whence/blank.hpp"
 
 namespace whence::py {
 
@@ -33,160 +30,6 @@ WriterState* writer_of(SharedRingObject& self) {
   return self.state;
 }
 
-// What a call gives, with null or empty for what it leaves out. All values are exact.
-struct Given {
-  PyObject* event_type = nullptr;
-  PyObject* component = nullptr;
-  PyObject* rationale = nullptr;
-  PyObject* request_id = nullptr;
-  PyObject* model_id = nullptr;
-  PyObject* severity = nullptr;
-  PyObject* duration_ns = nullptr;
-  PyObject* attributes = nullptr;  // tuple of pairs
-  // of built events only
-  PyObject* event_id = nullptr;
-  PyObject* chain_id = nullptr;
-  PyObject* options = nullptr;  // tuple of options
-  PyObject* caused_by = nullptr;
-  PyObject* lineage_id = nullptr;
-  PyObject* timestamp_ns = nullptr;
-  bool decision = false;
-  double weight = 1;
-};
-
-// The same as native values.
-struct Plain {
-  const whence::Kind* kind = nullptr;
-  Gate gate;
-  bool overflow = false;
-  std::string_view rationale, request_id, model_id, event_id, chain_id, caused_by, event_type, component;
-  Ref owners[8];
-  RequestId request;
-  std::uint64_t severity = 1;
-  std::int64_t duration_ns = 0;
-  std::int64_t timestamp_ns = -1;
-  std::uint64_t lineage_id = 0;
-};
-
-bool text_of(PyObject* value, const char* what, std::string_view& out, Ref& owner) {
-  if (value == nullptr) return true;
-  if (PyUnicode_Check(value)) return utf8_of(value, out, owner);
-  PyErr_Format(PyExc_TypeError, "%s must be str, not %s", what, Py_TYPE(value)->tp_name);
-  return false;
-}
-
-bool unbox(const Given& given, Plain& plain) {
-  if (plain.overflow && (!text_of(given.event_type, "event_type", plain.event_type, plain.owners[0]) ||
-                         !text_of(given.component, "component", plain.component, plain.owners[1])))
-    return false;
-  if (!text_of(given.rationale, "rationale", plain.rationale, plain.owners[2]) ||
-      !text_of(given.model_id, "model_id", plain.model_id, plain.owners[3]) ||
-      !text_of(given.event_id, "event_id", plain.event_id, plain.owners[4]) ||
-      !text_of(given.chain_id, "decision_chain_id", plain.chain_id, plain.owners[5]) ||
-      !text_of(given.caused_by, "caused_by", plain.caused_by, plain.owners[6]))
-    return false;
-  if (given.severity != nullptr &&
-      unbox_u64(given.severity, plain.severity, 4) != Unboxed::Ok) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "severity must be a whence.Severity");
-    return false;
-  }
-  if (given.duration_ns != nullptr && unbox_i64(given.duration_ns, plain.duration_ns) != Unboxed::Ok) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "duration must be a whence.Duration");
-    return false;
-  }
-  if (given.timestamp_ns != nullptr) {
-    if (unbox_i64(given.timestamp_ns, plain.timestamp_ns) != Unboxed::Ok) return false;
-    if (plain.timestamp_ns < 0) {
-      PyErr_SetString(PyExc_ValueError, "the timestamp lies before the zero of the monotonic clock");
-      return false;
-    }
-  }
-  if (given.lineage_id != nullptr && unbox_u64(given.lineage_id, plain.lineage_id, ~0ull) != Unboxed::Ok)
-    return false;
-  if (plain.kind->schema.decision && is_blank(plain.rationale)) {
-    PyErr_Format(PyExc_ValueError, "%U is a decision: it needs a rationale that is not empty",
-                 given.event_type);
-    return false;
-  }
-  return true;
-}
-
-bool unbox_request(const Given& given, Plain& plain) {
-  if (given.request_id == nullptr) return true;
-  if (!PyUnicode_Check(given.request_id)) {
-    PyErr_Format(PyExc_TypeError, "request_id must be str, not %s", Py_TYPE(given.request_id)->tp_name);
-    return false;
-  }
-  if (!strict_utf8_of(given.request_id, plain.request_id)) return false;
-  plain.request = encode_request(plain.request_id, Recorder::get().request_seed());
-  return true;
-}
-
-// Encodes and writes; nothing can fail from here on and no Python code runs.
-void write_event(WriterState& state, const Given& given, Plain& plain) {
-  const Ref ambient = current_context();
-  const auto* context = reinterpret_cast<ContextObject*>(ambient.get());
-  if (context != nullptr && plain.request.form != RequestForm::None &&
-      !is_request_of(*context, plain.request, plain.request_id))
-    context = nullptr;
-  SlotImage slot;
-  std::uint64_t tag = plain.kind->id | (plain.severity + 1) << kTagSeverityShift |
-                      threshold_with(plain.gate, given.weight) << kTagThresholdShift;
-  if (context != nullptr) {
-    put_request_words(slot, tag, *context);
-  } else {
-    tag |= static_cast<std::uint64_t>(plain.request.form) << kTagRequestShift;
-    slot.words[kRequestWord] = plain.request.words[0];
-    slot.words[kRequestWord + 1] = plain.request.words[1];
-  }
-  slot.words[kTimeWord] = plain.timestamp_ns >= 0 ? static_cast<std::uint64_t>(plain.timestamp_ns)
-                                                  : event_time_ns(state);
-  TextBlock block(state.scratch_bytes(), std::max<std::size_t>(state.writer.max_text_bytes(), 64));
-  // Small and whole first, so that a long rationale cannot push them out.
-  std::uint8_t uuid[16];
-  if (parse_uuid(plain.event_id, uuid))
-    block.whole(Entry::EventId, 0, uuid, sizeof uuid);
-  else if (!plain.event_id.empty())
-    block.id(Entry::EventId, 1, plain.event_id);
-  if (plain.duration_ns != 0) block.whole(Entry::Duration, 0, &plain.duration_ns, 8);
-  if (plain.overflow) {
-    block.text(Entry::EventType, 0, plain.event_type);
-    block.text(Entry::Component, 0, plain.component);
-  }
-  if (!plain.model_id.empty()) {
-    const std::uint16_t model = state.session->names().intern(plain.model_id);
-    if (model != kNameInText)
-      block.whole(Entry::Model, 0, &model, 2);
-    else
-      block.text(Entry::Model, 1, plain.model_id);
-  }
-  if (context != nullptr) put_context(block, *context);
-  if (context != nullptr && context->span_id != 0) {
-    tag |= kTagSpan;
-    block.whole(Entry::Span, 0, &context->span_id, 8);
-  }
-  if (plain.lineage_id != 0)  // after the ambient one, over which it prevails
-    block.whole(Entry::Lineage, 0, &plain.lineage_id, 8);
-  if (context == nullptr && plain.request.form == RequestForm::Long) put_request(block, plain.request_id);
-  if (!plain.chain_id.empty() && plain.chain_id != plain.request_id)
-    block.id(Entry::Chain, 0, plain.chain_id);
-  if (!plain.caused_by.empty()) block.id(Entry::CausedBy, 0, plain.caused_by);
-  if (!plain.rationale.empty())
-    block.text_before(
-        [&] { return options_bytes(given.options) + attributes_bytes(given.attributes); },
-        Entry::Rationale, 0, plain.rationale);
-  if (given.options != nullptr) put_options(block, given.options);
-  if (given.attributes != nullptr) put_attributes(block, given.attributes);
-  const std::size_t bytes = block.finish();
-  if (block.truncated()) {
-    tag |= kTagTruncated;
-    state.writer.count_truncated();
-  }
-  const bool has_text = bytes > kTextHeaderBytes;
-  slot.words[kTagWord] = tag | (has_text ? kTagText : 0);
-  state.writer.write(slot, has_text ? block.data() : nullptr, bytes);
-}
-
 // write_event(), unless there is no memory for its text: then false, with MemoryError set.
 bool try_to_write(WriterState& state, const Given& given, Plain& plain) {
   try {
@@ -206,7 +49,8 @@ bool is_sampled_out(SharedRingObject& self, const Plain& plain) {
   if (WriterState* state = writer_of(self)) {
     const std::uint64_t value = plain.request.form != RequestForm::None
                                     ? sample_value_of_key(plain.request.key)
-                                    : ambient_sample_value(*state);
+                                : plain.trace ? sample_value_of_trace(plain.trace)
+                                              : ambient_sample_value(*state);
     out = value < plain.gate.threshold();
     if (out) state->writer.count(plain.kind->id, kSampledOut);
   }
@@ -214,10 +58,15 @@ bool is_sampled_out(SharedRingObject& self, const Plain& plain) {
   return out;
 }
 
+Flavour flavour_of(const Given& given) {
+  if (given.span) return given.decision ? Flavour::DecisionSpan : Flavour::Span;
+  return given.decision ? Flavour::Decision : Flavour::Plain;
+}
+
 PyObject* record(SharedRingObject& self, const Given& given) {
   Plain plain;
   plain.kind = dynamic_kind(given.event_type, given.component,
-                            given.decision ? Flavour::Decision : Flavour::Plain, plain.overflow);
+                            flavour_of(given), plain.overflow);
   bool accepted = plain.kind != nullptr && unbox_request(given, plain);
   if (accepted) {
     plain.gate = Gate{plain.kind->gate.load(std::memory_order_relaxed)->load(std::memory_order_relaxed)};
@@ -329,12 +178,17 @@ PyObject* record_built(PyObject* object, PyObject* args) {
   PyObject* attributes = nullptr;
   PyObject* options = nullptr;
   int decision = 0;
-  if (!PyArg_ParseTuple(args, "OOOOOOOOOOOOOOp|d", &given.event_type, &given.component, &given.rationale,
+  PyObject* links = nullptr;
+  int span = 0;
+  if (!PyArg_ParseTuple(args, "OOOOOOOOOOOOOOp|dUOOpUOO", &given.event_type, &given.component, &given.rationale,
                         &given.request_id, &given.model_id, &given.severity, &given.duration_ns,
                         &attributes, &given.event_id, &given.chain_id, &options, &given.caused_by,
-                        &given.lineage_id, &given.timestamp_ns, &decision, &given.weight))
+                        &given.lineage_id, &given.timestamp_ns, &decision, &given.weight,
+                        &given.trace_id, &given.span_id, &given.parent_span_id, &span, &given.status,
+                        &given.status_message, &links))
     return nullptr;
   given.decision = decision != 0;
+  given.span = span != 0;
   Ref kept[2];
   if (PyObject_Length(attributes) > 0) {
     kept[0] = Ref(convert_attributes(attributes));
@@ -346,6 +200,7 @@ PyObject* record_built(PyObject* object, PyObject* args) {
     given.options = kept[1].get();
     if (!kept[1]) return reject_call(*as_ring(object));
   }
+  if (links != nullptr && !convert_links(links, given.links)) return reject_call(*as_ring(object));
   return record(*as_ring(object), given);
 }
 

@@ -233,7 +233,7 @@ class EventDecoder {
       const auto entry = reader.take<std::uint8_t>();
       reader.take<std::uint8_t>();
       if (entry == 0) return at_end;
-      if (entry > static_cast<std::uint8_t>(Entry::Status)) return false;
+      if (entry > static_cast<std::uint8_t>(Entry::Parent)) return false;
       if (reader.take_bytes(reader.take<std::uint32_t>()) == nullptr) return false;
     }
     return true;
@@ -291,6 +291,7 @@ class EventDecoder {
         if (const std::byte* bytes = reader.take_bytes(16)) std::memcpy(event_.trace.words.data(), bytes, 16);
         return;
       case Entry::Span: event_.span_id = reader.take<std::uint64_t>(); return;
+      case Entry::Parent: event_.parent_span_id = reader.take<std::uint64_t>(); return;
       case Entry::Link: read_link(reader); return;
       case Entry::Status:
         if (index == 1 || index == 2) event_.status = static_cast<SpanStatus>(index);

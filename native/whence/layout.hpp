@@ -85,6 +85,7 @@ enum class Entry : std::uint8_t {
   Span = 17,        // u64: the span it happened in
   Link = 18,        // 16 bytes trace, u64 span, attributes {u8 type, u16 key, u32 value, key, value}
   Status = 19,      // of a span: index 1 ok, 2 error; a message
+  Parent = 20,      // u64: of a built event that is no span, the parent it was given
 };
 
 enum class AttributeType : std::uint8_t { Int = 0, Float = 1, Bool = 2, Text = 3 };

@@ -256,6 +256,13 @@ class SharedRing:
         timestamp_ns: int,
         decision: bool,
         weight: float = 1.0,
+        trace_id: str = "",
+        span_id: int = 0,
+        parent_span_id: int = 0,
+        span: bool = False,
+        status: str = "",
+        status_message: str = "",
+        links: Sequence[tuple[str, int, Mapping[str, int | float | bool | str]]] = (),
         /,
     ) -> None: ...
     def size(self) -> int: ...

@@ -148,6 +148,13 @@ class TraceCollector(_native.SharedRing, EventView):
             event.timestamp.value_ns,
             event.decision,
             event.weight,
+            event.trace_id,
+            event.span_id,
+            event.parent_span_id,
+            event.span,
+            event.status,
+            event.status_message,
+            event.links,
         )
 
     def __len__(self) -> int:

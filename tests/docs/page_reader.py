@@ -269,6 +269,8 @@ def read_entries(
             event["links"].append(read_link(payload))
         elif entry == 19:
             event["status"], event["status_message"] = ("", "ok", "error")[index], payload.rest()
+        elif entry == 20:
+            event["parent_span_id"] = payload.take("Q")
         elif entry == 12:
             absent = payload.take("Q")
             fields[:] = [ABSENT if absent >> i & 1 else fields[i] for i in range(len(fields))]

@@ -455,17 +455,42 @@ def events_of(recorded: OwnEvents) -> list[TraceEvent]:
     return [event for event in recorded() if event.event_type == "context_step"]
 
 
-def test_a_trace_from_elsewhere_goes_on_in_requests_but_ours_does_not(recorded: OwnEvents) -> None:
-    """A request within a span of our own has a trace of its own. R5.3"""
+def test_a_request_goes_on_in_the_trace_around_it(recorded: OwnEvents) -> None:
+    """Within a span of our own, or a trace that came from elsewhere. R5.3 R5.2"""
     with whence.span("batch") as batch, whence.request("r1") as ours:
         step(1)
+        with whence.span("within") as within:
+            assert (within.parent_span_id, within.trace_id) == (batch.span_id, batch.trace_id)
+            with whence.request("r0") as nested:
+                assert (nested.span_id, nested.trace_id) == (within.span_id, batch.trace_id)
+        assert not ours.remote
     came = whence.extract({"traceparent": f"00-{'ab' * 16}-00000000000000ff-01"})
     with whence.use(came), whence.request("r2"):
         step(2)
     with whence.use(came):
         step(3)
     first, second, third = events_of(recorded)
-    assert first.trace_id == ours.trace_id != batch.trace_id
-    assert (first.span_id, second.span_id, third.span_id) == (0, 255, 255)
+    assert first.trace_id == ours.trace_id == batch.trace_id
+    assert (first.span_id, second.span_id, third.span_id) == (batch.span_id, 255, 255)
     assert second.trace_id == third.trace_id == "ab" * 16
     assert (second.request_id, third.request_id) == ("r2", "")
+
+
+@whence.kind(component="Context")
+def context_answered(request_id: str) -> None:
+    """An event that names its request itself."""
+
+
+def test_an_event_that_names_its_request_stays_in_the_span_around_it(recorded: OwnEvents) -> None:
+    """It is that request's, and happened in this span of this trace all the same. R5.2 R5.3"""
+    long = "r" * 40
+    with whence.request("outer"), whence.span("batch") as batch:
+        for request in ("r1", long, "outer"):
+            context_answered(request)
+    context_answered("r1")
+    *inside, outside = (each for each in recorded() if each.event_type == "context_answered")
+    assert [each.request_id for each in inside] == ["r1", long, "outer"]
+    for each in inside:
+        assert (each.trace_id, each.span_id) == (batch.trace_id, batch.span_id)
+    assert (outside.request_id, outside.span_id) == ("r1", 0)
+    assert outside.trace_id not in ("", batch.trace_id)
