@@ -194,8 +194,10 @@ PyObject* kind_enable(PyObject* object, PyObject* args, PyObject* kwargs) {
   Gate gate;
   if (!gate_from(rate, minimum, gate)) return nullptr;
   const char* name = self.kind->schema.name.c_str();
-  if (self.kind->schema.decision && !gate.plain()) {
-    PyErr_Format(PyExc_ValueError, "%s is a decision: decisions are recorded all, or off", name);
+  if (self.kind->schema.exempt && !gate.plain()) {
+    const bool decision = self.kind->schema.decision;
+    PyErr_Format(PyExc_ValueError, "%s is %s are recorded all, or off", name,
+                 decision ? "a decision: decisions" : "told of decisions: outcomes");
     return nullptr;
   }
   if (gate.has_minimum() && self.strength_at == kNoField) {

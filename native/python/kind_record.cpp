@@ -464,7 +464,7 @@ PyObject* record_named(KindObject& self, PyObject* const* args, std::size_t give
 
 PyObject* record_gated(KindObject& self, Gate gate, PyObject* const* args, std::size_t given,
                        PyObject* keywords) try {
-  if (gate.exempt() || self.kind->schema.decision) return record_call(self, args, given, keywords);
+  if (gate.exempt() || self.kind->schema.exempt) return record_call(self, args, given, keywords);
   if (gate.threshold() != 0) {
     WriterState* state = thread_writer();
     if (state == nullptr) [[unlikely]] Py_RETURN_NONE;  // counted as unrecorded

@@ -51,8 +51,6 @@ bool without_gil(Work&& work) {
     done = true;
   } catch (const std::bad_alloc&) {
     memory = false;
-  } catch (const std::length_error&) {
-    memory = false;
   } catch (const std::exception&) {
   }
   Py_END_ALLOW_THREADS

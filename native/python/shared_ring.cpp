@@ -71,7 +71,7 @@ PyObject* record(SharedRingObject& self, const Given& given) {
   if (accepted) {
     plain.gate = Gate{plain.kind->gate.load(std::memory_order_relaxed)->load(std::memory_order_relaxed)};
     if (!plain.gate.on()) [[unlikely]] Py_RETURN_NONE;
-    if (plain.gate.exempt() || plain.kind->schema.decision) plain.gate = Gate{};
+    if (plain.gate.exempt() || plain.kind->schema.exempt) plain.gate = Gate{};
     if (!plain.gate.plain() && is_sampled_out(self, plain)) Py_RETURN_NONE;
     accepted = unbox(given, plain);
   }

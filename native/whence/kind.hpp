@@ -45,10 +45,14 @@ struct KindSchema {
   std::string source;  // "file:line" of the declaration
   std::uint8_t severity = 1;
   bool decision = false;
+  bool exempt = false;  // from sampling and minima: all or nothing; set at declaration
   bool span = false;  // its events are spans
   bool on = true;  // gate at declaration
   std::vector<Field> fields;
   std::uint16_t image_bytes = 0;
+
+  // What became of a decision is kept as surely as the decision.
+  bool is_outcome() const { return name == "outcome" && component == "whence"; }
 
   // Gives each field its place: declared order, no padding.
   void place_fields() {

@@ -35,10 +35,11 @@ class KindTable {
     auto* kind = new Kind;
     cut_texts(schema);
     schema.place_fields();
+    schema.exempt = schema.decision || schema.is_outcome();
     kind->id = static_cast<std::uint16_t>(id);
     kind->follower = follower;
     kind->point_gate_at(&kind->own_gate);
-    Gate gate = Gate::make(schema.on, schema.decision);
+    Gate gate = Gate::make(schema.on, schema.exempt);
     if (session == nullptr && early_rules_ != nullptr) gate = ruled(Rules(early_rules_), schema, gate);
     kind->own_gate.store(gate.word, std::memory_order_relaxed);
     kind->schema = std::move(schema);
@@ -124,7 +125,7 @@ class KindTable {
     if (!added)
       session.count_missing(kUnnamedKindsOffset);
     kind.point_gate_at(gate);
-    const std::uint64_t usual = Gate::make(true, kind.schema.decision).word;
+    const std::uint64_t usual = Gate::make(true, kind.schema.exempt).word;
     if (word != usual) session.log_gate(kind.id, usual, word);
   }
 
@@ -132,7 +133,7 @@ class KindTable {
   static Gate ruled(const Rules& rules, const KindSchema& schema, Gate present) {
     const std::optional<Gate> rule = rules.find(schema.name);
     if (!rule) return present;
-    return schema.decision ? rule->of_decision() : Gate{rule->word & ~kGateExempt};
+    return schema.exempt ? rule->of_decision() : Gate{rule->word & ~kGateExempt};
   }
 
   // Makes the early rules writable: in a child they lie in the parent's control page.

@@ -148,7 +148,7 @@ class Emitter {
   void enable() const { if (kind_ != nullptr) Recorder::get().set_gate(*kind_, Gate{kGateOn}); }
   // For a share of the requests, above 0 and up to 1; other rates and decisions are left as they are.
   void sample(double rate) const {
-    if (kind_ != nullptr && !kind_->schema.decision && rate > 0 && rate <= 1)
+    if (kind_ != nullptr && !kind_->schema.exempt && rate > 0 && rate <= 1)
       Recorder::get().set_gate(*kind_, Gate::sampling(rate));
   }
   void disable() const { if (kind_ != nullptr) Recorder::get().set_on(*kind_, false); }

@@ -93,7 +93,7 @@ inline bool EventDraft::is_too_weak(Gate gate) const {
 
 // Counts what the gate leaves out.
 inline bool EventDraft::passes(Gate gate, const RequestId* request) {
-  if (gate.plain() || gate.exempt() || kind_.schema.decision) return true;
+  if (gate.plain() || gate.exempt() || kind_.schema.exempt) return true;
   const std::uint64_t value = gate.threshold() == 0 ? kSampleSteps
                               : request != nullptr && request->form != RequestForm::None
                                   ? sample_value_of_key(request->key)

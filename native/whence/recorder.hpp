@@ -75,7 +75,7 @@ class Recorder {
 
   void set_gate(Kind& kind, Gate gate) {
     const Guard guard(*this);
-    kinds_.change(kind, kind.schema.decision ? gate.of_decision() : gate, session_);
+    kinds_.change(kind, kind.schema.exempt ? gate.of_decision() : gate, session_);
   }
   void set_on(Kind& kind, bool on) {
     const Guard guard(*this);

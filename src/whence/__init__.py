@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from whence.emit.cognitive import CognitiveTracer
     from whence.emit.config import ExportFormat, TracingConfig
     from whence.emit.context import carry, patch_threads, use
+    from whence.emit.outcome import outcome
     from whence.emit.w3c import environment, extract, inject
     from whence.model.builder import TraceEventBuilder
     from whence.model.cognitive import CognitiveEvent, InterferenceType, PrimingType
@@ -85,6 +86,7 @@ __all__ = [
     "extract",
     "inject",
     "kind",
+    "outcome",
     "patch_threads",
     "request",
     "session",
@@ -120,6 +122,7 @@ _LATER = {
     "environment": "whence.emit.w3c",
     "extract": "whence.emit.w3c",
     "inject": "whence.emit.w3c",
+    "outcome": "whence.emit.outcome",
     "patch_threads": "whence.emit.context",
     "use": "whence.emit.context",
 }

@@ -17,6 +17,7 @@ from whence.cli.demo import demo
 from whence.cli.export import export
 from whence.cli.ls import ls
 from whence.cli.metrics import metrics
+from whence.cli.outcome import outcome
 from whence.cli.record import record
 from whence.cli.recover import recover
 from whence.cli.render.page import escape_unencodable
@@ -95,6 +96,7 @@ for command in (
     stream,
     top,
     config,
+    outcome,
     record,
     export,
     collect,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from whence._native import Catalogue
 from whence.collect.kinds import read_names
+from whence.model.names import OUTCOME, OWN_COMPONENT
 from whence.model.recording import SessionInfo
 from whence.ring import layout
 from whence.ring.control import Control
@@ -67,6 +68,11 @@ class _Declared:
     component: str
     decision: bool
     has_strength: bool
+
+    @property
+    def exempt(self) -> bool:
+        """Whether it obeys on and off alone: decisions, and what became of them."""
+        return self.decision or (self.name == OUTCOME and self.component == OWN_COMPONENT)
 
 
 def read_gates(path: Path) -> SessionGates:
@@ -128,14 +134,15 @@ def _no_room(control: Control, session: SessionInfo, undeclared: set[str]) -> st
 
 def _refuse_misfit(kind: _Declared, word: int) -> None:
     on, rate, minimum = gate_parts(word)
-    if kind.decision and on and (rate < 1 or minimum is not None):
-        raise ValueError(f"{kind.name} is a decision: decisions are recorded all, or off")
+    if kind.exempt and on and (rate < 1 or minimum is not None):
+        what = "a decision: decisions" if kind.decision else "told of decisions: outcomes"
+        raise ValueError(f"{kind.name} is {what} are recorded all, or off")
     if on and minimum is not None and not kind.has_strength:
         raise ValueError(f"{kind.name} has no strength that a minimum could be compared with")
 
 
 def _fitting(kind: _Declared, word: int) -> int:
-    if kind.decision:
+    if kind.exempt:
         return word & layout.GATE_ON | layout.GATE_EXEMPT
     return word & ~layout.GATE_EXEMPT
 
@@ -156,7 +163,7 @@ def _gates(session: SessionInfo, control: Control) -> SessionGates:
 
 
 def _parts(kind: _Declared, word: int) -> tuple[bool, float, float | None]:
-    return gate_parts(word | layout.GATE_EXEMPT if kind.decision else word)
+    return gate_parts(word | layout.GATE_EXEMPT if kind.exempt else word)
 
 
 def _declared(folder: Path) -> list[_Declared]:

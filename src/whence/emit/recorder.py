@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from whence.emit.config import TracingConfig
 
-__all__ = ["Session", "describe", "prepare", "session", "start"]
+__all__ = ["Session", "describe", "join_run", "prepare", "session", "start"]
 
 DEFAULT_RING_SLOTS = 10_000
+_FEW_SLOTS = 16
 MAX_RING_SLOTS = 1 << 24  # 1 GiB of slots a thread
 # Old sessions that one process removes at its start, a few ms each; later ones go on with it.
 MOST_REMOVED = 16
@@ -117,6 +118,20 @@ def describe(service: str, attributes: dict[str, str]) -> bool:
     named = os.environ.get("WHENCE_SERVICE") or service or None
     return _native.configure(
         description=_description(named, _config_from_environment(), attributes)
+    )
+
+
+def join_run(run: str, service: str) -> bool:
+    """Makes the session to come a small one of that run, in hexadecimal, of a process that adds
+    little to it. False, and nothing changed: there is a session already."""
+    try:
+        number = int(run, 16)
+    except ValueError:  # of an export that others wrote
+        number = 0
+    return _native.configure(
+        description=_description(service, None),
+        run=number if 0 < number < 2**64 else 0,
+        ring_slots=_FEW_SLOTS,
     )
 
 

@@ -54,8 +54,7 @@ class OtlpFileSink(Sink):
     def __init__(
         self, path: Path, signals: str, most_attributes: int, rotate_bytes: int = 0
     ) -> None:
-        only = "" if signals == "both" else f"?signals={signals}"
-        self.name = f"otlp-file:{path.absolute()}{only}"
+        self.name = f"otlp-file:{path.absolute()}"
         self._signals = signals
         self._most_attributes = most_attributes
         self._codec: Codec | None = codec_of(path.name)[0]

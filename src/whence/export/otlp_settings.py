@@ -10,7 +10,6 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from whence.export.http_post import basic_credentials
 from whence.export.otlp import LOGS, MOST_ATTRIBUTES, SIGNALS, TRACES
-from whence.export.sink_name import sink_name
 
 __all__ = ["GRPC", "JSON", "PROTOBUF", "OtlpSettings", "Target", "read_settings"]
 
@@ -99,10 +98,8 @@ def read_settings(
             targets[signal] = _named_target(parts, protocol, secure, signal, known, asked, options)
         else:
             targets[signal] = _environments_target(protocol, signal, known, asked, options)
-    place = _shown(parts.scheme.lower(), targets[LOGS] if not named else None, parts)
-    user = targets[LOGS].parts.username
     return OtlpSettings(
-        name=sink_name(place, asked, targets[LOGS].headers, user),
+        name=_shown(parts.scheme.lower(), targets[LOGS] if not named else None, parts),
         protocol=protocol,
         targets=targets,
         signals=signals,

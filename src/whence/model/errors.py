@@ -5,8 +5,6 @@ from __future__ import annotations
 __all__ = [
     "AlreadyStarted",
     "AmbiguousId",
-    "BadCondition",
-    "BudgetExceeded",
     "CollectorRunning",
     "ContractError",
     "CorruptFile",
@@ -14,10 +12,8 @@ __all__ = [
     "IdNotFound",
     "IncompleteEvent",
     "NotASession",
-    "NotAStore",
     "SessionEnded",
     "SessionNotFound",
-    "StoreOwned",
     "UnknownSink",
     "UnsupportedFormat",
     "WhenceError",
@@ -57,14 +53,6 @@ class NotASession(WhenceError, ValueError):
     """The folder or file exists, but no process recorded into it."""
 
 
-class NotAStore(WhenceError, ValueError):
-    """The folder is no store, and none is made where other things lie."""
-
-
-class StoreOwned(WhenceError, RuntimeError):
-    """Another process writes to the store; the message names it. Reading needs no owner."""
-
-
 class UnsupportedFormat(WhenceError, ValueError):
     """The file is of a format or version that this version does not read."""
 
@@ -100,11 +88,3 @@ class AmbiguousId(WhenceError, LookupError):
 
 class ContractError(WhenceError, ValueError):
     """A contract or one of its conditions cannot be understood."""
-
-
-class BadCondition(WhenceError, ValueError):
-    """A condition on events is none that the language of conditions knows."""
-
-
-class BudgetExceeded(WhenceError, RuntimeError):
-    """A question needs more rows, bytes or time than it was given; the message says which."""

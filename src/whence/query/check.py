@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from whence.model.condition import field_value, parse_condition
 from whence.model.event import TraceEvent
 from whence.query.causes import (
     DAMAGED,
@@ -18,8 +17,10 @@ from whence.query.causes import (
     Cause,
     Causes,
 )
+from whence.query.condition import field_value, parse_condition
 from whence.query.contract import Contract, Requirement, parse_count
 from whence.query.index import Index
+from whence.query.told import untold
 from whence.query.words import count_text, duration_text, listed
 
 __all__ = ["COMPLETE", "INCOMPLETE", "UNKNOWN", "ChainCheck", "ChainReport", "Finding"]
@@ -104,6 +105,7 @@ class ChainCheck:
     def __init__(
         self, events: Sequence[TraceEvent], contract: Contract, index: Index, causes: Causes
     ) -> None:
+        events = untold(events)
         self._events, self._contract, self._index, self._causes = events, contract, index, causes
         self._times = [index.time_ns(event) for event in events]
         self._places: defaultdict[str, list[int]] = defaultdict(list)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from whence.model.condition import parse_condition
-from whence.model.errors import BadCondition, ContractError
+from whence.model.errors import ContractError
 from whence.model.time import Duration
+from whence.query.condition import parse_condition
 
 __all__ = ["Contract", "End", "Requirement", "parse_count", "parse_length"]
 
@@ -35,7 +35,7 @@ class End:
     def __post_init__(self) -> None:
         _check_name("the type of an end", self.type)
         if self.where:
-            _check_condition(self.where)
+            parse_condition(self.where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Requirement:
         _check_name("the type of a required member", self.type)
         parse_count(self.count)
         if self.when:
-            _check_condition(self.when)
+            parse_condition(self.when)
         for name in (*self.after, *self.fields):
             _check_name(f"a name in the requirement of {self.type}", name)
         if self.type in self.after:
@@ -130,10 +130,3 @@ def parse_length(text: str) -> Duration:
 def _check_name(what: str, name: str) -> None:
     if not isinstance(name, str) or not name.strip():
         raise ContractError(f"{what} must be a name, not {name!r}")
-
-
-def _check_condition(text: str) -> None:
-    try:
-        parse_condition(text)
-    except BadCondition as error:
-        raise ContractError(str(error)) from None

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from whence.model.recording import Recording, SessionInfo
+from whence.query.told import is_told
 
 __all__ = ["Reused", "reused_names"]
 
@@ -18,23 +19,54 @@ def reused_names(recording: Recording) -> Reused:
     Programs that number their requests begin anew at every start. Runs that overlapped in time may
     have worked on one request together, and so may the processes of one run; what was recorded
     after all of a run's processes had fallen silent is another request. The newest keeps the id.
+    Whoever told only what became of a request speaks of that of its own run, else of the newest
+    that had begun by then.
     Costs nothing in a recording of one run, and one pass over the events otherwise.
     """
     if len({session.run for session in recording.sessions}) < 2:
         return {}
     lives = _lives(recording)
     users: defaultdict[str, set[str]] = defaultdict(set)
+    tellers: defaultdict[str, dict[str, int]] = defaultdict(dict)  # and when they spoke last
     for event in recording.events:
         if event.session in lives:
-            users[event.request_id or event.decision_chain_id].add(event.session)
+            owner = event.request_id or event.decision_chain_id
+            if is_told(event):
+                begun_ns = lives[event.session][0]
+                tellers[owner][event.session] = recording.wall_ns(event) or begun_ns
+            else:
+                users[owner].add(event.session)
     sessions = {session.name: session for session in recording.sessions}
     found: dict[tuple[str, str], str] = {}
     for owner, names in users.items():
         if owner and len(names) > 1:
-            *older, _newest = _eras([sessions[name] for name in names], lives)
+            eras = _eras([sessions[name] for name in names], lives)
+            *older, _newest = eras
             for era in older:
                 found |= {(owner, s.name): f"{owner} of run {era[0].run}" for s in era}
+            for teller, at_ns in tellers[owner].items() if older else ():
+                if teller not in names:
+                    era = _spoken_of(eras, sessions[teller].run, at_ns, lives)
+                    if era is not _newest:
+                        found[owner, teller] = f"{owner} of run {era[0].run}"
     return found
+
+
+def _spoken_of(
+    eras: Sequence[Sequence[SessionInfo]],
+    run: str,
+    at_ns: int,
+    lives: Mapping[str, tuple[int, int]],
+) -> Sequence[SessionInfo]:
+    """The era of the teller's own run, else the newest that had begun by then.
+
+    An outcome opens no era of its own.
+    """
+    own = [era for era in eras if any(session.run == run for session in era)]
+    if own:
+        return own[-1]
+    begun = [era for era in eras if min(lives[s.name][0] for s in era) <= at_ns]
+    return begun[-1] if begun else eras[0]
 
 
 def _lives(recording: Recording) -> dict[str, tuple[int, int]]:

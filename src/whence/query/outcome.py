@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from whence.model.condition import field_value
 from whence.model.event import TraceEvent
 from whence.model.severity import Severity
+from whence.query.condition import field_value
 from whence.query.words import duration_text, part_text
 
 __all__ = ["NO_OUTCOME", "OUTCOME_FIELDS", "Outcome", "outcome_of", "says", "went_wrong"]
@@ -26,8 +26,9 @@ class Outcome:
     """What became of a request.
 
     `word` is "LATE", "REJECTED", "FAILED", "MET deadline", "SUCCEEDED", a severity in capitals,
-    "UNFINISHED", or "no outcome recorded"; `detail` completes it: "by 6.8 ms (46.8 of 40.0 ms)".
-    The times are those of a deadline, in nanoseconds, None where they were not recorded.
+    "UNFINISHED", "TOLD" by somebody later, or "no outcome recorded"; `detail` completes it:
+    "by 6.8 ms (46.8 of 40.0 ms)". The times are those of a deadline, in nanoseconds, None where
+    they were not recorded.
     """
 
     word: str

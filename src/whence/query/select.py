@@ -31,14 +31,7 @@ def select(
     index = as_index(source)
     matches = query.matches
     events = index.events
-    wall_ns = index.recording.wall_ns if query.asks_wall_time else _unknown
-    return tuple(
-        event for at in _candidates(index, query) if matches(event := events[at], wall_ns(event))
-    )
-
-
-def _unknown(event: TraceEvent) -> None:
-    return None
+    return tuple(event for at in _candidates(index, query) if matches(event := events[at]))
 
 
 def _candidates(index: Index, query: TraceQuery) -> Sequence[int]:

@@ -9,7 +9,7 @@ from whence.model.errors import IdNotFound
 from whence.model.event import Option, TraceEvent
 from whence.model.recording import OpenSpan, Recording
 from whence.model.severity import Severity
-from whence.query.causes import CRASHED, OPEN, Cause, Causes
+from whence.query.causes import CRASHED, NOT_RECORDED, OPEN, Cause, Causes
 from whence.query.chain import Chain, chain_of, find_chain
 from whence.query.check import ChainCheck, ChainReport, Finding
 from whence.query.completeness import contract_for
@@ -18,6 +18,7 @@ from whence.query.contracts import BUILT_IN
 from whence.query.index import Index, as_index
 from whence.query.outcome import NO_OUTCOME, Outcome, outcome_of, went_wrong
 from whence.query.spans import SpanTree, open_state, parent_of
+from whence.query.told import Told, is_told, told_of, told_sentence, untold
 from whence.query.words import (
     can_be_typed,
     command_text,
@@ -47,7 +48,8 @@ class StoryRow:
     rationale, or its fields in words. `options` has the chosen one first, then the others as
     recorded. `asked` marks the event that was asked for, `wrong` those that say something went
     wrong. `pid` is the process's where several worked on the chain, else 0. `depth` is how many
-    spans of the chain lie around it. A row that is `open` is a span that had begun and not ended.
+    spans of the chain lie around it. A row that is `open` is a span that had begun and not ended;
+    one that is `told` is an outcome that somebody told later.
     """
 
     offset_ns: int
@@ -64,6 +66,7 @@ class StoryRow:
     duration_ns: int = 0
     span: bool = False
     open: bool = False
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,8 @@ class Answer:
     `time_went` is empty unless dispatch or execution were recorded. `reports` hold the chain, or
     each of the request's chains, against the contract that covers it; there are none where no
     contract does. `gaps` is everything missing or wrong, the optional last. `next_commands` are
-    worth typing next. `complete` is whether nothing is known to be missing.
+    worth typing next. `complete` is whether nothing is known to be missing. `told` are the outcomes
+    that somebody told of it later.
     """
 
     name: str
@@ -96,6 +100,7 @@ class Answer:
     gaps: tuple[Finding, ...]
     next_commands: tuple[str, ...]
     complete: bool
+    told: tuple[Told, ...] = ()
 
 
 def why(
@@ -129,7 +134,8 @@ def why(
         gaps = list(_gaps_without_contract(index, chain))
     gaps += _span_gaps(index, chain)
     gaps.sort(key=lambda finding: finding.optional)
-    first = chain.events[0]
+    own = untold(chain.events)
+    first = own[0]
     session = index.recording.session(first.session)
     complete = all(gap.optional for gap in gaps)
     commands: Iterable[str] = ()
@@ -145,15 +151,22 @@ def why(
         service=session.service if session else "",
         pid=session.pid if session else 0,
         session=first.session,
-        other_processes=len({event.session for event in chain.events}) - 1,
-        time_went=_time_went(index, chain.events),
+        other_processes=len({event.session for event in own}) - 1,
+        time_went=_time_went(index, own),
         event_count=len(chain.events),
         story=story(index, chain, told),
         reports=reports,
         gaps=tuple(gaps),
         next_commands=tuple(commands),
         complete=complete,
+        told=_told(index, chain.events),
     )
+
+
+def _told(index: Index, events: Sequence[TraceEvent]) -> tuple[Told, ...]:
+    own = untold(events)
+    begun_ns = None if is_told(own[0]) else index.time_ns(own[0])
+    return tuple(told_of(index.recording, events, begun_ns, map(index.time_ns, events)))
 
 
 def _default_chain(index: Index, among: Callable[[TraceEvent], bool] | None) -> Chain:
@@ -201,7 +214,13 @@ def _parts(index: Index, chain: Chain) -> Iterator[tuple[TraceEvent, ...]]:
 
 
 def _gaps_without_contract(index: Index, chain: Chain) -> Iterator[Finding]:
-    causes = Causes(index).of_losses_since(chain.events)
+    own = untold(chain.events)
+    if is_told(own[0]):
+        elsewhere = "it may be in another run; --all reads every one"
+        cause = Cause(kind=NOT_RECORDED, sentence=elsewhere)
+        yield Finding(kind="missing", member="", sentence="the request itself", causes=(cause,))
+        return
+    causes = Causes(index).of_losses_since(own)
     if causes:
         sentence = "events of this chain may be missing"
         yield Finding(kind="missing", member="", sentence=sentence, causes=causes)
@@ -223,13 +242,16 @@ def _span_gaps(index: Index, chain: Chain) -> Iterator[Finding]:
 
 
 def _outcome(chain: Chain, gaps: Sequence[Finding]) -> Outcome:
-    """What the events record; without that, whether the chain's end is still to come or never."""
+    """What the events record; without that, whether the chain's end is still to come or never; and
+    where nothing tells that, what somebody told later."""
     recorded = outcome_of(chain.events)
     if recorded.word != NO_OUTCOME:
         return recorded
     for cause in (cause for gap in gaps for cause in gap.causes):
         if cause.kind in (CRASHED, OPEN):
             return Outcome(word="UNFINISHED:", detail=cause.kind, wrong=cause.kind == CRASHED)
+    if told := [event for event in chain.events if is_told(event)]:
+        return Outcome(word="TOLD:", detail=told_sentence(told[-1]))
     return recorded
 
 
@@ -266,15 +288,16 @@ def story(
     """The chain's events as rows, in order; of some events only, if `among` says which."""
     tree = SpanTree(index, chain.events)
     opened_ns = [index.moment_ns(span.session, span.start_ns) for span in tree.open]
-    begun_ns = min([index.time_ns(chain.events[0]), *(opened_ns if among is None else ())])
-    sessions = {event.session: index.recording.session(event.session) for event in chain.events}
+    own = untold(chain.events)
+    begun_ns = min([index.time_ns(own[0]), *(opened_ns if among is None else ())])
+    sessions = {event.session: index.recording.session(event.session) for event in own}
     pids = {name: info.pid for name, info in sessions.items() if info and len(sessions) > 1}
     rows = [
         StoryRow(
             offset_ns=index.time_ns(event) - begun_ns,
             event_type=event.event_type,
             component=event.component,
-            sentence=event_sentence(event),
+            sentence=_sentence(event),
             severity=event.severity.name,
             event_id=event.event_id,
             options=tuple(sorted(event.options, key=lambda option: not option.chosen)),
@@ -284,6 +307,7 @@ def story(
             depth=tree.depth(parent_of(event)),
             duration_ns=event.duration.nanos,
             span=event.span,
+            told=is_told(event),
         )
         for event in chain.events
         if among is None or among(event)
@@ -292,6 +316,10 @@ def story(
         for span in tree.open:
             _insert(rows, _open_row(index, tree, span, begun_ns))
     return tuple(rows)
+
+
+def _sentence(event: TraceEvent) -> str:
+    return f"told later: {told_sentence(event)}" if is_told(event) else event_sentence(event)
 
 
 def _open_row(index: Index, tree: SpanTree, span: OpenSpan, begun_ns: int) -> StoryRow:
@@ -346,6 +374,8 @@ def _next_commands(
             known = text in index.requests or text in index.chain_keys
             if can_be_typed(text) and not own and known:
                 named[text] = None
+    if is_told(untold(chain.events)[0]) and not source_words:
+        yield command_text("why", chain.name, ("--all", *check_words))
     for text in list(named)[:_MOST_NEXT]:
         yield command_text("why", text, checked)
     if not complete:

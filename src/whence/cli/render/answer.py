@@ -12,7 +12,14 @@ from whence.cli.render.safe import clip, pad, safe, wrap
 from whence.model.event import Option
 from whence.query.check import ChainReport, Finding
 from whence.query.why import Answer, StoryRow
-from whence.query.words import count_text, events_text, label_text, offset_text, offset_unit
+from whence.query.words import (
+    count_text,
+    duration_text,
+    events_text,
+    label_text,
+    offset_text,
+    offset_unit,
+)
 from whence.query.words import value_text as in_words
 
 __all__ = ["answer_lines", "story_lines"]
@@ -41,9 +48,12 @@ def answer_lines(answer: Answer, most_rows: int = 200) -> Iterator[Text]:
             yield line((label, "dim"), part)
             label = " " * len(label)
     yield line()
-    yield from story_lines(answer.story, most_rows)
-    yield line()
+    happened = [row for row in answer.story if not row.told]
+    yield from story_lines(happened, most_rows)
+    if happened:
+        yield line()
     yield from _chain(answer)
+    yield from _told(answer)
     yield from _gaps(answer.gaps)
     commands = [safe(command) for command in answer.next_commands]
     joined = " · ".join(commands)
@@ -58,7 +68,8 @@ def story_lines(story: Sequence[StoryRow], most_rows: int = 200) -> Iterator[Tex
 
     Between offset and type stands the pid, where events of several processes are among them.
     """
-    unit = offset_unit(max((abs(row.offset_ns) for row in story), default=0))
+    happened = [abs(row.offset_ns) for row in story if not row.told]
+    unit = offset_unit(max(happened, default=0))
     shown, left_out = list(story), 0
     if most_rows and len(story) > most_rows:
         head = most_rows // 2
@@ -73,7 +84,7 @@ def story_lines(story: Sequence[StoryRow], most_rows: int = 200) -> Iterator[Tex
     ]
     pids = [f"{row.pid}  " if row.pid else "" for row in shown]
     pid_cells = max(map(len, pids), default=0)
-    offsets = [offset_text(row.offset_ns, unit) for row in shown]
+    offsets = [_offset(row, unit) for row in shown]
     type_cells = max(map(cell_len, types), default=0)
     offset_cells = max(map(len, offsets), default=0)
     for number, (row, name, offset, pid) in enumerate(
@@ -83,6 +94,12 @@ def story_lines(story: Sequence[StoryRow], most_rows: int = 200) -> Iterator[Tex
             yield line((f"  … {count_text(left_out)} more events: --limit 0 shows them", "dim"))
         when = pad(offset, offset_cells, right=True)
         yield from _row(row, when, pad(pid, pid_cells, right=True), pad(name, type_cells))
+
+
+def _offset(row: StoryRow, unit: str) -> str:
+    if row.told and row.offset_ns >= 0:  # hours later, perhaps: in no unit of the others
+        return f"+{duration_text(row.offset_ns)}"
+    return offset_text(row.offset_ns, unit)
 
 
 def _verdict(answer: Answer) -> Iterator[Text]:
@@ -195,6 +212,18 @@ def _checked(report: ChainReport) -> str:
     there = report.verdict != "complete" and report.present == report.required
     but = ", but see the gaps" if there else ""  # a field is absent, or an order is not kept
     return f'{report.verdict}: {counts} required by contract "{clip(report.contract, 40)}"{but}'
+
+
+def _told(answer: Answer) -> Iterator[Text]:
+    """Outcomes told later, each with when and by whom."""
+    texts = []
+    for told in answer.told:
+        when = "" if told.after_ns is None else f"{duration_text(told.after_ns)} later"
+        by = clip(told.service, 30)
+        who = ", ".join(part for part in (by, f"pid {told.pid}" if told.pid else "") if part)
+        known = ", ".join(part for part in (when, who and f"by {who}") if part)
+        texts.append(f"outcome told later: {told.sentence}" + (f" ({known})" if known else ""))
+    yield from _labelled("Told", *texts)
 
 
 def _gaps(gaps: Sequence[Finding]) -> Iterator[Text]:

@@ -1,1 +1,0 @@
-"""One folder of Parquet files: what a collector keeps, and any number of processes question."""
