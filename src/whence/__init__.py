@@ -43,8 +43,12 @@ if TYPE_CHECKING:
     from whence.model.result import Error, ErrorCode, Result
     from whence.model.time import Duration, Timestamp
     from whence.query.audit import AuditTrail
+    from whence.query.contract import Contract, End, Guard, Requirement
+    from whence.query.contracts import load_contracts
     from whence.query.metrics import MetricsAggregator
+    from whence.query.verify import Verification
     from whence.trace_collector import EventView, TraceCollector, collector
+    from whence.verification import verify
 
 __all__ = [
     "F32",
@@ -56,11 +60,14 @@ __all__ = [
     "CognitiveEvent",
     "CognitiveTracer",
     "Context",
+    "Contract",
     "Duration",
+    "End",
     "Error",
     "ErrorCode",
     "EventView",
     "ExportFormat",
+    "Guard",
     "InterferenceType",
     "Kind",
     "MetricsAggregator",
@@ -68,6 +75,7 @@ __all__ = [
     "Option",
     "PrimingType",
     "RequestIDGenerator",
+    "Requirement",
     "Result",
     "Session",
     "Severity",
@@ -78,6 +86,7 @@ __all__ = [
     "TraceEventBuilder",
     "TraceQuery",
     "TracingConfig",
+    "Verification",
     "WhenceError",
     "carry",
     "collector",
@@ -86,6 +95,7 @@ __all__ = [
     "extract",
     "inject",
     "kind",
+    "load_contracts",
     "outcome",
     "patch_threads",
     "request",
@@ -93,6 +103,7 @@ __all__ = [
     "span",
     "start",
     "use",
+    "verify",
 ]
 
 _LATER = {
@@ -100,16 +111,20 @@ _LATER = {
     "BackgroundCollector": "whence.background_collector",
     "CognitiveEvent": "whence.model.cognitive",
     "CognitiveTracer": "whence.emit.cognitive",
+    "Contract": "whence.query.contract",
     "Duration": "whence.model.time",
+    "End": "whence.query.contract",
     "Error": "whence.model.result",
     "ErrorCode": "whence.model.result",
     "EventView": "whence.trace_collector",
     "ExportFormat": "whence.emit.config",
+    "Guard": "whence.query.contract",
     "InterferenceType": "whence.model.cognitive",
     "MetricsAggregator": "whence.query.metrics",
     "ModelID": "whence.model.ids",
     "PrimingType": "whence.model.cognitive",
     "RequestIDGenerator": "whence.model.ids",
+    "Requirement": "whence.query.contract",
     "Result": "whence.model.result",
     "Timestamp": "whence.model.time",
     "TraceCollector": "whence.trace_collector",
@@ -117,14 +132,17 @@ _LATER = {
     "TraceEventBuilder": "whence.model.builder",
     "TraceQuery": "whence.model.query",
     "TracingConfig": "whence.emit.config",
+    "Verification": "whence.query.verify",
     "carry": "whence.emit.context",
     "collector": "whence.trace_collector",
     "environment": "whence.emit.w3c",
     "extract": "whence.emit.w3c",
     "inject": "whence.emit.w3c",
+    "load_contracts": "whence.query.contracts",
     "outcome": "whence.emit.outcome",
     "patch_threads": "whence.emit.context",
     "use": "whence.emit.context",
+    "verify": "whence.verification",
 }
 
 

@@ -89,8 +89,7 @@ def test_nothing_to_verify_exits_with_4(run: Run, export: Export) -> None:
     """R5.12 Neither no chain at all nor only others pass for complete."""
     found = run("verify", "--from", export(recording([event("tick")])))
     assert found.exit_code == 4
-    assert "nothing to verify: no contract of inference" in found.output
-    assert "covers one of 1 chain" in found.output
+    assert "nothing to verify: 1 chain is not covered by inference, approvals" in found.output
     empty = run("verify", "--from", export(recording([])))
     assert empty.exit_code == 4
     assert "there is no chain here" in empty.output
@@ -104,6 +103,11 @@ def test_a_contract_of_the_users_is_verified(run: Run, export: Export, tmp_path:
     path = export(recording(events))
     found = run("verify", "--from", path, "--contracts", contracts)
     assert (found.exit_code, found.output.split()[0]) == (0, "ticks")
+    unused = run("verify", "--from", export(recording(many(2))), "--contracts", contracts)
+    assert (unused.exit_code, unused.output.splitlines()[1:]) == (
+        0,
+        ['contract "ticks" covers no chain here'],
+    )
     contracts.write_text("[[contract]]\n")
     assert run("verify", "--from", path, "--contracts", contracts).exit_code == 2
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from whence.model.event import TraceEvent
+from whence.model.names import canonical
 from whence.query.causes import (
     DAMAGED,
     FILTERED,
@@ -18,12 +19,14 @@ from whence.query.causes import (
     Causes,
 )
 from whence.query.condition import field_value, parse_condition
-from whence.query.contract import Contract, Requirement, parse_count
+from whence.query.contract import Contract, Requirement, as_text, parse_count
+from whence.query.finding import Finding
+from whence.query.guards import Rules
 from whence.query.index import Index
 from whence.query.told import untold
 from whence.query.words import count_text, duration_text, listed
 
-__all__ = ["COMPLETE", "INCOMPLETE", "UNKNOWN", "ChainCheck", "ChainReport", "Finding"]
+__all__ = ["COMPLETE", "INCOMPLETE", "UNKNOWN", "ChainCheck", "ChainReport"]
 
 # Causes for which the absence of an optional member is worth telling.
 _TELLING = UNSURE - {OPEN, FILTERED, DAMAGED}
@@ -31,38 +34,11 @@ _TELLING = UNSURE - {OPEN, FILTERED, DAMAGED}
 # What readers put into a rationale for an argument that was overwritten.
 _LOST_ARGUMENT = "<text lost>"
 
+_LONGEST_VALUE = 60
+
 COMPLETE = "complete"
 INCOMPLETE = "incomplete"
 UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that a chain lacks or has wrong.
-
-    `kind` is "missing", "duplicate", "out of order", "empty rationale", "missing field",
-    "time bound", "undecided" or "text lost"; `member` is the event type it is about and
-    `event_ids` are the events that it rests on, in order; none where nothing of it is there.
-    `causes` says what is known of why, the most telling first. A finding that is `optional` never
-    makes a chain incomplete.
-    """
-
-    kind: str
-    member: str
-    sentence: str
-    causes: tuple[Cause, ...] = ()
-    event_ids: tuple[str, ...] = ()
-    optional: bool = False
-
-    @property
-    def cause(self) -> Cause | None:
-        """The most telling cause."""
-        return self.causes[0] if self.causes else None
-
-    @property
-    def unsure(self) -> bool:
-        """Whether it may only look so: the event or text may be lost, off or still to come."""
-        return any(cause.kind in UNSURE for cause in self.causes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +86,13 @@ class ChainCheck:
         self._times = [index.time_ns(event) for event in events]
         self._places: defaultdict[str, list[int]] = defaultdict(list)
         for place, event in enumerate(events):
-            self._places[event.event_type].append(place)
+            self._places[canonical(event.event_type)].append(place)
         wanted = {requirement.type: requirement for requirement in contract.require}
         wanted.setdefault(contract.opens, Requirement(contract.opens, count="1+"))
         self._wanted = wanted
         self._end_types = {end.type for end in contract.ends}
-        self._end = self._find_end()
+        self._ending = self._find_ends()
+        self._end = min((place for places in self._ending for place in places), default=None)
         self._ended = self._end is not None or not contract.ends
         self._members: set[int] = set()
         self._missing = 0
@@ -127,7 +104,9 @@ class ChainCheck:
             self._check_count(requirement)
             self._check_order(requirement)
             self._check_fields(requirement)
+            self._check_values(requirement)
         self._check_end()
+        self._check_guards()
         self._check_bound()
         self._check_rationales()
         self._check_damage()
@@ -224,21 +203,40 @@ class ChainCheck:
                 places=lacking,
             )
 
+    def _check_values(self, wanted: Requirement) -> None:
+        for name, allowed in wanted.values.items():
+            texts = [as_text(value) for value in allowed]
+            found = {
+                place: as_text(value)
+                for place in self._places.get(wanted.type, ())
+                if (value := field_value(self._events[place], name)) is not None
+            }
+            wrong = {place: text for place, text in found.items() if text not in texts}
+            for text in dict.fromkeys(wrong.values()):
+                shown = repr(text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…")
+                none = listed(texts) if len(texts) <= 4 else f"the {len(texts)} allowed"
+                sentence = f"{wanted.type} has {name} {shown}, none of {none}"
+                places = [place for place, other in wrong.items() if other == text]
+                self._add("wrong value", wanted.type, sentence, places=places)
+
     # --- the end and the time until then --------------------------------------------------------
 
-    def _find_end(self) -> int | None:
-        """Where the first event stands that ends the chain."""
-        ends = (
-            place
+    def _find_ends(self) -> Sequence[Sequence[int]]:
+        """For each of the contract's ends, where the events stand that end the chain."""
+        return [
+            [
+                place
+                for place in self._places.get(end.type, ())
+                if not end.where
+                or parse_condition(end.where).holds(self._events[place], self._places)
+            ]
             for end in self._contract.ends
-            for place in self._places.get(end.type, ())
-            if not end.where or parse_condition(end.where).holds(self._events[place], self._places)
-        )
-        return min(ends, default=None)
+        ]
 
     def _check_end(self) -> None:
         for name in sorted(self._end_types - self._wanted.keys()):
-            found = self._places.get(name, [])
+            ends = zip(self._contract.ends, self._ending, strict=True)
+            found = sorted({place for end, places in ends if end.type == name for place in places})
             if len(found) > 1:
                 self._add("duplicate", name, f"{len(found)} {name}, one ends", places=found)
         if self._end is not None:
@@ -253,6 +251,14 @@ class ChainCheck:
             self._missing += 1
             causes = [*self._lost_conditions(), *self._absence(names)]
             self._add("missing", names[0], sentence, causes)
+
+    def _check_guards(self) -> None:
+        rules = Rules(self._events, self._times, self._index, self._causes)
+        for guard in self._contract.guards:
+            self._findings.extend(rules.unguarded(guard, open_end=not self._ended))
+        ends = zip(self._contract.ends, self._ending, strict=True)
+        closing = [(end, min(places)) for end, places in ends if end.closes and places]
+        self._findings.extend(rules.after_closing(closing))
 
     def _lost_conditions(self) -> Iterator[Cause]:
         """A cause if an event may be the end, but what would tell was lost."""
@@ -319,7 +325,7 @@ class ChainCheck:
         earliest = [self._earliest_ns(name) for name in types]
         latest = [self._latest_ns(name) for name in types]
         return self._causes.of_absence(
-            types,
+            self._index.known_spellings(types),
             self._events,
             earliest_ns=_unless_open(min, earliest),
             latest_ns=_unless_open(max, latest),

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from whence.model.event import TraceEvent
+from whence.model.names import canonical
 from whence.model.recording import Recording
 from whence.query.causes import Causes
 from whence.query.chain import Chain, chains
-from whence.query.check import COMPLETE, INCOMPLETE, UNKNOWN, ChainCheck, ChainReport, Finding
+from whence.query.check import COMPLETE, INCOMPLETE, UNKNOWN, ChainCheck, ChainReport
 from whence.query.contract import Contract
+from whence.query.finding import Finding
 from whence.query.index import Index, as_index
 from whence.query.words import share_text
 
@@ -97,14 +99,15 @@ def contract_for(
     else stands in the recording changes no verdict.
     """
     events, index = tuple(events), as_index(source)
-    types = {event.event_type for event in events}
+    types = {canonical(event.event_type) for event in events}
     covering = [contract for contract in contracts if _covers(contract, events, index)]
     opened = (contract for contract in covering if contract.opens in types)
     return next(opened, covering[0] if covering else None)
 
 
 def _covers(contract: Contract, events: Sequence[TraceEvent], index: Index) -> bool:
-    if not any(event.event_type in contract.members for event in events):
+    members = contract.members
+    if not any(canonical(event.event_type) in members for event in events):
         return False
     return index.knows(contract.opens, {event.session for event in events})
 
@@ -157,7 +160,11 @@ def _outside_chains(index: Index, contract: Contract) -> int:
 def _lost_decisions(index: Index, contract: Contract) -> int:
     """Decisions the contract speaks of that rings recorded and then overwrote."""
     members = contract.members
-    declared = {kind.name for kind in index.recording.kinds if kind.decision} & members
+    declared = {
+        kind.name
+        for kind in index.recording.kinds
+        if kind.decision and canonical(kind.name) in members
+    }
     lost = 0
     for ring in index.recording.rings:
         recorded: defaultdict[str, int] = defaultdict(int)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from whence.model.errors import ContractError
-from whence.query.contract import Contract, End, Requirement, parse_length
+from whence.query.agent_contracts import AGENT_APPROVALS, AGENT_RUN, APPROVALS
+from whence.query.contract import Contract, End, Guard, Requirement, parse_length
 
 __all__ = ["BUILT_IN", "INFERENCE", "known_contracts", "load_contracts", "parse_contracts"]
 
@@ -52,7 +53,7 @@ INFERENCE = Contract(
         Requirement("free", count="0+", after=("alloc",)),
     ),
 )
-BUILT_IN = (INFERENCE,)
+BUILT_IN = (INFERENCE, APPROVALS, AGENT_APPROVALS, AGENT_RUN)
 
 
 def known_contracts(declared: Iterable[Contract] = ()) -> tuple[Contract, ...]:
@@ -74,8 +75,9 @@ def load_contracts(path: str | PathLike[str]) -> tuple[Contract, ...]:
 def parse_contracts(text: str, where: str = "contracts.toml") -> tuple[Contract, ...]:
     """The contracts in a TOML text; ContractError names the entry that cannot be understood.
 
-    Each [[contract]] has name, opens, ends, within and [[contract.require]] entries of type,
-    count, when, after and fields. Keys that are none of these are refused.
+    Each [[contract]] has name, opens, ends, within, [[contract.require]] entries of type, count,
+    when, after, fields and values, and [[contract.guard]] entries of type, where, by, same and
+    anywhere. Keys that are none of these are refused.
     """
     try:
         content = tomllib.loads(text)
@@ -92,7 +94,7 @@ def parse_contracts(text: str, where: str = "contracts.toml") -> tuple[Contract,
 
 
 def _contract(entry: Mapping[str, Any], where: str) -> Contract:
-    _refuse_unknown(entry, {"name", "opens", "within", "ends", "require"}, where)
+    _refuse_unknown(entry, {"name", "opens", "within", "ends", "require", "guard"}, where)
     within = entry.get("within")
     return _made(
         where,
@@ -104,6 +106,10 @@ def _contract(entry: Mapping[str, Any], where: str) -> Contract:
                 _requirement(table, f"{where}, requirement {_label(table.get('type'), number)}")
                 for number, table in enumerate(_tables(entry.get("require", []), where), start=1)
             ),
+            guards=tuple(
+                _guard(table, f"{where}, guard {_label(table.get('type'), number)}")
+                for number, table in enumerate(_tables(entry.get("guard", []), where), start=1)
+            ),
             within=None if within is None else parse_length(_text(entry, "within", where)),
         ),
     )
@@ -114,12 +120,30 @@ def _end(entry: object, where: str) -> End:
         return End(entry)
     if not isinstance(entry, dict):
         raise ContractError(f"{where}: an end is a type or {{ type = ..., where = ... }}")
-    _refuse_unknown(entry, {"type", "where"}, f"{where}, ends")
-    return End(_text(entry, "type", where), _text(entry, "where", where, ""))
+    _refuse_unknown(entry, {"type", "where", "closes"}, f"{where}, ends")
+    closes = _names(entry, "closes", where)
+    return End(_text(entry, "type", where), _text(entry, "where", where, ""), closes)
+
+
+def _guard(entry: Mapping[str, Any], where: str) -> Guard:
+    _refuse_unknown(entry, {"type", "by", "where", "same", "anywhere"}, where)
+    anywhere = entry.get("anywhere", False)
+    if not isinstance(anywhere, bool):
+        raise ContractError(f"{where}: 'anywhere' must be true or false, not {anywhere!r}")
+    return _made(
+        where,
+        lambda: Guard(
+            type=_text(entry, "type", where),
+            by=_names(entry, "by", where),
+            where=_text(entry, "where", where, ""),
+            same=_names(entry, "same", where),
+            anywhere=anywhere,
+        ),
+    )
 
 
 def _requirement(entry: Mapping[str, Any], where: str) -> Requirement:
-    _refuse_unknown(entry, {"type", "when", "count", "after", "fields"}, where)
+    _refuse_unknown(entry, {"type", "when", "count", "after", "fields", "values"}, where)
     count = entry.get("count", "1")
     if not isinstance(count, str | int) or isinstance(count, bool):
         raise ContractError(f'{where}: count must be text such as "1+"')
@@ -131,6 +155,7 @@ def _requirement(entry: Mapping[str, Any], where: str) -> Requirement:
             when=_text(entry, "when", where, ""),
             after=_names(entry, "after", where),
             fields=_names(entry, "fields", where),
+            values=_values(entry, where),
         ),
     )
 
@@ -166,6 +191,13 @@ def _names(entry: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ContractError(f"{where}: {key!r} must be a name or a list of names")
     return tuple(names)
+
+
+def _values(entry: Mapping[str, Any], where: str) -> Mapping[str, tuple[Any, ...]]:
+    values = entry.get("values", {})
+    if not isinstance(values, dict) or not all(isinstance(v, list) for v in values.values()):
+        raise ContractError(f"{where}: 'values' must be {{ field = [values] }}")
+    return {name: tuple(allowed) for name, allowed in values.items()}
 
 
 def _list(entry: Mapping[str, Any], key: str, where: str) -> list[Any]:

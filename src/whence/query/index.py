@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 
 from whence.model.event import TraceEvent
-from whence.model.names import DECISION_TYPES
+from whence.model.names import DECISION_TYPES, spellings
 from whence.model.recording import OpenSpan, Recording
+from whence.query.contract import matching
 from whence.query.eras import Reused, reused_names
 from whence.query.spans import in_span_order, open_spans, parent_of
 
@@ -74,12 +75,25 @@ class Index:
         return not self.recording.kinds and event.event_type in DECISION_TYPES
 
     def knows(self, event_type: str, sessions: Iterable[str]) -> bool:
-        """Whether that type is declared in one of these sessions or occurs in it.
+        """Whether that type, in any spelling, is declared in one of these sessions or occurs in it.
 
         A kind of which the source does not say who declared it counts for every session.
         """
-        known = self._known.get(event_type, frozenset())
-        return "" in known or not known.isdisjoint(sessions)
+        of_all = (self._known.get(name, frozenset()) for name in spellings(event_type))
+        return any("" in known or not known.isdisjoint(sessions) for known in of_all)
+
+    def known_spellings(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The types, known here, that these names mean, by old spellings and by a * in a name.
+
+        A name that means none of them stands for itself.
+        """
+        found: dict[str, None] = {}
+        for name in names:
+            meant = [spelled for spelled in spellings(name) if spelled in self._known]
+            if "*" in name:
+                meant = list(filter(matching((name,)), self._known))
+            found.update(dict.fromkeys(meant or [name]))
+        return tuple(found)
 
     def seen(self, session: str, ring: int, event_type: str) -> int:
         """How many events of that type the recording holds of that ring."""

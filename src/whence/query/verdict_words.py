@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from whence.query.check import COMPLETE, INCOMPLETE
+from whence.query.contracts import BUILT_IN
 from whence.query.flaws import FlawGroup
 from whence.query.verify import NOTHING, Verdict, Verification
 from whence.query.words import (
@@ -14,17 +15,12 @@ from whence.query.words import (
     count_text,
     events_text,
     files_text,
+    listed,
 )
 
-__all__ = ["first_command", "group_cells", "notes", "shown_verdicts", "verdict_cells"]
+__all__ = ["first_command", "group_cells", "notes", "verdict_cells"]
 
-# Kinds of causes and flaws that say all, so that the other words need not.
-_PLAIN = frozenset({"not recorded"})
-
-
-def shown_verdicts(found: Verification) -> tuple[Verdict, ...]:
-    """The contracts worth a line: those that cover chains."""
-    return tuple(verdict for verdict in found.contracts if verdict.chains)
+_BUILT_IN = frozenset(contract.name for contract in BUILT_IN)
 
 
 def verdict_cells(verdict: Verdict) -> tuple[str, str, str, str]:
@@ -48,12 +44,15 @@ def group_cells(group: FlawGroup, clock: str = "") -> tuple[str, str, str, str]:
 
 def notes(found: Verification) -> Iterator[str]:
     """What else is to be known of the figures."""
-    if found.verdict == NOTHING:
-        names = ", ".join(verdict.contract for verdict in found.contracts)
-        covers = f"no contract of {names} covers one of {chains_text(found.chains)}"
-        yield f"nothing to verify: {covers if found.chains else 'there is no chain here'}"
+    if found.verdict == NOTHING and not found.chains:
+        yield "nothing to verify: there is no chain here"
+    elif found.verdict == NOTHING:
+        of = "1 chain is not" if found.chains == 1 else f"none of {chains_text(found.chains)} is"
+        yield f"nothing to verify: {of} covered by {listed(found.unused, 'or')}"
     elif found.uncovered:
         yield f"{chains_text(found.uncovered)} that no contract covers"
+    for name in (name for name in found.unused if name not in _BUILT_IN):
+        yield f'contract "{name}" covers no chain here'
     if found.outside:
         events = events_text(found.outside)
         yield f"{events} outside of chains: they name neither a request nor a chain"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from whence.model.event import TraceEvent
+from whence.model.names import canonical
 from whence.model.recording import Recording
 from whence.query.causes import Causes
 from whence.query.chain import Chain, chains
@@ -75,6 +76,7 @@ class Verification:
     """What became of all chains.
 
     `verdict` is the worst of those of the contracts, "nothing" where no chain is covered by one.
+    `contracts` are those that cover chains, `unused` the names of the others.
     `chains` are all that were looked at, `uncovered` those that no contract speaks of. `outside`
     counts the events that contracts speak of and that name neither a request nor a chain. `lost`
     counts the events that rings overwrote: chains that lay wholly among them are not counted,
@@ -83,6 +85,7 @@ class Verification:
 
     verdict: str
     contracts: tuple[Verdict, ...]
+    unused: tuple[str, ...] = ()
     chains: int
     uncovered: int
     outside: int = 0
@@ -132,7 +135,8 @@ def verify(
         lost += sum(ring.lost for ring in index.recording.rings)
         damaged += len(index.recording.damage)
         outside += sum(
-            not event.decision_chain_id and event.event_type in members for event in index.events
+            not event.decision_chain_id and canonical(event.event_type) in members
+            for event in index.events
         )
         for chain in _asked_for(index, among):
             counted += 1
@@ -145,7 +149,8 @@ def verify(
     verdicts = [tally.verdict() for tally in tallies.values()]
     return Verification(
         verdict=_worst(verdict.verdict for verdict in verdicts),
-        contracts=tuple(verdicts),
+        contracts=tuple(verdict for verdict in verdicts if verdict.chains),
+        unused=tuple(verdict.contract for verdict in verdicts if not verdict.chains),
         chains=counted,
         uncovered=uncovered,
         outside=outside,

@@ -10,7 +10,8 @@ from rich.text import Text
 from whence.cli.render.page import clock_text, line, page_cells
 from whence.cli.render.safe import clip, pad, safe, wrap
 from whence.model.event import Option
-from whence.query.check import ChainReport, Finding
+from whence.query.check import ChainReport
+from whence.query.finding import Finding
 from whence.query.why import Answer, StoryRow
 from whence.query.words import (
     count_text,

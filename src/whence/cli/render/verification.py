@@ -12,7 +12,6 @@ from whence.query.verdict_words import (
     first_command,
     group_cells,
     notes,
-    shown_verdicts,
     verdict_cells,
 )
 from whence.query.verify import Verdict, Verification
@@ -31,10 +30,9 @@ def verification_lines(
     check_words: Sequence[str] = (),
 ) -> Iterator[Text]:
     """The lines, of at most 100 cells; of many reasons the most frequent ones."""
-    verdicts = shown_verdicts(found)
-    cells = [verdict_cells(verdict) for verdict in verdicts]
+    cells = [verdict_cells(verdict) for verdict in found.contracts]
     name_cells = min(max((len(row[0]) for row in cells), default=0), 40)
-    for verdict, (name, chains, complete, word) in zip(verdicts, cells, strict=True):
+    for verdict, (name, chains, complete, word) in zip(found.contracts, cells, strict=True):
         counts = f"  {pad(chains, 8, right=True)}  {complete}  "
         yield line(
             pad(clip(name, name_cells), name_cells), counts, (word, _STYLES[verdict.verdict])

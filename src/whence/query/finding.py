@@ -1,0 +1,39 @@
+"""One thing that a chain lacks or has wrong, with the events it rests on and the known causes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from whence.query.causes import UNSURE, Cause
+
+__all__ = ["Finding"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that a chain lacks or has wrong.
+
+    `kind` is "missing", "duplicate", "out of order", "empty rationale", "missing field",
+    "wrong value", "time bound", "unguarded", "after the end", "undecided", "text lost" or
+    "truncated"; `member` is the event type it is about and
+    `event_ids` are the events that it rests on, in order; none where nothing of it is there.
+    `causes` says what is known of why, the most telling first. A finding that is `optional` never
+    makes a chain incomplete.
+    """
+
+    kind: str
+    member: str
+    sentence: str
+    causes: tuple[Cause, ...] = ()
+    event_ids: tuple[str, ...] = ()
+    optional: bool = False
+
+    @property
+    def cause(self) -> Cause | None:
+        """The most telling cause."""
+        return self.causes[0] if self.causes else None
+
+    @property
+    def unsure(self) -> bool:
+        """Whether it may only look so: the event or text may be lost, off or still to come."""
+        return any(cause.kind in UNSURE for cause in self.causes)
