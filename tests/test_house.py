@@ -104,14 +104,14 @@ def test_production_code_imports_no_mocks() -> None:
 
 
 def test_only_query_builds_sql() -> None:
-    """Statements of a query language are written in the query room alone."""
+    """Questions are put into SQL in the query room alone; ClickHouse's room has its tables'."""
     statement = re.compile(
         r"\s*(?:SELECT\b.+\bFROM|INSERT INTO|CREATE TABLE|DELETE FROM|WITH\b.+AS \()"
     )
     found = [
         (shown(path), node.lineno)
         for path in MODULES
-        if "query" not in path.relative_to(SOURCE).parts
+        if not {"query", "clickhouse"} & set(path.relative_to(SOURCE).parts)
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)

@@ -18,9 +18,9 @@ import whence
 from tests.mocks.loki_double import Limits, LokiDouble, Scripted
 from tests.mocks.loki_wire import decode_push, parse_labels, unsnap
 from tests.own_events import OwnEvents
+from whence.collect.http_post import Answer, retry_after_s
 from whence.collect.local import local_session
 from whence.collect.sink import Drained, Refused, Reply, TooLarge, Unavailable
-from whence.export.http_post import Answer, retry_after_s
 from whence.export.loki import LokiSink, open_loki_sink
 from whence.export.loki_message import push_request, quoted_labels
 from whence.export.sinks import open_sink

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from whence.collect.http_post import Answer, HttpPost, basic_credentials, retry_after_s
 from whence.collect.sink import Drained, Payload, Refused, Reply, Sink, TooLarge, Unavailable
-from whence.export.http_post import Answer, HttpPost, basic_credentials, retry_after_s
 from whence.export.loki_message import Entry, push_request, quoted_labels
 from whence.model.severity import Severity
 

@@ -8,8 +8,8 @@ import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any, Never
 
+from whence.collect.http_post import Answer, HttpPost, retry_after_s
 from whence.collect.sink import Drained, Payload, Refused, Reply, Sink, TooLarge, Unavailable
-from whence.export.http_post import Answer, HttpPost, retry_after_s
 from whence.export.otlp import otlp_requests
 from whence.export.otlp_reply import judged_json, judged_protobuf, one_line, response_class
 from whence.export.otlp_settings import GRPC, JSON, OtlpSettings, Target, read_settings

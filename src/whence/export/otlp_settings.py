@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from whence.export.http_post import basic_credentials
+from whence.collect.http_post import basic_credentials
 from whence.export.otlp import LOGS, MOST_ATTRIBUTES, SIGNALS, TRACES
 
 __all__ = ["GRPC", "JSON", "PROTOBUF", "OtlpSettings", "Target", "read_settings"]

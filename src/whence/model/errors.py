@@ -5,6 +5,9 @@ from __future__ import annotations
 __all__ = [
     "AlreadyStarted",
     "AmbiguousId",
+    "ClusterDenied",
+    "ClusterError",
+    "ClusterUnavailable",
     "CollectorRunning",
     "ContractError",
     "CorruptFile",
@@ -88,3 +91,23 @@ class AmbiguousId(WhenceError, LookupError):
 
 class ContractError(WhenceError, ValueError):
     """A contract or one of its conditions cannot be understood."""
+
+
+class ClusterError(WhenceError, RuntimeError):
+    """A ClickHouse server answered with an error; `code` is the number that it has for it."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ClusterDenied(ClusterError):
+    """The server does not know the user or password, or the user may not do what was asked."""
+
+
+class ClusterUnavailable(ClusterError):
+    """No whole answer came, or a shard is missing: trying again later may help."""
+
+    def __init__(self, message: str, code: int = 0, retry_after_s: float | None = None) -> None:
+        super().__init__(message, code)
+        self.retry_after_s = retry_after_s

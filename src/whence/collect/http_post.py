@@ -1,4 +1,4 @@
-"""One kept connection that POSTs to one URL: what sinks over HTTP share."""
+"""One kept connection that POSTs to one host: what all that speaks HTTP shares."""
 
 from __future__ import annotations
 
@@ -65,14 +65,24 @@ class HttpPost:
         self._context = context
         self._connection: http.client.HTTPConnection | None = None
 
-    def post(self, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Answer:
+    def post(
+        self,
+        body: bytes | memoryview,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        *,
+        path: str | None = None,
+        most_bytes: int = MOST_ANSWER_BYTES,
+    ) -> Answer:
         """One attempt, on a fresh connection where the kept one turned out to be closed.
 
+        `path` goes before that of the constructor; an answer's body is cut after `most_bytes`.
         Raises Unavailable where no whole answer came.
         """
         kept = self._connection is not None
+        asked = _Asked(path or self._path, body, {**self._headers, **headers}, most_bytes)
         try:
-            return self._attempt(body, headers, timeout_s)
+            return self._attempt(asked, timeout_s)
         except (ConnectionError, http.client.HTTPException) as error:
             self.close()
             if not kept or isinstance(error, http.client.IncompleteRead):
@@ -81,7 +91,7 @@ class HttpPost:
             self.close()
             raise Unavailable(_said(error)) from error
         try:  # servers close idle connections whenever they like
-            return self._attempt(body, headers, timeout_s)
+            return self._attempt(asked, timeout_s)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise Unavailable(_said(error)) from error
@@ -92,14 +102,14 @@ class HttpPost:
         if connection is not None:
             connection.close()
 
-    def _attempt(self, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Answer:
+    def _attempt(self, asked: _Asked, timeout_s: float) -> Answer:
         connection = self._connected(timeout_s)
         end_s = time.monotonic() + timeout_s
         response_class: Any = functools.partial(_TimedResponse, end_s=end_s)
         connection.response_class = response_class
-        connection.request("POST", self._path, body, {**self._headers, **headers})
+        connection.request("POST", asked.path, asked.body, asked.headers)
         response = connection.getresponse()
-        content = _read(response)
+        content = _read(response, asked.most_bytes)
         found = {name.lower(): value for name, value in response.getheaders()}
         if response.will_close or not response.isclosed():
             self.close()
@@ -120,6 +130,13 @@ class HttpPost:
             self._connection.sock.settimeout(timeout_s)
         self._connection.timeout = timeout_s
         return self._connection
+
+
+class _Asked(NamedTuple):
+    path: str
+    body: bytes | memoryview
+    headers: dict[str, str]
+    most_bytes: int
 
 
 class _TimedResponse(http.client.HTTPResponse):
@@ -149,19 +166,19 @@ class _Timed(io.RawIOBase):
         super().close()
 
 
-def _read(response: http.client.HTTPResponse) -> bytes:
+def _read(response: http.client.HTTPResponse, most_bytes: int) -> bytes:
     """The body, cut if it is long; what is left of it then is never read."""
-    content = b""
-    while response.length != 0 and len(content) < MOST_ANSWER_BYTES:
-        part = response.read1(MOST_ANSWER_BYTES - len(content))
+    content = bytearray()
+    while response.length != 0 and len(content) < most_bytes:
+        part = response.read1(most_bytes - len(content))
         content += part
         if not part and response.length:
-            raise http.client.IncompleteRead(content, response.length)
+            raise http.client.IncompleteRead(bytes(content), response.length)
         if not part:
             break
     if response.length == 0:
         response.read()  # nothing is left: the connection is free for the next request
-    return content
+    return bytes(content)
 
 
 def basic_credentials(parts: SplitResult) -> dict[str, str]:

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from whence.collect.http_post import MOST_ANSWER_BYTES, Answer, HttpPost, retry_after_s
 from whence.collect.sink import Unavailable
-from whence.export.http_post import MOST_ANSWER_BYTES, Answer, HttpPost, retry_after_s
 
 LONG_S = 60.0
 

@@ -1,0 +1,1 @@
+"""Stores: where events rest after their rings, in folders, in memory and in ClickHouse."""
