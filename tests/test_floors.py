@@ -77,6 +77,11 @@ def _from_the_door(node: ast.AST) -> list[ast.alias]:
         ("collect/planted.py", "import whence.emit"),
         ("query/planted.py", "def late() -> None:\n    import whence.cli"),
         ("query/planted.py", "import numpy"),
+        ("query/planted.py", "import duckdb"),
+        ("collect/planted.py", "import pyarrow"),
+        ("collect/planted.py", "import whence.store.folder"),
+        ("store/planted.py", "import duckdb"),
+        ("store/planted.py", "import whence.query.select"),
         ("runtime/planted.py", "import whence.demo"),
     ],
 )

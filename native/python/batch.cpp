@@ -5,6 +5,7 @@
 #include <new>
 #include <vector>
 
+#include "arrow.hpp"
 #include "catalogue.hpp"
 #include "errors.hpp"
 #include "otlp.hpp"
@@ -291,6 +292,11 @@ PyObject* batch_otlp(PyObject* object, PyObject* args, PyObject* kwargs) {
   return claim ? otlp_requests(as_batch(object)->batch, args, kwargs) : nullptr;
 }
 
+PyObject* batch_arrow(PyObject* object, PyObject* clocks) {
+  const Reading claim(object);
+  return claim ? arrow_columns(as_batch(object)->batch, clocks) : nullptr;
+}
+
 // By kind: are its events spans? Empty if there are none such.
 std::vector<bool> span_kinds(const Catalogue& catalogue) {
   std::vector<bool> found;
@@ -364,6 +370,11 @@ PyMethodDef kMethods[] = {
     {"otlp", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<batch_otlp>)), METH_VARARGS | METH_KEYWORDS,
      "otlp(table, sessions, *, as_json=False, signals='both', most_bytes=..., most_events=..., most_attributes=128)\n--\n\n"
      "All events as OTLP requests: a list of (signal, body, events). Runs without the GIL (export/otlp.py)."},
+    {"arrow", safe<batch_arrow>, METH_O,
+     "arrow(clocks)\n--\n\n"
+     "All events as Arrow columns (whence.store.columns), in order of wall time, which do not need the batch any more.\n\n"
+     "`clocks` is {session: wall minus monotonic ns}; KeyError for a session that is not in it.\n"
+     "Runs without the GIL."},
     {"time_range", safe<batch_time_range>, METH_O,
      "time_range(first)\n--\n\n(least, greatest) monotonic time at which rows from `first` on were written, or None."},
     {nullptr, nullptr, 0, nullptr},

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <exception>
 
+#include "arrow.hpp"
 #include "batch.hpp"
 #include "catalogue.hpp"
 #include "context.hpp"
@@ -177,7 +178,7 @@ int execute(PyObject* module) {
     return -1;
   }
   const bool added = PyModule_AddFunctions(module, kFunctions) == 0 && add_context(module) &&
-                     add_kind(module) && add_span(module) && add_shared_ring(module) && add_catalogue(module) && add_reader(module) && add_batch(module) &&
+                     add_kind(module) && add_span(module) && add_shared_ring(module) && add_catalogue(module) && add_reader(module) && add_batch(module) && add_arrow(module) &&
                      add_gates(module) && add_ring_object(module) && hear_of_exit(module);
   return added ? 0 : -1;
 }

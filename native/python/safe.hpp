@@ -51,6 +51,8 @@ bool without_gil(Work&& work) {
     done = true;
   } catch (const std::bad_alloc&) {
     memory = false;
+  } catch (const std::length_error&) {
+    memory = false;
   } catch (const std::exception&) {
   }
   Py_END_ALLOW_THREADS

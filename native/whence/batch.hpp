@@ -72,6 +72,14 @@ class Batch {
         [](std::size_t wanted, const Drain& drain) { return wanted < drain.first_row; });
     return *(after - 1)->source;
   }
+  // use(first row, row after the last, source) for each drain that brought any, in order of rows.
+  template <class Use>
+  void each_drain(Use&& use) const {
+    for (std::size_t i = 0; i < drains_.size(); ++i) {
+      const std::size_t end = i + 1 < drains_.size() ? drains_[i + 1].first_row : rows_;
+      if (drains_[i].first_row < end) use(drains_[i].first_row, end, *drains_[i].source);
+    }
+  }
   std::uint64_t ticket(std::size_t row) const { return columns_[kTicketColumn].get()[row]; }
   std::uint64_t time_ns(std::size_t row) const { return columns_[kTimeWord].get()[row]; }
 
@@ -151,6 +159,11 @@ class Batch {
   }
 
   const DecodedEvent& decode(std::size_t row, EventDecoder& decoder) const {
+    return decode(row, source(row), decoder);
+  }
+
+  // The same for those who know the row's source already.
+  const DecodedEvent& decode(std::size_t row, const RowSource& source, EventDecoder& decoder) const {
     std::array<std::uint64_t, kSlotWords> words;
     for (std::size_t i = 0; i < kSlotWords; ++i) words[i] = columns_[i].get()[row];
     const bool has_text = words[kTagWord] & kTagText;
@@ -158,7 +171,7 @@ class Batch {
     const std::byte* text = at == kTextLost ? nullptr : heap_.data() + at + 8;
     std::uint64_t bytes = 0;
     if (text != nullptr) std::memcpy(&bytes, heap_.data() + at, 8);
-    return decoder.decode(*source(row).catalogue, words, text, bytes, has_text && text == nullptr);
+    return decoder.decode(*source.catalogue, words, text, bytes, has_text && text == nullptr);
   }
 
   // What the events take in memory.

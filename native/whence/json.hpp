@@ -121,6 +121,92 @@ inline void append_json_float(TextOut& out, double value) {
     out.put(value > 0 ? std::string_view("\"Infinity\"") : std::string_view("\"-Infinity\""));
 }
 
+// The lists and objects in an event's JSON.
+class JsonParts {
+ public:
+  static void append_hex(TextOut& out, std::string_view before, std::uint64_t id) {
+    out.put(before);
+    for (int shift = 60; shift >= 0; shift -= 4) out.put("0123456789abcdef"[id >> shift & 15]);
+    out.put('"');
+  }
+
+  void append_links(TextOut& out, const std::vector<DecodedLink>& links) {
+    out.put('[');
+    bool first = true;
+    for (const DecodedLink& link : links) {
+      if (!first) out.put(',');
+      first = false;
+      out.put("{\"trace_id\":\"");
+      if (link.trace) write_trace_id(out.extend(32), link.trace);
+      append_hex(out, "\",\"span_id\":\"", link.span_id);
+      append_attributes(out, link.attributes);
+      out.put('}');
+    }
+    out.put(']');
+  }
+
+  // Values are strings; `attribute_types` says which of them were not.
+  void append_attributes(TextOut& out, const std::vector<std::pair<std::string_view, Value>>& attributes) {
+    out.put(",\"attributes\":{");
+    types_.clear();
+    bool first = true;
+    for (auto at = attributes.begin(); at != attributes.end(); ++at) {
+      const auto& [key, value] = *at;
+      // in a damaged file two may have one name: the later one counts, as for every reader
+      if (std::any_of(at + 1, attributes.end(), [at](const auto& later) { return later.first == at->first; })) continue;
+      if (!first) out.put(',');
+      first = false;
+      append_json_string(out, key);
+      out.put(':');
+      if (value.type == ValueType::Text) {
+        append_json_string(out, value.text);
+        continue;
+      }
+      out.put('"');
+      append_value(out, value);
+      out.put('"');
+      if (!types_.empty()) types_.put(',');
+      append_json_string(types_, key);
+      types_.put(value.type == ValueType::Float  ? std::string_view(":\"float\"")
+                 : value.type == ValueType::Bool ? std::string_view(":\"bool\"")
+                                                 : std::string_view(":\"int\""));
+    }
+    out.put('}');
+    if (types_.empty()) return;
+    out.put(",\"attribute_types\":{");
+    out.put(types_.view());
+    out.put('}');
+  }
+
+  static void append_options(TextOut& out, const std::vector<DecodedOption>& options) {
+    out.put('[');
+    bool first = true;
+    for (const DecodedOption& option : options) {
+      if (!first) out.put(',');
+      first = false;
+      out.put("{\"name\":");
+      append_json_string(out, option.name);
+      out.put(",\"scores\":{");
+      bool first_score = true;
+      for (const auto& [key, score] : option.scores) {
+        if (!first_score) out.put(',');
+        first_score = false;
+        append_json_string(out, key);
+        out.put(':');
+        append_json_float(out, score);
+      }
+      out.put(option.chosen ? std::string_view("},\"chosen\":true,\"reason\":")
+                            : std::string_view("},\"chosen\":false,\"reason\":"));
+      append_json_string(out, option.reason);
+      out.put('}');
+    }
+    out.put(']');
+  }
+
+ private:
+  TextOut types_;
+};
+
 class JsonEvents {
  public:
   // Events of sessions that `clocks` knows say their wall time, too.
@@ -157,11 +243,14 @@ class JsonEvents {
     out.put(",\"severity\":\"");
     out.put(std::string_view(kSeverityNames[event.severity % kSeverityNames.size()]));
     out.put('"');
-    append_attributes(out, event.attributes);
+    parts_.append_attributes(out, event.attributes);
     out.put(",\"decision_chain_id\":");
     append_json_string(out, event.chain_id.empty() ? std::string_view(request_) : event.chain_id);
     if (event.decision) out.put(",\"decision\":true");
-    if (!event.options.empty()) append_options(out, event);
+    if (!event.options.empty()) {
+      out.put(",\"options\":");
+      JsonParts::append_options(out, event.options);
+    }
     if (!event.caused_by.empty()) {
       out.put(",\"caused_by\":");
       append_json_string(out, event.caused_by);
@@ -228,8 +317,8 @@ class JsonEvents {
       write_trace_id(out.extend(32), trace);
       out.put('"');
     }
-    if (event.span_id != 0) append_hex(out, ",\"span_id\":\"", event.span_id);
-    if (event.parent_span_id != 0) append_hex(out, ",\"parent_span_id\":\"", event.parent_span_id);
+    if (event.span_id != 0) JsonParts::append_hex(out, ",\"span_id\":\"", event.span_id);
+    if (event.parent_span_id != 0) JsonParts::append_hex(out, ",\"parent_span_id\":\"", event.parent_span_id);
     if (event.span) out.put(",\"span\":true");
     if (event.status != SpanStatus::None) {
       out.put(",\"status\":\"");
@@ -240,86 +329,9 @@ class JsonEvents {
       out.put(",\"status_message\":");
       append_json_string(out, event.status_message);
     }
-    if (!event.links.empty()) append_links(out, event);
-  }
-
-  static void append_hex(TextOut& out, std::string_view before, std::uint64_t id) {
-    out.put(before);
-    for (int shift = 60; shift >= 0; shift -= 4) out.put("0123456789abcdef"[id >> shift & 15]);
-    out.put('"');
-  }
-
-  void append_links(TextOut& out, const DecodedEvent& event) {
-    out.put(",\"links\":[");
-    bool first = true;
-    for (const DecodedLink& link : event.links) {
-      if (!first) out.put(',');
-      first = false;
-      out.put("{\"trace_id\":\"");
-      if (link.trace) write_trace_id(out.extend(32), link.trace);
-      append_hex(out, "\",\"span_id\":\"", link.span_id);
-      append_attributes(out, link.attributes);
-      out.put('}');
-    }
-    out.put(']');
-  }
-
-  // Values are strings; `attribute_types` says which of them were not.
-  void append_attributes(TextOut& out, const std::vector<std::pair<std::string_view, Value>>& attributes) {
-    out.put(",\"attributes\":{");
-    types_.clear();
-    bool first = true;
-    for (auto at = attributes.begin(); at != attributes.end(); ++at) {
-      const auto& [key, value] = *at;
-      // in a damaged file two may have one name: the later one counts, as for every reader
-      if (std::any_of(at + 1, attributes.end(), [at](const auto& later) { return later.first == at->first; })) continue;
-      if (!first) out.put(',');
-      first = false;
-      append_json_string(out, key);
-      out.put(':');
-      if (value.type == ValueType::Text) {
-        append_json_string(out, value.text);
-        continue;
-      }
-      out.put('"');
-      append_value(out, value);
-      out.put('"');
-      if (!types_.empty()) types_.put(',');
-      append_json_string(types_, key);
-      types_.put(value.type == ValueType::Float  ? std::string_view(":\"float\"")
-                 : value.type == ValueType::Bool ? std::string_view(":\"bool\"")
-                                                 : std::string_view(":\"int\""));
-    }
-    out.put('}');
-    if (types_.empty()) return;
-    out.put(",\"attribute_types\":{");
-    out.put(types_.view());
-    out.put('}');
-  }
-
-  static void append_options(TextOut& out, const DecodedEvent& event) {
-    out.put(",\"options\":[");
-    bool first = true;
-    for (const DecodedOption& option : event.options) {
-      if (!first) out.put(',');
-      first = false;
-      out.put("{\"name\":");
-      append_json_string(out, option.name);
-      out.put(",\"scores\":{");
-      bool first_score = true;
-      for (const auto& [key, score] : option.scores) {
-        if (!first_score) out.put(',');
-        first_score = false;
-        append_json_string(out, key);
-        out.put(':');
-        append_json_float(out, score);
-      }
-      out.put(option.chosen ? std::string_view("},\"chosen\":true,\"reason\":")
-                            : std::string_view("},\"chosen\":false,\"reason\":"));
-      append_json_string(out, option.reason);
-      out.put('}');
-    }
-    out.put(']');
+    if (event.links.empty()) return;
+    out.put(",\"links\":");
+    parts_.append_links(out, event.links);
   }
 
   const Batch& batch_;
@@ -328,7 +340,7 @@ class JsonEvents {
   const std::vector<WallAnchor>* clock_ = nullptr;
   EventDecoder decoder_;
   std::string request_;
-  TextOut types_;
+  JsonParts parts_;
   TextOut names_;
   const KnownKind* names_kind_ = nullptr;
   TextOut place_;

@@ -53,6 +53,20 @@ def test_what_was_recorded_is_in_loki_once(
     assert len(loki.requests) > 4  # bodies were halved until they were taken
 
 
+def test_another_tenant_is_another_place(run_app: RunApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two tenants neither goes on where the other was, and each goes on. R1.43 R5.10"""
+    run = run_app(APP)
+    monkeypatch.setenv("WHENCE_DIR", str(run.whence_dir))
+    state = str(run.whence_dir / "one.state")
+    with LokiDouble(time.time_ns()) as loki:
+        for tenant, format in (("a", "json"), ("b", "json"), ("a", "protobuf")):
+            url = f"loki://{loki.place}?tenant={tenant}&format={format}"
+            words = ["collect", "--once", "--keep", "--to", url, "--state", state]
+            assert CliRunner().invoke(cli, words).exit_code == 0
+        assert [len(loki.lines(tenant)) for tenant in ("a", "b")] == [1_000, 1_000]
+        assert len(loki.requests) == 2
+
+
 def test_what_loki_refuses_is_counted_with_its_words(
     run_app: RunApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from whence.query.condition import parse_condition
+from whence.model.condition import parse_condition
 from whence.query.contracts import BUILT_IN, parse_contracts
 
 PAGE = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text()

@@ -232,7 +232,7 @@ def test_headers_are_metadata_and_told_to_nobody_else(drained: Drained) -> None:
     assert headers["x-key"] == "s3cret too"
     assert headers["authorization"].startswith("Basic ")
     assert "s3cret" not in f"{sink.name} {caught.value} {sink!r}"
-    assert sink.name == f"otlp://127.0.0.1:{receiver.port}"
+    assert sink.name.partition("#")[0] == f"otlp://127.0.0.1:{receiver.port}"
 
 
 @pytest.mark.parametrize("headers", [{"grpc-x": "s3cret"}, {"a b": "s3cret"}, {"a": "s3cret\n"}])

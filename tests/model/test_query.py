@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whence.model.errors import BadCondition
 from whence.model.event import TraceEvent
 from whence.model.ids import ModelID
 from whence.model.query import TraceQuery
@@ -113,3 +114,27 @@ def test_a_list_that_names_nothing_is_refused() -> None:
     assert hash(TraceQuery(event_type=["a", "b"])) == hash(TraceQuery(event_type=("a", "b")))
     assert TraceQuery(event_type="a").event_types == ("a",)
     assert TraceQuery().components is None
+
+
+@pytest.mark.parametrize("name", ["has tick", "n = 1 and no free", "n ="])
+def test_a_condition_that_looks_at_chains_is_refused(name: str) -> None:
+    """R4.43 Events are asked for by their fields; whoever writes more is told."""
+    with pytest.raises(BadCondition):
+        TraceQuery(where=name)
+
+
+def test_wall_time_counts_from_its_beginning_to_before_its_end() -> None:
+    """R4.43 An interval of wall time holds its first moment and not its last."""
+    tick = TraceEvent(event_type="a", component="a", timestamp=Timestamp(1))
+    query = TraceQuery(from_wall_ns=10, until_wall_ns=20)
+    assert [query.matches(tick, at) for at in (9, 10, 19, 20, None)] == [0, 1, 1, 0, 0]
+
+
+def test_filters_that_make_no_sense_are_refused() -> None:
+    """R0.44 Truth values are no times, a trace id has 32 digits."""
+    with pytest.raises(TypeError, match="from_wall_ns must be int, not bool"):
+        TraceQuery(from_wall_ns=True)
+    with pytest.raises(TypeError, match="has_errors must be bool"):
+        TraceQuery(has_errors=1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="32 hexadecimal"):
+        TraceQuery(trace_id="17")

@@ -13,8 +13,8 @@ from tests.query.build import inference_chain
 from tests.receive.test_json_export import any_event
 from whence.model.errors import CorruptFile
 from whence.model.event import TraceEvent, checked_event
+from whence.model.json_fields import Fields
 from whence.query.plain import plain_event
-from whence.receive.fields import Fields
 from whence.receive.json_export import _event
 from whence.receive.quick_event import quick_event
 

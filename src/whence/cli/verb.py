@@ -11,6 +11,7 @@ from whence.cli.render.page import line, page_cells, print_json, print_lines
 from whence.cli.render.safe import clip, safe
 from whence.model.errors import (
     AmbiguousId,
+    BadCondition,
     ContractError,
     IdNotFound,
     NotASession,
@@ -32,6 +33,7 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (NotASession, NOT_FOUND, "not found"),
     (FileNotFoundError, NOT_FOUND, "not found"),
     (AmbiguousId, USAGE, "ambiguous"),
+    (BadCondition, USAGE, "usage"),
     (ContractError, USAGE, "usage"),
     (UnknownSink, USAGE, "usage"),
 )

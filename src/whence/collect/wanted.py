@@ -31,7 +31,9 @@ class Wanted:
 
     @staticmethod
     def by(query: TraceQuery) -> Wanted:
-        """What a query asks for."""
+        """What a query asks for; ValueError for filters that need more than an event's columns."""
+        if not query.is_basic:
+            raise ValueError("events are collected by type, component, model, request, severity")
         return Wanted(
             query.event_types or (),
             query.components or (),

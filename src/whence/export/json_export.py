@@ -14,24 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from whence.model.errors import ExportError
-from whence.model.recording import (
-    Damage,
-    GateChange,
-    KindInfo,
-    OpenSpan,
-    Recording,
-    RingLedger,
-    SessionInfo,
+from whence.model.plain_parts import (
+    plain_damage,
+    plain_gate,
+    plain_kind,
+    plain_ring,
+    plain_session,
 )
-from whence.query.plain import plain, plain_event, plain_span_id
+from whence.model.recording import Recording
+from whence.query.plain import plain_event
 
 if TYPE_CHECKING:
     from whence._native import Batch
     from whence.export.codec import Codec
 
 __all__ = [
-    "plain_kind",
-    "plain_session",
     "replacing",
     "utc_text",
     "write_batches",
@@ -127,11 +124,11 @@ def _opening(recording: Recording, exported_at_ns: int, filtered: str = "") -> b
         "exported_at_ns": exported_at_ns,
         "sessions": [plain_session(session) for session in recording.sessions],
         "kinds": [plain_kind(kind) for kind in recording.kinds],
-        "rings": [_ring(ring) for ring in recording.rings],
-        "gates": [_gate(change) for change in recording.gate_changes],
+        "rings": [plain_ring(ring) for ring in recording.rings],
+        "gates": [plain_gate(change) for change in recording.gate_changes],
     }
     if recording.damage:
-        head["damage"] = [_damage(damage) for damage in recording.damage]
+        head["damage"] = [plain_damage(damage) for damage in recording.damage]
     if filtered:
         head["filtered"] = filtered
     return _dump(head)[:-1] + b',\n"events":['
@@ -212,109 +209,3 @@ def _umask() -> int:
 
 def _dump(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def plain_session(session: SessionInfo) -> dict[str, Any]:
-    """A session as exports hold it."""
-    missing = {"unnamed_kinds": session.unnamed_kinds, "memory_rings": session.memory_rings}
-    found: dict[str, Any] = {
-        "name": session.name,
-        "uuid": session.uuid,
-        "key": str(session.key),
-        "pid": session.pid,
-        "service": session.service,
-        "run": session.run,
-        "boot_id": session.boot_id,
-        "started_wall_ns": session.started_wall_ns,
-        "anchors": [[anchor.monotonic_ns, anchor.wall_ns] for anchor in session.anchors],
-        "live": session.live,
-    }
-    if session.resource:
-        found["resource"] = dict(session.resource)
-    return found | {name: count for name, count in missing.items() if count}
-
-
-def plain_kind(kind: KindInfo) -> dict[str, Any]:
-    """A kind as exports hold it."""
-    return (
-        {
-            "id": kind.id,
-            "event_type": kind.name,
-            "component": kind.component,
-            "decision": kind.decision,
-            "severity": kind.severity.name,
-            "rationale": kind.rationale,
-            "fields": [[field.name, field.type] for field in kind.fields],
-            "otel_name": kind.otel_name,
-            "source": kind.source,
-        }
-        | ({"session": kind.session} if kind.session else {})
-        | ({"span": True} if kind.span else {})
-    )
-
-
-def _ring(ring: RingLedger) -> dict[str, Any]:
-    counts = ("recorded", "sampled_out", "throttled", "below_minimum", "rejected", "nested")
-    per_kind = [
-        {"event_type": row.kind, "component": row.component}
-        | {name: getattr(row, name) for name in counts}
-        for row in ring.per_kind
-    ]
-    return {
-        "session": ring.session,
-        "ring": ring.ring,
-        "capacity": ring.capacity,
-        "owners": list(ring.owners),
-        "recorded": ring.recorded,
-        "readable": ring.readable,
-        "lost": ring.lost,
-        "cleared": ring.cleared,
-        "text_lost": ring.text_lost,
-        "truncated": ring.truncated,
-        "in_flight": ring.in_flight,
-        "oldest_ns": ring.oldest_ns,
-        "newest_ns": ring.newest_ns,
-        "per_kind": per_kind,
-    } | _open_spans(ring)
-
-
-def _open_spans(ring: RingLedger) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if ring.open_spans:
-        found["open_spans"] = [_open_span(span) for span in ring.open_spans]
-    if ring.open_spans_unseen:
-        found["open_spans_unseen"] = ring.open_spans_unseen
-    return found
-
-
-def _open_span(span: OpenSpan) -> dict[str, Any]:
-    more = {
-        "parent_span_id": plain_span_id(span.parent_span_id),
-        "request_id": span.request_id,
-        "trace_id": span.trace_id,
-    }
-    return {
-        "event_type": span.name,
-        "component": span.component,
-        "span_id": plain_span_id(span.span_id),
-        "start_ns": span.start_ns,
-        "session": span.session,
-        "ring": span.ring,
-    } | {name: value for name, value in more.items() if value}
-
-
-def _gate(change: GateChange) -> dict[str, Any]:
-    return {
-        "session": change.session,
-        "monotonic_ns": change.monotonic_ns,
-        "event_type": change.kind,
-        "on": change.on,
-    } | {
-        name: value
-        for name, value in (("rate", change.rate), ("minimum", plain(change.minimum)))
-        if value not in (1.0, None)
-    }
-
-
-def _damage(damage: Damage) -> dict[str, Any]:
-    return {"session": damage.session, "file": damage.file, "problem": damage.problem}

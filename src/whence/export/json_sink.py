@@ -14,9 +14,10 @@ from typing import Any
 from whence.collect.sink import Drained, Payload, Reply, Sink, Unavailable
 from whence.export.codec import Codec
 from whence.export.growing_file import open_locked, rotated_name, write_all
-from whence.export.json_export import FORMAT, VERSION, plain_kind, plain_session, utc_text
+from whence.export.json_export import FORMAT, VERSION, utc_text
 from whence.export.ndjson_sink import clocks_of
 from whence.model.errors import ExportError
+from whence.model.plain_parts import plain_kind, plain_session
 
 __all__ = ["JsonSink"]
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from whence.collect.http_post import Answer, HttpPost, basic_credentials, retry_after_s
 from whence.collect.sink import Drained, Payload, Refused, Reply, Sink, TooLarge, Unavailable
 from whence.export.loki_message import Entry, push_request, quoted_labels
+from whence.export.sink_name import sink_name
 from whence.model.severity import Severity
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _OUR_LABELS = ("service_name", "component", "event_type", "level", "host")
 _OTHER = "(other)"
 _LEVELS = tuple(severity.level_name() for severity in Severity)
 _PATH = "/loki/api/v1/push"
+_TENANT = "x-scope-orgid"
 _FORMATS = ("protobuf", "json")
 
 _Stream = tuple[str, str, str]  # service, component, event type
@@ -56,13 +58,15 @@ def open_loki_sink(url: str, options: Mapping[str, Any]) -> LokiSink:
         raise ValueError(f"{unknown[0]}: no option of a Loki sink; there are {', '.join(_KNOWN)}")
     tenant = str(wanted.get("tenant", ""))
     headers = basic_credentials(parts) | dict(wanted.get("headers", {}))
-    if tenant:
+    if tenant:  # however a header of that name was written
+        headers = {name: value for name, value in headers.items() if name.lower() != _TENANT}
         headers["X-Scope-OrgID"] = tenant
     secure = parts.scheme.lower() == "lokis"
     path = parts.path.rstrip("/") + _PATH
     place = parts.netloc.rpartition("@")[2]
+    shown = f"{parts.scheme.lower()}://{place}{parts.path.rstrip('/')}"
     return LokiSink(
-        f"{parts.scheme.lower()}://{place}{parts.path.rstrip('/')}",
+        sink_name(shown, asked, headers, parts.username),
         HttpPost(parts, secure=secure, path=path, headers=headers, context=wanted.get("tls")),
         format=str(wanted.get("format", "protobuf")),
         labels={"host": str(wanted.get("host", socket.gethostname())), **extra},

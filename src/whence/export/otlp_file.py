@@ -54,7 +54,8 @@ class OtlpFileSink(Sink):
     def __init__(
         self, path: Path, signals: str, most_attributes: int, rotate_bytes: int = 0
     ) -> None:
-        self.name = f"otlp-file:{path.absolute()}"
+        only = "" if signals == "both" else f"?signals={signals}"
+        self.name = f"otlp-file:{path.absolute()}{only}"
         self._signals = signals
         self._most_attributes = most_attributes
         self._codec: Codec | None = codec_of(path.name)[0]

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from whence.collect.http_post import basic_credentials
 from whence.export.otlp import LOGS, MOST_ATTRIBUTES, SIGNALS, TRACES
+from whence.export.sink_name import sink_name
 
 __all__ = ["GRPC", "JSON", "PROTOBUF", "OtlpSettings", "Target", "read_settings"]
 
@@ -98,8 +99,10 @@ def read_settings(
             targets[signal] = _named_target(parts, protocol, secure, signal, known, asked, options)
         else:
             targets[signal] = _environments_target(protocol, signal, known, asked, options)
+    place = _shown(parts.scheme.lower(), targets[LOGS] if not named else None, parts)
+    user = targets[LOGS].parts.username
     return OtlpSettings(
-        name=_shown(parts.scheme.lower(), targets[LOGS] if not named else None, parts),
+        name=sink_name(place, asked, targets[LOGS].headers, user),
         protocol=protocol,
         targets=targets,
         signals=signals,

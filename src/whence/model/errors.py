@@ -5,6 +5,8 @@ from __future__ import annotations
 __all__ = [
     "AlreadyStarted",
     "AmbiguousId",
+    "BadCondition",
+    "BudgetExceeded",
     "ClusterDenied",
     "ClusterError",
     "ClusterUnavailable",
@@ -15,8 +17,10 @@ __all__ = [
     "IdNotFound",
     "IncompleteEvent",
     "NotASession",
+    "NotAStore",
     "SessionEnded",
     "SessionNotFound",
+    "StoreOwned",
     "UnknownSink",
     "UnsupportedFormat",
     "WhenceError",
@@ -54,6 +58,14 @@ class SessionEnded(WhenceError, RuntimeError):
 
 class NotASession(WhenceError, ValueError):
     """The folder or file exists, but no process recorded into it."""
+
+
+class NotAStore(WhenceError, ValueError):
+    """The folder is no store, and none is made where other things lie."""
+
+
+class StoreOwned(WhenceError, RuntimeError):
+    """Another process writes to the store; the message names it. Reading needs no owner."""
 
 
 class UnsupportedFormat(WhenceError, ValueError):
@@ -111,3 +123,11 @@ class ClusterUnavailable(ClusterError):
     def __init__(self, message: str, code: int = 0, retry_after_s: float | None = None) -> None:
         super().__init__(message, code)
         self.retry_after_s = retry_after_s
+
+
+class BadCondition(WhenceError, ValueError):
+    """A condition on events is none that the language of conditions knows."""
+
+
+class BudgetExceeded(WhenceError, RuntimeError):
+    """A question needs more rows, bytes or time than it was given; the message says which."""

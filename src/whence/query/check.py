@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from whence.model.condition import field_value, parse_condition
 from whence.model.event import TraceEvent
 from whence.model.names import canonical
 from whence.query.causes import (
@@ -18,7 +19,6 @@ from whence.query.causes import (
     Cause,
     Causes,
 )
-from whence.query.condition import field_value, parse_condition
 from whence.query.contract import Contract, Requirement, as_text, parse_count
 from whence.query.finding import Finding
 from whence.query.guards import Rules

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 
-from whence.model.errors import ContractError
+from whence.model.condition import parse_condition
+from whence.model.errors import BadCondition, ContractError
 from whence.model.names import canonical
 from whence.model.read_only import ReadOnlyDict
 from whence.model.time import Duration
-from whence.query.condition import parse_condition
 
 __all__ = [
     "Contract",
@@ -55,7 +55,7 @@ class End:
         _check_name("the type of an end", self.type)
         _put(self, "type", canonical(self.type))
         if self.where:
-            parse_condition(self.where)
+            _check_condition(self.where)
         _put(self, "closes", _checked_names(f"a type that {self.type} closes", self.closes))
 
 
@@ -84,7 +84,7 @@ class Guard:
         _put(self, "by", tuple(map(canonical, names)))
         _put(self, "same", _checked_names(f"a field in the guard of {self.type}", self.same))
         if self.where:
-            parse_condition(self.where)
+            _check_condition(self.where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Requirement:
         _put(self, "type", canonical(self.type))
         parse_count(self.count)
         if self.when:
-            parse_condition(self.when)
+            _check_condition(self.when)
         what = f"a name in the requirement of {self.type}"
         _put(self, "after", tuple(map(canonical, _checked_names(what, self.after))))
         _put(self, "fields", _checked_names(what, self.fields))
@@ -228,3 +228,10 @@ def _checked_values(
 def _check_name(what: str, name: str) -> None:
     if not isinstance(name, str) or not name.strip():
         raise ContractError(f"{what} must be a name, not {name!r}")
+
+
+def _check_condition(text: str) -> None:
+    try:
+        parse_condition(text)
+    except BadCondition as error:
+        raise ContractError(str(error)) from None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from whence.model.condition import Comparison, field_value, parse_condition
 from whence.model.event import TraceEvent
 from whence.model.names import canonical
 from whence.query.causes import TEXT_LOST, UNSURE, Cause, Causes
-from whence.query.condition import Comparison, field_value, parse_condition
 from whence.query.contract import End, Guard, as_text, matching
 from whence.query.finding import Finding
 from whence.query.index import Index

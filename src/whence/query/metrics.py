@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from whence.model.condition import field_value
 from whence.model.event import TraceEvent
 from whence.model.ids import ModelID
 from whence.query.audit import missed_deadlines
-from whence.query.condition import field_value
 from whence.query.window import Source, Window, events_within, length_ns
 from whence.query.words import count_text, duration_text
 

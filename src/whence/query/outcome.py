@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from whence.model.condition import field_value
 from whence.model.event import TraceEvent
 from whence.model.severity import Severity
-from whence.query.condition import field_value
 from whence.query.words import duration_text, part_text
 
 __all__ = ["NO_OUTCOME", "OUTCOME_FIELDS", "Outcome", "outcome_of", "says", "went_wrong"]

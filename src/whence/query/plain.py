@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from whence.model.event import AttributeValue, Option, SpanLink, TraceEvent
+from whence.model.plain_parts import plain_number, plain_span_id
 from whence.model.recording import GateChange, KindCounts, KindInfo, OpenSpan
 from whence.model.severity import Severity
 from whence.model.time import Duration, Timestamp
@@ -105,18 +105,6 @@ def attribute_text(value: AttributeValue) -> str:
     if isinstance(value, float):
         return repr(float(value))
     return str(int(value)) if isinstance(value, int) else str(value)
-
-
-def plain_number(value: float) -> float | str:
-    """The number, or its name where JSON has no such number."""
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
-def plain_span_id(span_id: int) -> str:
-    """A span's id as W3C writes it: 16 hexadecimal digits; "" for none."""
-    return f"{span_id:016x}" if span_id else ""
 
 
 def _attribute_types(attributes: Mapping[str, AttributeValue]) -> dict[str, str]:

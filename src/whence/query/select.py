@@ -31,7 +31,14 @@ def select(
     index = as_index(source)
     matches = query.matches
     events = index.events
-    return tuple(event for at in _candidates(index, query) if matches(event := events[at]))
+    wall_ns = index.recording.wall_ns if query.asks_wall_time else _unknown
+    return tuple(
+        event for at in _candidates(index, query) if matches(event := events[at], wall_ns(event))
+    )
+
+
+def _unknown(event: TraceEvent) -> None:
+    return None
 
 
 def _candidates(index: Index, query: TraceQuery) -> Sequence[int]:

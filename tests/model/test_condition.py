@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.query.build import event
-from whence.model.errors import ContractError
+from whence.model.condition import field_value, parse_condition
+from whence.model.errors import BadCondition
 from whence.model.event import AttributeValue
 from whence.model.severity import Severity
-from whence.query.condition import field_value, parse_condition
 
 
 def holds(text: str, types: tuple[str, ...] = (), **attributes: AttributeValue) -> bool | None:
@@ -109,8 +109,8 @@ def test_columns_and_severities_can_be_asked_for() -> None:
     ],
 )
 def test_what_is_no_condition_is_refused(text: str) -> None:
-    """R5.12 Anything outside the grammar is a ContractError that quotes it, never run."""
-    with pytest.raises(ContractError):
+    """R5.12 Anything outside the grammar is a BadCondition that quotes it, never run."""
+    with pytest.raises(BadCondition):
         parse_condition(text)
 
 
@@ -119,6 +119,6 @@ def test_no_text_does_anything_but_parse_or_be_refused(text: str) -> None:
     """R5.12 Arbitrary text is understood or refused, and answers without an exception."""
     try:
         condition = parse_condition(text)
-    except ContractError:
+    except BadCondition:
         return
     assert condition.holds(event("tick", attributes={"a": 1}), ("tick",)) in (True, False, None)

@@ -1,25 +1,41 @@
-"""The small language of contract conditions, such as "admitted = true and no fault_recorded"."""
+"""The small language of conditions on events, such as "admitted = true and severity >= Error"."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
-from whence.model.errors import ContractError
+from whence.model.errors import BadCondition
 from whence.model.event import AttributeValue, TraceEvent
 from whence.model.severity import Severity
 
-__all__ = ["Comparison", "Condition", "Presence", "field_value", "parse_condition"]
+__all__ = [
+    "BLANK",
+    "COLUMNS",
+    "INTEGER_TEXT",
+    "NUMBER_TEXT",
+    "ORDERING",
+    "SEVERITIES",
+    "Comparison",
+    "Condition",
+    "Literal",
+    "Presence",
+    "field_value",
+    "number_in",
+    "parse_condition",
+    "truth_in",
+]
 
 # A condition is clauses joined by "and":
 #   FIELD = VALUE   FIELD != VALUE   FIELD < VALUE (and <= > >=)   has TYPE   no TYPE
 # FIELD is an attribute or one of the event's own columns. VALUE is true, false, a number with or
-# without a unit of time or memory, a quoted text, or one bare word.
+# without a unit of time or memory, a quoted text, or one bare word. What is stored is asked with
+# the same meaning in SQL, by whence.query.sql.where: a test holds the two to each other.
 _TOKEN = re.compile(
     r"""\s*(?:
       (?P<text>"[^"\\]*"|'[^'\\]*')
@@ -51,11 +67,20 @@ _UNITS = {
     "GB": Fraction(2**30),
     "%": Fraction(1, 100),
 }
-_ORDERING = frozenset({"<", "<=", ">", ">="})
-_SEVERITIES: dict[object, int] = {member.name: member.value for member in Severity}
+ORDERING = frozenset({"<", "<=", ">", ">="})
+SEVERITIES: Mapping[object, int] = {member.name: member.value for member in Severity}
 _MAX_LENGTH = 1_000
+_MOST = 2**127  # what 128 signed bits hold
+# Texts that spell a number, as databases can tell, too: whole ones are exact, others floats.
+INTEGER_TEXT = r"-?[0-9]{1,38}"
+NUMBER_TEXT = r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,2})?"
+# All that str.strip() takes away, as RE2 and Python write it alike.
+BLANK = (
+    rb"[\x09-\x0d\x1c-\x20\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*"
+).decode("unicode_escape")
+_is_integer = re.compile(INTEGER_TEXT).fullmatch
+_is_number = re.compile(NUMBER_TEXT).fullmatch
 
-Number = int | Fraction | float
 Literal = bool | Fraction | str
 
 
@@ -72,13 +97,13 @@ class Comparison:
         found = field_value(event, self.field) if event else None
         if found is None:
             return None
-        if self.field == "severity" and found in _SEVERITIES and self.value in _SEVERITIES:
-            found, value = _SEVERITIES[found], _SEVERITIES[self.value]
-            return _OPERATORS[self.operator](found, value)
-        left, right = _comparable(found, self.value)
-        if left is None:
+        if self.field == "severity" and self.value in SEVERITIES and isinstance(found, str):
+            found, value = SEVERITIES.get(found), SEVERITIES[self.value]
+        else:
+            found, value = _comparable(found, self.value)
+        if found is None:
             return self.operator == "!="
-        return _OPERATORS[self.operator](left, right)
+        return _OPERATORS[self.operator](found, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +142,9 @@ class Condition:
 
 @lru_cache(maxsize=1024)
 def parse_condition(text: str) -> Condition:
-    """The condition that the text states; ContractError says where it cannot be understood."""
+    """The condition that the text states; BadCondition says where it cannot be understood."""
     if len(text) > _MAX_LENGTH:
-        raise ContractError(f"a condition has at most {_MAX_LENGTH} characters")
+        raise BadCondition(f"a condition has at most {_MAX_LENGTH} characters")
     tokens = _tokens(text)
     clauses: list[Comparison | Presence] = []
     at = 0
@@ -141,18 +166,18 @@ def field_value(event: TraceEvent, name: str) -> AttributeValue | None:
     if name in event.attributes:
         value = event.attributes[name]
         return None if value == "" else value
-    read = _COLUMNS.get(name)
+    read = COLUMNS.get(name)
     return read(event) if read else None
 
 
-_COLUMNS: dict[str, Callable[[TraceEvent], AttributeValue | None]] = {
+COLUMNS: Mapping[str, Callable[[TraceEvent], AttributeValue | None]] = {
     "event_type": lambda event: event.event_type,
     "component": lambda event: event.component,
     "model_id": lambda event: event.model_id or None,
     "model": lambda event: event.model_id or None,
     "request_id": lambda event: event.request_id or None,
     "decision_chain_id": lambda event: event.decision_chain_id or None,
-    "rationale": lambda event: event.rationale.strip() or None,
+    "rationale": lambda event: event.rationale if event.rationale.strip() else None,
     "severity": lambda event: event.severity.name,
     "duration_ns": lambda event: event.duration.nanos or None,
     "caused_by": lambda event: event.caused_by or None,
@@ -190,8 +215,10 @@ def _clause(text: str, tokens: list[Token], at: int) -> tuple[Comparison | Prese
             return Presence(words[1][1], wanted=words[0][1] == "has"), at + 2
         case ["word", "op", "word" | "text" | "number"]:
             comparison = Comparison(words[0][1], words[1][1], _literal(words[2]))
-            if comparison.operator in _ORDERING and not _has_order(comparison.value):
+            if comparison.operator in ORDERING and not _has_order(comparison):
                 raise _misunderstood(text, f"{comparison.operator} compares numbers")
+            if isinstance(comparison.value, Fraction) and abs(comparison.value) >= _MOST:
+                raise _misunderstood(text, "the number is too large")
             return comparison, at + 3
     raise _misunderstood(text, "FIELD = VALUE, has TYPE or no TYPE expected")
 
@@ -204,8 +231,10 @@ def _literal(token: Token) -> Literal:
     return literal
 
 
-def _has_order(literal: Literal) -> bool:
-    return isinstance(literal, Fraction) or literal in _SEVERITIES
+def _has_order(comparison: Comparison) -> bool:
+    if isinstance(comparison.value, Fraction):
+        return True
+    return comparison.field == "severity" and comparison.value in SEVERITIES
 
 
 def _comparable(found: AttributeValue, literal: Literal) -> tuple[Any, Any]:
@@ -213,36 +242,37 @@ def _comparable(found: AttributeValue, literal: Literal) -> tuple[Any, Any]:
 
     Texts are read as what they are compared with, since plain exports hold nothing else.
     """
-    if isinstance(literal, bool):
-        if isinstance(found, str):
-            found = {"true": True, "false": False}.get(found.strip().lower(), found)
-        return (found, literal) if isinstance(found, bool) else (None, None)
-    if isinstance(literal, Fraction):
-        number = _number(found)
-        if isinstance(number, float):
-            return number, float(literal)  # 0.8 recorded is the 0.8 that was written
-        return (number, literal) if number is not None else (None, None)
-    return (_text(found), literal)
+    if isinstance(found, str) and isinstance(literal, str):
+        return found, literal
+    if isinstance(found, bool) or isinstance(literal, bool):
+        return truth_in(found), truth_in(literal)
+    number, limit = number_in(found), number_in(literal)
+    if limit is None:
+        return None, None
+    if isinstance(number, float):
+        return number, float(limit)  # 0.8 recorded is the 0.8 that was written
+    return number, limit
 
 
-def _number(value: AttributeValue) -> Number | None:
-    if isinstance(value, bool):
-        return None
+def truth_in(value: AttributeValue | Fraction) -> bool | None:
+    """The truth value that this is, or spells; None if it is none."""
     if isinstance(value, str):
-        try:
-            return Fraction(value) if len(value) < 40 and "e" not in value.lower() else float(value)
-        except (ValueError, ZeroDivisionError):
-            return None
-    return value
+        return {"true": True, "false": False}.get(value.lower())
+    return value if isinstance(value, bool) else None
 
 
-def _text(value: AttributeValue) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def number_in(value: AttributeValue | Fraction) -> int | float | Fraction | None:
+    """The number that this is, or spells in plain digits; None if it is none."""
+    if isinstance(value, str):
+        if _is_integer(value):
+            return int(value)
+        return float(value) if _is_number(value) else None
+    return None if isinstance(value, bool) else value
 
 
 def _shown(token: Token) -> str:
     return repr(str(token[1]))
 
 
-def _misunderstood(text: str, what: str) -> ContractError:
-    return ContractError(f"cannot understand the condition {text!r}: {what}")
+def _misunderstood(text: str, what: str) -> BadCondition:
+    return BadCondition(f"cannot understand the condition {text!r}: {what}")

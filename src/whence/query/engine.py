@@ -1,0 +1,76 @@
+"""What answers questions about recorded events, wherever they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from whence.model.event import TraceEvent
+from whence.model.query import TraceQuery
+from whence.model.recording import Recording, RingLedger, SessionInfo
+from whence.query.shapes import (
+    UNLIMITED,
+    Aggregate,
+    Budget,
+    Found,
+    GroupRow,
+    Order,
+    Page,
+    PageKey,
+)
+
+__all__ = ["Engine"]
+
+
+class Engine(Protocol):
+    """Answers questions; the same question has the same answer from every engine.
+
+    All raise BudgetExceeded, and what their source raises when it cannot be read. One thread at
+    a time asks.
+    """
+
+    def select(
+        self,
+        query: TraceQuery,
+        *,
+        order: Order = "oldest",
+        limit: int = 100,
+        after: PageKey | None = None,
+        budget: Budget = UNLIMITED,
+    ) -> Page:
+        """A page of the events that match, at most `limit`, of those behind `after`.
+
+        Their order is that of wall time, session, ring and ticket, from either end, or by how long
+        they lasted. ValueError for a key of another order.
+        """
+
+    def aggregate(
+        self, question: Aggregate, query: TraceQuery, budget: Budget = UNLIMITED
+    ) -> list[GroupRow]:
+        """The figures of each group of matching events, by bucket, the largest groups first."""
+
+    def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
+        """All matching events with all that is known of their sessions: kinds, ledgers, gates."""
+
+    def find(self, text: str, limit: int = 10) -> list[Found]:
+        """What the text may mean: an id, or the beginning or end of one.
+
+        Requests come first, then decision chains, then events; of these there are only those of the
+        first sort that has any, and none by its part where one is called exactly so.
+        """
+
+    def newest_wrong(self, query: TraceQuery, budget: Budget = UNLIMITED) -> TraceEvent | None:
+        """The event to explain when nothing is named.
+
+        That is the newest decision or event of a chain that went wrong; else the newest decision,
+        the newest event that went wrong, or the newest of all. None if nothing matches.
+        """
+
+    def sessions(self) -> Sequence[SessionInfo]:
+        """The processes that recorded."""
+
+    def ledger(self) -> Sequence[RingLedger]:
+        """The counts of their rings."""
+
+    def close(self) -> None:
+        """Gives back what the engine holds."""

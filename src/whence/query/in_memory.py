@@ -1,0 +1,185 @@
+"""Answers questions over events held in memory: rings and export files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import islice
+from math import inf
+
+from whence.model.condition import number_in
+from whence.model.errors import BudgetExceeded
+from whence.model.event import TraceEvent
+from whence.model.query import TraceQuery, is_error
+from whence.model.recording import Recording, RingLedger, SessionInfo
+from whence.query.figures import Member, group_rows
+from whence.query.index import Index, as_index
+from whence.query.outcome import went_wrong
+from whence.query.plain import attribute_text
+from whence.query.select import select
+from whence.query.shapes import (
+    GROUPS,
+    UNLIMITED,
+    Aggregate,
+    Budget,
+    Found,
+    GroupRow,
+    Order,
+    Page,
+    PageKey,
+)
+
+__all__ = ["InMemory", "group_value", "measured_value"]
+
+
+class InMemory:
+    """An engine over one recording. Threads may share it."""
+
+    def __init__(self, source: Recording | Index) -> None:
+        self._index = as_index(source)
+        self._recording = self._index.recording
+
+    def select(
+        self,
+        query: TraceQuery,
+        *,
+        order: Order = "oldest",
+        limit: int = 100,
+        after: PageKey | None = None,
+        budget: Budget = UNLIMITED,
+    ) -> Page:
+        """A page of events, by sorting all that match."""
+        if after is not None and after.order != order:
+            raise ValueError(f"the key is of pages of the {after.order} first, not the {order}")
+        keyed = [(self._key(event, order), event) for event in select(self._index, query)]
+        keyed.sort(key=lambda pair: pair[0][1:], reverse=order != "oldest")
+        if after is not None:
+            backwards = order != "oldest"
+            keyed = [pair for pair in keyed if pair[0] != after and (pair[0] > after) != backwards]
+        page = keyed[:limit]
+        _check_rows(budget, len(page))
+        walls = tuple(self._recording.wall_ns(event) for _, event in page)
+        return Page(
+            tuple(event for _, event in page),
+            walls,
+            page[-1][0] if page and len(keyed) > limit else None,
+        )
+
+    def aggregate(
+        self, question: Aggregate, query: TraceQuery, budget: Budget = UNLIMITED
+    ) -> list[GroupRow]:
+        """The figures of each group, over the values of its events."""
+        members = (self._member(question, event) for event in select(self._index, query))
+        rows = group_rows(question, members, query.from_wall_ns, query.until_wall_ns)
+        _check_rows(budget, len(rows))
+        return rows
+
+    def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
+        """The recording with its matching events alone."""
+        events = select(self._index, query)
+        _check_rows(budget, len(events))
+        return replace(self._recording, events=events)
+
+    def find(self, text: str, limit: int = 10) -> list[Found]:
+        """What the text may mean, by the tables of the index."""
+        return list(islice(self._meanings(text), limit))
+
+    def newest_wrong(self, query: TraceQuery, budget: Budget = UNLIMITED) -> TraceEvent | None:
+        """The event to explain when nothing is named."""
+        matching = sorted(select(self._index, query), key=self._place, reverse=True)
+        is_decision = self._index.is_decision
+        for wanted in (
+            lambda event: went_wrong(event) and (is_decision(event) or event.decision_chain_id),
+            is_decision,
+            went_wrong,
+            lambda event: True,
+        ):
+            for event in matching:
+                if wanted(event):
+                    return event
+        return None
+
+    def sessions(self) -> Sequence[SessionInfo]:
+        """The processes that recorded."""
+        return self._recording.sessions
+
+    def ledger(self) -> Sequence[RingLedger]:
+        """The counts of their rings."""
+        return self._recording.rings
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _meanings(self, text: str) -> Iterator[Found]:
+        index = self._index
+        if not text:
+            return
+        requests, chains, events = index.request_names, index.chain_names, index.event_names
+        if text in index.requests:
+            yield Found("request", text)
+        elif text in index.chain_keys:
+            yield Found("chain", text)
+        elif found := index.event_spellings.get(text.lower()):
+            yield from (Found("event", name) for name in found)
+        elif names := sorted(requests.matching(text)):
+            yield from (Found("request", name) for name in names)
+        elif names := sorted(chains.matching(text)):
+            yield from (Found("chain", name) for name in names)
+        else:
+            for folded in sorted(events.matching(text.lower())):
+                yield from (Found("event", name) for name in index.event_spellings[folded])
+
+    def _key(self, event: TraceEvent, order: Order) -> PageKey:
+        duration_ns = event.duration.nanos if order == "longest" else 0
+        return PageKey(order, duration_ns, *self._place(event))
+
+    def _place(self, event: TraceEvent) -> tuple[int, int, int, int]:
+        """What the event is ordered by; one that has no place of its own has that in the source."""
+        key = self._keys.get(event.session, 0)
+        ticket = event.ticket if event.ring >= 0 else self._positions[id(event)]
+        return self._time_ns(event), key, event.ring, ticket
+
+    def _time_ns(self, event: TraceEvent) -> int:
+        wall_ns = self._recording.wall_ns(event)
+        return event.timestamp.value_ns if wall_ns is None else wall_ns
+
+    def _member(self, question: Aggregate, event: TraceEvent) -> Member:
+        keys = tuple(group_value(event, name) for name in question.group_by)
+        value = measured_value(event, question.of)
+        return Member(keys, self._time_ns(event), event.weight, value, is_error(event))
+
+    @cached_property
+    def _keys(self) -> dict[str, int]:
+        return {info.name: info.key for info in self._recording.sessions}
+
+    @cached_property
+    def _positions(self) -> dict[int, int]:
+        return {id(event): at for at, event in enumerate(self._recording.events)}
+
+
+def group_value(event: TraceEvent, name: str) -> str:
+    """What an event is grouped under: a column's text, or an attribute's; "" for none."""
+    if column := GROUPS.get(name):
+        value = getattr(event, column)
+        return value.name if column == "severity" else str(value)
+    return attribute_text(event.attributes.get(name, ""))
+
+
+def measured_value(event: TraceEvent, of: str) -> float | None:
+    """The number that is measured of an event; None if there is none."""
+    if of == "duration_ns":
+        return event.duration.nanos if event.span or event.duration.nanos else None
+    value = event.attributes.get(of)
+    number = None if value is None else number_in(value)
+    try:
+        return None if number is None else float(number)
+    except OverflowError:
+        return None
+
+
+def _check_rows(budget: Budget, rows: int) -> None:
+    if rows > (inf if budget.rows is None else budget.rows):
+        raise BudgetExceeded(
+            f"the answer has more than {budget.rows} rows: narrow the question, or allow more"
+        )

@@ -1,0 +1,404 @@
+"""FolderStore: a folder of segments under one manifest; one process appends, any number read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import time
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import pyarrow as pa
+
+from whence.collect.sink_ledger import SinkLedger
+from whence.model.errors import NotAStore
+from whence.store.disk import Disk
+from whence.store.manifest import (
+    Manifest,
+    Quarantined,
+    RingTally,
+    Segment,
+    encoded,
+    plain_positions,
+)
+from whence.store.owner import LOCK, Owner, OwnerLock, owner_of
+from whence.store.recovery import EVENTS, MANIFEST, PREVIOUS, Found, find_manifest, segment_files
+from whence.store.segment import Encoded, days_of, encode_segment, in_order, what_is_wrong
+from whence.store.sessions import (
+    SESSIONS,
+    SessionFiles,
+    StoredSession,
+    with_tallies,
+    write_session,
+)
+
+__all__ = ["FolderStore", "Snapshot"]
+
+T = TypeVar("T")
+QUARANTINE = "quarantine"
+CHECKED_BYTES = 256 << 20
+_NEW_MANIFEST = ".MANIFEST.new"
+_TEMPORARY = re.compile(
+    r"\.(?:MANIFEST|MANIFEST\.previous|L\d-.+\.parquet|[0-9a-f-]{36}\.json)\.new"
+)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One generation of a store: its files and what they mean. Immutable; threads may share it.
+
+    `trouble` says what was damaged, if the manifest was. A file may be gone once another
+    generation has replaced it: take a new snapshot and read that.
+    """
+
+    root: Path
+    manifest: Manifest
+    trouble: str = ""
+    _files: SessionFiles | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def generation(self) -> int:
+        """Grows with every commit; the same generation has the same files."""
+        return self.manifest.generation
+
+    @cached_property
+    def files(self) -> tuple[Path, ...]:
+        """The segments that count, and no others."""
+        return tuple(self.root / each.name for each in self.manifest.files)
+
+    @cached_property
+    def sessions(self) -> Mapping[int, StoredSession]:
+        """The sessions by the key that rows hold; read when first asked for."""
+        files = self._files or SessionFiles(self.root)
+        positions, rings = self.manifest.positions, self.manifest.rings
+        return {
+            each.info.key: with_tallies(each, positions[uuid], rings.get(uuid, {}))
+            if uuid in positions
+            else each
+            for uuid, each in files.read().items()
+        }
+
+
+class FolderStore:
+    """A store in a folder. Any thread takes snapshot()s; one thread of one process writes.
+
+    With `write` this process becomes the owner, who alone may append(): StoreOwned names another
+    one. The folder is made if there is none, what a killed owner left half done is swept away, and
+    what is damaged is put into quarantine/ and told of in `trouble`: it never keeps a store from
+    opening. `words` say what the owner is. Raises NotAStore for a folder of other things,
+    UnsupportedFormat for a store of another version, OSError.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        write: bool = False,
+        words: str = "",
+        disk: Disk | None = None,
+        checked_bytes: int = CHECKED_BYTES,
+    ) -> None:
+        self.path = Path(os.path.abspath(path))
+        self.trouble: list[str] = []
+        self._disk = disk or Disk()
+        self._sessions = SessionFiles(self.path)
+        self._lock: OwnerLock | None = None
+        self._unsynced = False
+        self._mode = 0o600
+        if not write:
+            self._manifest = find_manifest(self.path).manifest
+            return
+        _check_place(self.path)
+        self._make_folder()
+        self._lock = OwnerLock(self.path, words, self._mode)
+        try:
+            self._manifest = self._opened(checked_bytes)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    # ---- reading: any process, any thread
+
+    def snapshot(self) -> Snapshot:
+        """The newest generation. Costs a file read of some kilobytes; raises OSError."""
+        found = find_manifest(self.path)
+        return Snapshot(self.path, found.manifest, found.trouble, self._sessions)
+
+    def owner(self) -> Owner | None:
+        """Who writes here now, if anybody does."""
+        return owner_of(self.path)
+
+    # ---- writing: the owner, one thread
+
+    @property
+    def manifest(self) -> Manifest:
+        """The owner's current generation; a reader's is that of its opening."""
+        return self._manifest
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether the current generation is known to be on the disk."""
+        return not self._unsynced
+
+    def append(
+        self,
+        table: pa.Table,
+        positions: Mapping[str, Mapping[int, int]] | None = None,
+        ledger: SinkLedger | None = None,
+        *,
+        rings: Mapping[str, Mapping[int, RingTally]] | None = None,
+        undelivered_in: Collection[str] | None = None,
+        filtered: bool = False,
+        forget: Collection[str] = (),
+    ) -> Manifest:
+        """Adds rows, and in the same breath moves the positions and replaces the ledger.
+
+        `table` has the columns of whence.store.columns, in any order of rows; it may be empty.
+        `positions` are the next tickets of the rings that moved, `ledger` counts everything
+        settled up to them, `rings` are the new tallies of these rings. What is left out stays as
+        it was. `forget` names sessions whose positions are needed no more.
+
+        Returns once all of it is on the disk and readers see it: rows, positions and ledger, or,
+        when it raises, none of them. Raises OSError, StoreOwned once the store was lost. After an
+        OSError look whether `manifest.generation` has moved: then readers see the rows already,
+        but it is not sure that they survive a power cut; call sync() until it returns.
+        """
+        self._check_owned()
+        old = self._manifest
+        generation = old.generation + 1
+        rings, positions = rings or {}, positions or {}
+        spoiled = old.undelivered_in if undelivered_in is None else sorted(undelivered_in)
+        new = replace(
+            old,
+            generation=generation,
+            positions=_merged(old.positions, positions),
+            rings=_merged(old.rings, rings),
+            ledger=ledger or old.ledger,
+            undelivered_in=tuple(spoiled),
+            filtered=old.filtered or filtered,
+        ).without(frozenset(forget))
+        parts = list(days_of(in_order(table))) if len(table) else []
+        commit = {
+            "store": old.store,
+            "generation": generation,
+            "segments": len(parts),
+            "positions": plain_positions(positions),
+            "rings": {u: {str(r): list(t) for r, t in of.items()} for u, of in rings.items()},
+            "ledger": new.ledger.plain(),
+            "undelivered_in": list(new.undelivered_in),
+            "filtered": new.filtered,
+        }
+        written: list[Segment] = []
+        try:
+            for part in parts:
+                segment = encode_segment(part, 0, commit)
+                written.append(segment.segment)
+                self._write_segment(segment)
+            self._commit(replace(new, files=(*new.files, *written)))
+        except BaseException:
+            if self._manifest is old:
+                self._take_away(written)
+            raise
+        return self._manifest
+
+    def commit(self, manifest: Manifest) -> Manifest:
+        """Replaces the manifest by a changed one, under the next generation. Raises as append()."""
+        self._check_owned()
+        self._commit(replace(manifest, generation=self._manifest.generation + 1))
+        return self._manifest
+
+    def sync(self) -> None:
+        """Makes sure of a commit whose durability is in doubt, by another one. Raises OSError."""
+        if self._unsynced:
+            self.commit(self._manifest)
+
+    def put_session(self, session: StoredSession) -> None:
+        """Keeps what is known of a session, durably; before the rows that need it. OSError."""
+        self._check_owned()
+        self._disk.make_folder(self.path / SESSIONS, self._folder_mode)
+        write_session(self._disk, self.path, session, time.time_ns(), self._mode)
+
+    def sessions(self) -> dict[str, StoredSession]:
+        """What is known of all sessions, by uuid, as their files have it."""
+        return self._sessions.read()
+
+    def close(self) -> None:
+        """Gives the store up to another owner. May come twice."""
+        if self._lock is not None:
+            self._lock.close()
+
+    leave_behind = close
+    """In a forked child: the lock stays the parent's."""
+
+    def __enter__(self) -> Self:
+        """The store itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Closes."""
+        self.close()
+
+    # ---- opening
+
+    @property
+    def _folder_mode(self) -> int:
+        return self._mode | (self._mode & 0o444) >> 2  # whoever may read may enter
+
+    def _make_folder(self) -> None:
+        """A new one is the user's alone; in one that is there files are as open as the folder."""
+        if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._disk.make_folder(self.path)
+        self._mode = 0o600 | stat.S_IMODE(self.path.stat().st_mode) & 0o060
+
+    def _opened(self, checked_bytes: int) -> Manifest:
+        try:
+            found = find_manifest(self.path)
+        except NotAStore:
+            self._manifest = Manifest(store=str(uuid.uuid4()))
+            self._commit(replace(self._manifest, generation=1))
+            return self._manifest
+        self._manifest = found.manifest
+        if found.trouble:
+            self._go_on_from(found)
+        self._check_files(checked_bytes)
+        self._sweep()
+        return self._manifest
+
+    def _go_on_from(self, found: Found) -> None:
+        """Makes a recovered state the store's; what could not be taken in goes into quarantine."""
+        self.trouble.append(found.trouble)
+        if (self.path / MANIFEST).exists():
+            self._quarantine(MANIFEST)
+        for name in found.unknown:
+            self._quarantine(name)
+            self.trouble.append(f"{name} could not be taken in and is in {QUARANTINE}/")
+        store = found.manifest.store or str(uuid.uuid4())
+        self._commit(replace(found.manifest, store=store))
+
+    def _check_files(self, checked_bytes: int) -> None:
+        """Looks at every file's size and, newest first, at the checksums of so many bytes."""
+        damaged: dict[str, Quarantined] = {}
+        for each in reversed(self._manifest.files):
+            checked_bytes -= each.bytes
+            try:
+                why = what_is_wrong(self.path, each, whole=checked_bytes >= 0)
+            except OSError as error:
+                self.trouble.append(f"{each.name} cannot be checked: {error}")
+                continue
+            if why:
+                self.trouble.append(f"{each.name} {why}: {each.rows} events are missing")
+                damaged[each.name] = Quarantined(
+                    name=each.name,
+                    rows=each.rows,
+                    min_ts=each.min_ts,
+                    max_ts=each.max_ts,
+                    why=why,
+                    wall_ns=time.time_ns(),
+                )
+        if not damaged:
+            return
+        kept = tuple(each for each in self._manifest.files if each.name not in damaged)
+        quarantined = (*self._manifest.quarantined, *damaged.values())
+        self.commit(replace(self._manifest, files=kept, quarantined=quarantined))
+        for name in damaged:  # after the commit: a reader may still have asked for it
+            self._quarantine(name)
+
+    def _quarantine(self, name: str) -> None:
+        folder = self.path / QUARANTINE
+        self._disk.make_folder(folder, self._folder_mode)
+        target = folder / f"{Path(name).name}.{time.time_ns()}"
+        with contextlib.suppress(FileNotFoundError):
+            self._disk.replace(self.path / name, target)
+            self._disk.sync_folder(folder)
+
+    def _sweep(self) -> None:
+        """Takes away what a killed owner left: our own names that the manifest does not know."""
+        known = {each.name for each in self._manifest.files}
+        for name in segment_files(self.path):
+            if name not in known:
+                self._disk.unlink(self.path / name)
+        folders = [self.path, self.path / SESSIONS, *(self.path / EVENTS).glob("day=*")]
+        for folder in folders:
+            with contextlib.suppress(FileNotFoundError):
+                for entry in os.listdir(folder):
+                    if _TEMPORARY.fullmatch(entry):
+                        self._disk.unlink(folder / entry)
+
+    # ---- committing
+
+    def _check_owned(self) -> None:
+        if self._lock is None or not self._lock.holds:
+            raise OSError(f"{self.path} is not this process's to write to")
+
+    def _write_segment(self, segment: Encoded) -> None:
+        path = self.path / segment.segment.name
+        self._disk.make_folder(self.path / EVENTS, self._folder_mode)
+        self._disk.make_folder(path.parent, self._folder_mode)
+        beside = path.with_name(f".{path.name}.new")
+        self._disk.write(beside, segment.content, self._mode)
+        self._disk.replace(beside, path)
+        self._disk.sync_folder(path.parent)
+
+    def _take_away(self, segments: Sequence[Segment]) -> None:
+        """After a failure: what stays is swept away by the next owner."""
+        for each in segments:
+            path = self.path / each.name
+            for name in (path, path.with_name(f".{path.name}.new")):
+                with contextlib.suppress(OSError):
+                    os.unlink(name)
+
+    def _commit(self, manifest: Manifest) -> None:
+        content = encoded(manifest)
+        current, beside = self.path / MANIFEST, self.path / _NEW_MANIFEST
+        self._disk.write(beside, content, self._mode)
+        if current.exists():
+            self._disk.link(current, self.path / PREVIOUS)
+        try:
+            self._disk.replace(beside, current)
+        except OSError:
+            if not self._is_there(manifest):
+                raise
+        self._unsynced = True
+        self._manifest = manifest
+        self._disk.sync_folder(self.path)
+        self._unsynced = False
+
+    def _is_there(self, manifest: Manifest) -> bool:
+        """Whether a rename that reported a failure was done all the same."""
+        try:
+            return find_manifest(self.path).manifest.generation == manifest.generation
+        except (OSError, ValueError):
+            return False
+
+
+def _merged(
+    old: Mapping[str, Mapping[int, T]], new: Mapping[str, Mapping[int, T]]
+) -> Mapping[str, Mapping[int, T]]:
+    return {**old, **{uuid: {**old.get(uuid, {}), **rings} for uuid, rings in new.items()}}
+
+
+def _check_place(path: Path) -> None:
+    """A store is made in a new or empty folder only, or where one was."""
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise NotAStore(f"{path} is a file; a store is a folder")
+    ours = {MANIFEST, PREVIOUS, _NEW_MANIFEST, LOCK, EVENTS, SESSIONS, QUARANTINE}
+    present = set(os.listdir(path))
+    if present and not present & {MANIFEST, PREVIOUS} and (strange := sorted(present - ours)):
+        raise NotAStore(
+            f"{path} is no store and holds other things ({strange[0]}): name a new folder"
+        )

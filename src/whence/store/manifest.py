@@ -1,0 +1,269 @@
+"""The MANIFEST of a folder store: which files count, how far everything was read, the ledger."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from whence.collect.positions import Acknowledged
+from whence.collect.sink_ledger import SinkLedger
+from whence.model.errors import CorruptFile, UnsupportedFormat
+
+__all__ = [
+    "FORMAT",
+    "VERSION",
+    "Manifest",
+    "Quarantined",
+    "RingTally",
+    "Segment",
+    "encoded",
+    "parsed_manifest",
+    "parsed_positions",
+    "parsed_rings",
+    "parsed_segment",
+    "plain_positions",
+]
+
+FORMAT = "whence-store"
+VERSION = 1
+_END = re.compile(rb',"crc32":"([0-9a-f]{8})"\}\n\Z')
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One Parquet file; `name` is its path within the store, `segment` its ULID.
+
+    `min_ts` and `max_ts` are the wall times of its first and last event. `level` is 0 for files
+    as they were appended. `shipped` names the places that have a copy.
+    """
+
+    name: str
+    rows: int
+    min_ts: int
+    max_ts: int
+    bytes: int
+    level: int
+    segment: str
+    crc32: str
+    shipped: tuple[str, ...] = ()
+
+
+class RingTally(NamedTuple):
+    """What is stored of one ring: events, and the monotonic times of the first and the last."""
+
+    stored: int
+    oldest_ns: int
+    newest_ns: int
+
+    def plus(self, other: RingTally) -> RingTally:
+        """Of both parts."""
+        return RingTally(
+            self.stored + other.stored,
+            min(self.oldest_ns, other.oldest_ns),
+            max(self.newest_ns, other.newest_ns),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """A segment that failed its check: its file is in quarantine/, its rows are missing."""
+
+    name: str
+    rows: int
+    min_ts: int
+    max_ts: int
+    why: str
+    wall_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """One generation of a store. Immutable; the next one replaces it whole.
+
+    `positions` are the next tickets by session (uuid) and ring, `rings` what is stored of these,
+    `ledger` is what became of exactly the events before these positions. Of the sessions in
+    `undelivered_in` some event is not here though it was read. `filtered`: not everything was
+    asked for. `more` holds what later versions have added, and is kept.
+    """
+
+    store: str = ""
+    generation: int = 0
+    files: tuple[Segment, ...] = ()
+    positions: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    rings: Mapping[str, Mapping[int, RingTally]] = field(default_factory=dict)
+    ledger: SinkLedger = field(default_factory=SinkLedger)
+    undelivered_in: tuple[str, ...] = ()
+    filtered: bool = False
+    tombstones: tuple[Mapping[str, Any], ...] = ()
+    promoted: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    quarantined: tuple[Quarantined, ...] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Events in all files."""
+        return sum(each.rows for each in self.files)
+
+    @property
+    def acknowledged(self) -> Acknowledged:
+        """How far everything is here, in a pipeline's words."""
+        return Acknowledged(self.positions, self.ledger, frozenset(self.undelivered_in))
+
+    def without(self, uuids: frozenset[str]) -> Manifest:
+        """The same without the positions of these sessions, which nobody will read again."""
+        return replace(
+            self,
+            positions={uuid: at for uuid, at in self.positions.items() if uuid not in uuids},
+            rings={uuid: held for uuid, held in self.rings.items() if uuid not in uuids},
+            undelivered_in=tuple(uuid for uuid in self.undelivered_in if uuid not in uuids),
+        )
+
+
+def encoded(manifest: Manifest) -> bytes:
+    """The file: one JSON object, whose last member is the checksum of all before it."""
+    body = {
+        **manifest.more,
+        "format": FORMAT,
+        "version": VERSION,
+        "store": manifest.store,
+        "generation": manifest.generation,
+        "files": [_plain_segment(each) for each in manifest.files],
+        "positions": plain_positions(manifest.positions),
+        "rings": {
+            uuid: {str(ring): list(tally) for ring, tally in rings.items()}
+            for uuid, rings in manifest.rings.items()
+        },
+        "ledger": manifest.ledger.plain(),
+        "undelivered_in": list(manifest.undelivered_in),
+        "filtered": manifest.filtered,
+        "tombstones": [dict(each) for each in manifest.tombstones],
+        "promoted": dict(manifest.promoted),
+        "settings": dict(manifest.settings),
+        "quarantined": [_plain_quarantined(each) for each in manifest.quarantined],
+    }
+    text = json.dumps(body, separators=(",", ":"), allow_nan=False)[:-1].encode()
+    return b'%s,"crc32":"%08x"}\n' % (text, zlib.crc32(text))
+
+
+def parsed_manifest(content: bytes, name: str = "MANIFEST") -> Manifest:
+    """The manifest in a file. Raises CorruptFile, or UnsupportedFormat for another version."""
+    end = _END.search(content)
+    body = content[: end.start()] if end else content
+    if end is None or zlib.crc32(body) != int(end[1], 16):
+        raise CorruptFile(f"{name} fails its checksum")
+    try:
+        value = json.loads(body + b"}")
+        _check_version(value, name)
+        return _manifest(value)
+    except (UnsupportedFormat, CorruptFile):
+        raise
+    except _DAMAGE as error:
+        raise CorruptFile(f"{name} contradicts its format: {error}") from None
+
+
+def plain_positions(positions: Mapping[str, Mapping[int, int]]) -> dict[str, dict[str, int]]:
+    """As JSON has them."""
+    return {
+        uuid: {str(ring): ticket for ring, ticket in rings.items()}
+        for uuid, rings in positions.items()
+    }
+
+
+def parsed_positions(value: Mapping[str, Mapping[str, int]]) -> dict[str, dict[int, int]]:
+    """What plain_positions() made; raises ValueError and the like for anything else."""
+    return {
+        uuid: {int(ring): _count(ticket) for ring, ticket in rings.items()}
+        for uuid, rings in value.items()
+    }
+
+
+def parsed_rings(value: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[int, RingTally]]:
+    """The tallies by session and ring; raises ValueError and the like for anything else."""
+    return {
+        uuid: {int(ring): RingTally(*map(_integer, tally)) for ring, tally in rings.items()}
+        for uuid, rings in value.items()
+    }
+
+
+def _check_version(value: Mapping[str, Any], name: str) -> None:
+    if value["format"] != FORMAT:
+        raise UnsupportedFormat(f"{name} is of format {value['format']!r}, not {FORMAT}")
+    if value["version"] != VERSION:
+        raise UnsupportedFormat(
+            f"{name} is of version {value['version']!r}; this whence reads version {VERSION}: "
+            "use the whence that wrote it, or a newer one"
+        )
+
+
+def _manifest(value: dict[str, Any]) -> Manifest:
+    return Manifest(
+        store=str(value.pop("store")),
+        generation=_count(value.pop("generation")),
+        files=tuple(map(parsed_segment, value.pop("files"))),
+        positions=parsed_positions(value.pop("positions")),
+        rings=parsed_rings(value.pop("rings")),
+        ledger=SinkLedger.from_plain(value.pop("ledger")),
+        undelivered_in=tuple(map(str, value.pop("undelivered_in"))),
+        filtered=bool(value.pop("filtered")),
+        tombstones=tuple(map(dict, value.pop("tombstones"))),
+        promoted=dict(value.pop("promoted")),
+        settings=dict(value.pop("settings")),
+        quarantined=tuple(Quarantined(**each) for each in value.pop("quarantined")),
+        more={name: part for name, part in value.items() if name not in ("format", "version")},
+    )
+
+
+def _plain_segment(each: Segment) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "rows": each.rows,
+        "min_ts": each.min_ts,
+        "max_ts": each.max_ts,
+        "bytes": each.bytes,
+        "level": each.level,
+        "segment": each.segment,
+        "shipped": list(each.shipped),
+        "crc32": each.crc32,
+    }
+
+
+def parsed_segment(value: Mapping[str, Any]) -> Segment:
+    """A file's entry; raises ValueError and the like for anything else."""
+    name = str(value["name"])
+    if name.startswith("/") or ".." in name.split("/"):
+        raise ValueError(f"{name!r} lies outside of the store")
+    return Segment(
+        name=name,
+        rows=_count(value["rows"]),
+        min_ts=_integer(value["min_ts"]),
+        max_ts=_integer(value["max_ts"]),
+        bytes=_count(value["bytes"]),
+        level=_count(value["level"]),
+        segment=str(value["segment"]),
+        crc32=str(value["crc32"]),
+        shipped=tuple(map(str, value.get("shipped", ()))),
+    )
+
+
+def _plain_quarantined(each: Quarantined) -> dict[str, Any]:
+    names = ("name", "rows", "min_ts", "max_ts", "why", "wall_ns")
+    return {name: getattr(each, name) for name in names}
+
+
+def _integer(value: object) -> int:
+    if type(value) is not int:
+        raise ValueError(f"{value!r} is no integer")
+    return value
+
+
+def _count(value: object) -> int:
+    number = _integer(value)
+    if number < 0:
+        raise ValueError(f"{number} is no count")
+    return number

@@ -1,0 +1,122 @@
+"""Finds a store's newest whole state: by its manifest, the one before, or the segments' notes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from whence.collect.sink_ledger import SinkLedger
+from whence.model.errors import CorruptFile, NotAStore
+from whence.store.disk import read_plain_file
+from whence.store.manifest import Manifest, parsed_manifest, parsed_positions, parsed_rings
+from whence.store.segment import Note, is_segment_name, read_note
+
+__all__ = ["EVENTS", "MANIFEST", "PREVIOUS", "Found", "find_manifest", "segment_files"]
+
+MANIFEST = "MANIFEST"
+PREVIOUS = "MANIFEST.previous"
+EVENTS = "events"
+# Readers keep what they know by generation: no number that was given out comes again.
+SKIPPED = 1_000_000
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A store's state. `trouble` says what was damaged; then `manifest` is put together from what
+    is left, and `unknown` are the segments that could not be taken in."""
+
+    manifest: Manifest
+    trouble: str = ""
+    unknown: tuple[str, ...] = ()
+
+
+def find_manifest(root: Path) -> Found:
+    """The newest state of the store in a folder.
+
+    Raises NotAStore where there is none, UnsupportedFormat for a version that is not read here,
+    OSError. Damage never makes it fail: then segments are read whole, as far as is needed.
+    """
+    try:
+        return Found(_read(root / MANIFEST))
+    except FileNotFoundError:
+        trouble = f"{MANIFEST} is missing"
+        if not (root / PREVIOUS).exists() and not any(True for _ in segment_files(root)):
+            raise NotAStore(f"{root} holds no store: it has no {MANIFEST}") from None
+    except CorruptFile as error:
+        trouble = str(error)
+    try:
+        base = _read(root / PREVIOUS)
+        trouble += f"; went on from {PREVIOUS}"
+    except (FileNotFoundError, CorruptFile):
+        base = Manifest()
+        trouble += "; put together from the segments"
+    return _replayed(root, base, trouble)
+
+
+def segment_files(root: Path) -> Iterator[str]:
+    """The paths, within the store, of all files called like segments. Raises OSError."""
+    for path in sorted((root / EVENTS).glob("day=*/L*.parquet")):
+        name = path.relative_to(root).as_posix()
+        if is_segment_name(name):
+            yield name
+
+
+def _read(path: Path) -> Manifest:
+    return parsed_manifest(read_plain_file(path), path.name)
+
+
+def _replayed(root: Path, base: Manifest, trouble: str) -> Found:
+    """What was committed after `base`, as the segments on the disk tell it themselves."""
+    known = {each.name for each in base.files}
+    commits: defaultdict[int, list[Note]] = defaultdict(list)
+    unknown: list[str] = []
+    for name in segment_files(root):
+        if name in known:
+            continue
+        try:
+            note = read_note(root, name)
+            commits[int(note.commit["generation"])].append(note)
+        except (CorruptFile, FileNotFoundError, *_DAMAGE):
+            unknown.append(name)
+    manifest = base
+    newest = max([base.generation, *commits])
+    for generation in sorted(commits):
+        notes = sorted(commits[generation], key=lambda note: note.segment.name)
+        try:
+            if generation <= base.generation:
+                raise ValueError("was replaced, or never committed")
+            manifest = _with_commit(manifest, notes)
+        except _DAMAGE:
+            unknown += [note.segment.name for note in notes]
+    return Found(replace(manifest, generation=newest + SKIPPED), trouble, tuple(unknown))
+
+
+def _with_commit(manifest: Manifest, notes: list[Note]) -> Manifest:
+    commit = notes[0].commit
+    if any(note.commit != commit for note in notes) or len(notes) != commit["segments"]:
+        raise ValueError("is not whole")
+    if manifest.store not in ("", commit["store"]):
+        raise ValueError("is of another store")
+    positions = {uuid: dict(rings) for uuid, rings in manifest.positions.items()}
+    for uuid, moved in parsed_positions(commit["positions"]).items():
+        positions.setdefault(uuid, {}).update(moved)
+    tallies = {uuid: dict(rings) for uuid, rings in manifest.rings.items()}
+    for uuid, changed in parsed_rings(commit["rings"]).items():
+        tallies.setdefault(uuid, {}).update(changed)
+    gone = set(commit.get("replaces", ()))
+    return replace(
+        manifest,
+        store=str(commit["store"]),
+        files=(
+            *(each for each in manifest.files if each.name not in gone),
+            *(note.segment for note in notes),
+        ),
+        positions=positions,
+        rings=tallies,
+        ledger=SinkLedger.from_plain(commit["ledger"]),
+        undelivered_in=tuple(map(str, commit["undelivered_in"])),
+        filtered=bool(commit["filtered"]),
+    )
