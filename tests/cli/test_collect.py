@@ -196,6 +196,26 @@ PRODUCER = """
 """
 
 
+def test_what_cannot_be_had_is_named_before_anything_is_made(
+    run: Run, dead: Path, tmp_path: Path
+) -> None:
+    """A missing folder of a file or of the state: exit code 1 and a sentence. R1.41 R5.10"""
+    for suffix in ("o.ndjson", "o.json", "o.jsonl"):
+        kind = "otlp-file:" if suffix == "o.jsonl" else ""
+        done = run("collect", "--once", "--to", f"{kind}{tmp_path / 'absent' / suffix}")
+        assert done.exit_code == 1
+        said = " ".join(done.stderr.split())
+        assert f"there is no folder {tmp_path / 'absent'}; make it first" in said
+        assert not list(dead.glob("*.state*"))
+    (tmp_path / "file").touch()
+    for state in (tmp_path / "file" / "s", Path("/proc/self/s"), tmp_path):
+        done = run("collect", "--once", "--to", tmp_path / "o.ndjson", "--state", state)
+        assert done.exit_code == (2 if state == tmp_path else 1)
+        assert "cannot keep positions in" in done.stderr or state == tmp_path
+    assert not (tmp_path / "absent").exists()
+    assert list(session_folders(dead))
+
+
 def producer(base: Path) -> subprocess.Popen[str]:
     """A program that records as many events as it is told."""
     return subprocess.Popen(

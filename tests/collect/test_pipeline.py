@@ -104,6 +104,46 @@ def test_every_sink_goes_on_at_its_own_place(places: list[int], steps: list[int]
         assert delivery.position(("u", ring)) == max(place, source.end)
 
 
+@given(
+    held=st.sets(st.integers(0, 39), max_size=20),
+    gone=st.integers(0, 40),
+    place=st.integers(0, 40),
+    most=st.integers(1, 50),
+)
+def test_what_a_killed_run_wrote_and_rings_lost_is_delivered(
+    held: set[int], gone: int, place: int, most: int
+) -> None:
+    """Overwritten, and in the file: read and delivered, once; overwritten and not: lost. R1.39"""
+
+    class Overwritten(Numbers):
+        """Has lost all before `gone`."""
+
+        def step(self, most_events: int, *, spare_dead: bool = False) -> Step:
+            """As above, without what is overwritten."""
+            step = super().step(most_events)
+            rows = step.drained.batch.select(from_tickets={(name, self.ring): gone})
+            return Step(Drained(rows, self.sessions), step.spans, step.more)
+
+    source = Overwritten(place)
+    (name,) = source.sessions
+    sink = MadeSink()
+    sink.held = lambda: {(name, source.ring): sorted(held)}  # type: ignore[attr-defined]
+    delivery = Delivery(sink, start=started(place, source.ring))
+    source.end = 40
+    pipeline = Pipeline(source, [delivery], most_events=most, wanted=Wanted(("numbered",)))
+    while pipeline.step():
+        pass
+    run_out(delivery)
+    ledger = delivery.ledger()
+    found = len([n for n in held if place <= n < gone])
+    come = [n for n in range(max(place, gone), 40) if n % 11]
+    assert ledger.closes
+    assert ledger.delivered == place + found + len(come)
+    assert ledger.lost == max(0, gone - place) - found
+    assert ledger.read + ledger.lost == 40
+    assert delivery.acknowledged().ledger == ledger
+
+
 def test_a_sink_that_hangs_holds_up_no_other() -> None:
     """Its own queue fills and gives up its oldest; the other has everything. R1.39"""
 

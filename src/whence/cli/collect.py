@@ -215,7 +215,7 @@ def collect(
     with contextlib.ExitStack() as kept:
         for sink in sinks:
             kept.callback(sink.close)
-        state = StateFile(state_path or _state_path(source, sinks))
+        state = _own_state(state_path or _state_path(source, sinks))
         kept.callback(state.close)
         if state.trouble:
             _tell(state.trouble)
@@ -318,6 +318,13 @@ def _finder(source: str | None) -> Callable[[], Iterable[Path]]:
         return lambda: session_folders(path.absolute())
     found = find_sessions(source)
     return lambda: found
+
+
+def _own_state(path: Path) -> StateFile:
+    try:
+        return StateFile(path)
+    except OSError as error:
+        raise ExportError(f"cannot keep positions in {path}: {error.strerror}") from error
 
 
 def _state_path(source: str | None, sinks: Sequence[Sink]) -> Path:

@@ -44,13 +44,15 @@ class Offer(NamedTuple):
     """One step's events for a sink: what it is to deliver, and what that accounts for.
 
     `read` counts the events read, those filtered out included, and `lost` those overwritten
-    before; `ends` are the tickets after the step.
+    before; `ends` are the tickets after the step. `found`, a part of `read`, were overwritten,
+    but the sink has them from a run that was killed before it could say so.
     """
 
     drained: Drained
     read: int
     lost: int
     ends: Mapping[Place, int]
+    found: int = 0
 
 
 class Delivery:
@@ -97,8 +99,8 @@ class Delivery:
         """Takes the events of a step over. Never waits: a full queue gives up its oldest ones."""
         item = _Item(offer)
         with self._lock:
-            counts = SinkLedger(read=offer.read, lost=offer.lost)
-            counts = counts.with_more("filtered", offer.read - item.events)
+            counts = SinkLedger(read=offer.read, lost=offer.lost, delivered=offer.found)
+            counts = counts.with_more("filtered", offer.read - offer.found - item.events)
             item.ledger = counts
             self._ledger = self._ledger.plus(replace(counts, queued=item.events))
             self._unsettled.append(item)

@@ -13,7 +13,7 @@ from whence.collect.collectors import others_may_need
 from whence.collect.delivery import Delivery, Offer
 from whence.collect.follower import Ended, Place, Positions, Source, Step
 from whence.collect.positions import StateFile
-from whence.collect.sink import Drained
+from whence.collect.sink import Drained, Sink
 from whence.collect.wanted import Wanted
 from whence.model.errors import WhenceError
 from whence.ring import reap
@@ -103,6 +103,8 @@ class Pipeline:
             names = {info.uuid: info.name for info in step.drained.sessions.values()}
             for delivery, offered in zip(self.deliveries, self._offered, strict=True):
                 offer = _offer(step, drained, offered, self._wanted, names)
+                if offer.lost:
+                    offer = _with_found(offer, step, offered, names, delivery.sink)
                 offered |= offer.ends
                 delivery.offer(offer)
         return step.more
@@ -180,6 +182,27 @@ def _step_size(deliveries: Sequence[Delivery]) -> int:
     """A step is acknowledged as a whole: some payloads' worth, so that little is sent again."""
     least = min((delivery.sink.most_events for delivery in deliveries), default=MOST_STEP)
     return max(LEAST_STEP, min(10 * least, MOST_STEP))
+
+
+def _with_found(
+    offer: Offer,
+    step: Step,
+    offered: Mapping[Place, int],
+    names: Mapping[str, str],
+    sink: Sink,
+) -> Offer:
+    """The offer with what a run that was killed had written, and rings have no more, as read."""
+    held: Mapping[tuple[str, int], Sequence[int]] = getattr(sink, "held", dict)()
+    missing = {
+        (names[uuid], ring, ticket)
+        for (uuid, ring), (before, after) in step.spans.items()
+        for ticket in held.get((names[uuid], ring), ())
+        if max(before, offered.get((uuid, ring), 0)) <= ticket < after
+    }
+    if missing:
+        missing -= {(row[17], row[18], row[19]) for row in step.drained.batch.rows()}
+    found = min(len(missing), offer.lost)
+    return offer._replace(read=offer.read + found, lost=offer.lost - found, found=found)
 
 
 def _offer(

@@ -74,6 +74,10 @@ class Sink(Protocol):
 
     One thread at a time calls a sink, always the same one but for close(). Subclass it for the
     defaults of `most_events` and `most_bytes`.
+
+    A sink that can be asked what it has offers three calls more: token(), after each batch, says
+    how far that is; resume(token) is called with the last one that was saved, and held() then
+    gives the tickets, by session name and ring, that came after it.
     """
 
     name: str

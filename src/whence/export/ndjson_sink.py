@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from whence.collect.sink import Drained, Payload, Reply, Sink
@@ -44,6 +44,7 @@ class NdjsonSink(Sink):
         self._seen: dict[bytes, int] = {}  # by ring: the last ticket that came
         self._looked_back: deque[tuple[bytes, int]] = deque()  # and where in the file
         self._looked_for = 0
+        self._held: dict[tuple[str, int], list[int]] = {}
         self._mend()
 
     def encode(self, drained: Drained) -> Iterable[Payload]:
@@ -81,6 +82,13 @@ class NdjsonSink(Sink):
                 self._looked_back.append((_place(line), begin + at))
                 at += 0 if self._codec else len(line)
         self._written = {place for place, _ in self._looked_back}
+        for place in self._written:
+            session, ring, ticket = _parts(place)
+            self._held.setdefault((session, ring), []).append(ticket)
+
+    def held(self) -> Mapping[tuple[str, int], Sequence[int]]:
+        """The tickets, by session and ring, that a run that was killed wrote after `token`."""
+        return self._held
 
     def leave_behind(self) -> None:
         """In a forked child: the file and its lock are the parent's."""
@@ -123,6 +131,15 @@ class NdjsonSink(Sink):
 
 def _place(line: bytes) -> bytes:
     return line[line.rfind(PLACE) :].rstrip()
+
+
+def _parts(place: bytes) -> tuple[str, int, int]:
+    """Session, ring and ticket; ring -1 where it is no place that we wrote."""
+    try:
+        parts = json.loads(b"{" + place[1:])
+        return str(parts["session"]), int(parts["ring"]), int(parts["ticket"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "", -1, 0
 
 
 def _ring_and_ticket(place: bytes) -> tuple[bytes, int]:
