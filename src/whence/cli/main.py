@@ -12,6 +12,7 @@ import click
 
 from whence.cli.chain import chain
 from whence.cli.collect import collect
+from whence.cli.compare import compare
 from whence.cli.config import config
 from whence.cli.demo import demo
 from whence.cli.export import export
@@ -90,6 +91,7 @@ def trace() -> None:
 for command in (
     why,
     chain,
+    compare,
     verify,
     ls,
     stats,
