@@ -15,7 +15,7 @@ from whence.model.errors import WhenceError
 from whence.model.recording import SessionInfo
 from whence.ring.folders import open_session_file, ring_files
 
-__all__ = ["LocalSource"]
+__all__ = ["IDLE", "LocalSource", "ring_from_file", "rings_on_disk"]
 
 IDLE = 2  # the state of a ring whose writer has ended
 
@@ -44,10 +44,10 @@ class LocalSource:
             self._begin(info)
         spans: dict[Place, Span] = {}
         self._catalogue.update_local()  # what long ids are read by while the rings are drained
-        known = _rings_on_disk(info)  # before the readers: what is not among these has ended
+        known = rings_on_disk(info)  # before the readers: what is not among these has ended
         readers = {reader.ring: reader for reader in _native.local_rings()}
         for ring in sorted(known - readers.keys() - self._over):
-            reader = _from_file(info, ring)
+            reader = ring_from_file(info, ring)
             if reader is not None and reader.state != IDLE:
                 continue
             self._over.add(ring)
@@ -107,7 +107,8 @@ class LocalSource:
         return taken
 
 
-def _rings_on_disk(info: SessionInfo) -> set[int]:
+def rings_on_disk(info: SessionInfo) -> set[int]:
+    """The numbers of the session's rings that have files."""
     if not info.path:
         return set()
     try:
@@ -116,7 +117,8 @@ def _rings_on_disk(info: SessionInfo) -> set[int]:
         return set()
 
 
-def _from_file(info: SessionInfo, ring: int) -> RingReader | None:
+def ring_from_file(info: SessionInfo, ring: int) -> RingReader | None:
+    """A cursor over a ring's file, which outlives an ended TraceCollector; None if it cannot be."""
     if not info.path:
         return None
     try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from whence.query.causes import UNSURE, Cause
 
-__all__ = ["Finding"]
+__all__ = ["Finding", "gap_text"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +37,10 @@ class Finding:
     def unsure(self) -> bool:
         """Whether it may only look so: the event or text may be lost, off or still to come."""
         return any(cause.kind in UNSURE for cause in self.causes)
+
+
+def gap_text(finding: Finding) -> str:
+    """What is wrong and all that is known of why, as one."""
+    optional = ", optional" if finding.optional else ""
+    causes = " or ".join(cause.text for cause in finding.causes)
+    return f"{finding.sentence}{optional}" + (f" ({causes})" if causes else "")

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from whence.query.check import COMPLETE, INCOMPLETE
 from whence.query.contracts import BUILT_IN
+from whence.query.finding import gap_text
 from whence.query.flaws import FlawGroup
-from whence.query.verify import NOTHING, Verdict, Verification
+from whence.query.safe import safe
+from whence.query.verify import NOTHING, Flaw, Verdict, Verification
 from whence.query.words import (
     can_be_typed,
     chains_text,
@@ -18,9 +20,40 @@ from whence.query.words import (
     listed,
 )
 
-__all__ = ["first_command", "group_cells", "notes", "verdict_cells"]
+__all__ = [
+    "first_command",
+    "flaw_lines",
+    "group_cells",
+    "notes",
+    "verdict_cells",
+    "verification_text",
+]
 
 _BUILT_IN = frozenset(contract.name for contract in BUILT_IN)
+
+
+def verification_text(
+    found: Verification, source_words: Sequence[str] | None = (), most_chains: int = 5
+) -> str:
+    """The whole in plain lines: each contract, and some chains with all that is wrong there."""
+    lines = []
+    for verdict in found.contracts:
+        lines.append("  ".join(verdict_cells(verdict)))
+        lines += [f"  {text}" for flaw in verdict.flaws[:most_chains] for text in flaw_lines(flaw)]
+        more = verdict.chains - verdict.complete - min(most_chains, len(verdict.flaws))
+        if more:
+            lines.append(f"  and {chains_text(more)} more")
+    lines += notes(found)
+    if command := first_command(found, source_words):
+        lines.append(f"First: {command}")
+    return "\n".join(lines)
+
+
+def flaw_lines(flaw: Flaw) -> Iterator[str]:
+    """A chain that is not complete: a line for each thing that is wrong, with its causes."""
+    for finding in flaw.report.findings:
+        if not finding.optional:
+            yield f"{safe(flaw.name)}: {safe(gap_text(finding))}"
 
 
 def verdict_cells(verdict: Verdict) -> tuple[str, str, str, str]:

@@ -11,7 +11,7 @@ from whence.cli.render.page import clock_text, line, page_cells
 from whence.cli.render.safe import clip, pad, safe, wrap
 from whence.model.event import Option
 from whence.query.check import ChainReport
-from whence.query.finding import Finding
+from whence.query.finding import Finding, gap_text
 from whence.query.why import Answer, StoryRow
 from whence.query.words import (
     count_text,
@@ -228,11 +228,7 @@ def _told(answer: Answer) -> Iterator[Text]:
 
 
 def _gaps(gaps: Sequence[Finding]) -> Iterator[Text]:
-    texts = []
-    for gap in gaps[:_MOST_GAPS]:
-        optional = ", optional" if gap.optional else ""
-        causes = " or ".join(cause.text for cause in gap.causes)
-        texts.append(f"{gap.sentence}{optional}" + (f" ({causes})" if causes else ""))
+    texts = [gap_text(gap) for gap in gaps[:_MOST_GAPS]]
     if len(gaps) > _MOST_GAPS:
         texts.append(f"and {count_text(len(gaps) - _MOST_GAPS)} more: --json")
     if texts:
