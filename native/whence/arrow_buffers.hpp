@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -21,105 +22,134 @@
 
 namespace whence::arrow {
 
-// Bytes that nobody cleared, aligned as Arrow wants them. Never null, not even when empty.
+// Things in memory that nobody cleared, aligned as Arrow wants it. Never null, not even when empty.
+template <class T>
 class Memory {
  public:
-  Memory() { grow(0, kAlignment); }
+  Memory() { resize(kAlignment / sizeof(T)); }
 
-  char* data() const { return bytes_.get(); }
-  std::size_t capacity() const { return capacity_; }
+  T* data() const { return things_.get(); }
+  const T* end() const { return end_; }
+  std::size_t size() const { return static_cast<std::size_t>(end_ - data()); }
+  std::size_t capacity() const { return static_cast<std::size_t>(limit_ - data()); }
 
-  // Room for `wanted` bytes, of which the first `used` are kept.
-  void need(std::size_t used, std::size_t wanted) {
-    if (wanted > capacity_) [[unlikely]] grow(used, wanted);
+  void push(T thing) {
+    if (end_ == limit_) [[unlikely]] resize(capacity() * 2);
+    *end_++ = thing;
   }
-  // The same for a size that is known, or guessed well.
-  void reserve(std::size_t used, std::size_t wanted) {
-    if (wanted > capacity_) replace(used, wanted);
+
+  // Room for `count` more, which the caller fills; their place.
+  T* extend(std::size_t count) {
+    if (static_cast<std::size_t>(limit_ - end_) < count) [[unlikely]]
+      resize(std::max(size() + count, capacity() * 2));
+    T* const place = end_;
+    end_ += count;
+    return place;
   }
+
+  void shrink(std::size_t count) { end_ = data() + count; }
+
+  // Room for so many in all, where that is known.
+  void reserve(std::size_t count) {
+    if (count > capacity()) resize(count);
+  }
+  // Where it is not, but `seen` rows of `rows` are in: what they make likely, and some more.
+  void expect(std::size_t seen, std::size_t rows) { reserve(size() / seen * rows + size() % seen * rows / seen + size() / 4); }
 
  private:
   static constexpr std::size_t kAlignment = 64;
 
-  [[gnu::noinline]] void grow(std::size_t used, std::size_t wanted) {
-    replace(used, std::max(wanted, capacity_ * 2));
-  }
-
-  void replace(std::size_t used, std::size_t wanted) {
-    const std::size_t bytes = (wanted + kAlignment - 1) / kAlignment * kAlignment;
-    auto* bigger = static_cast<char*>(std::aligned_alloc(kAlignment, bytes));
+  [[gnu::noinline]] void resize(std::size_t capacity) {
+    const std::size_t used = things_ == nullptr ? 0 : size();
+    const std::size_t bytes = (capacity * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
+    auto* bigger = static_cast<T*>(std::aligned_alloc(kAlignment, bytes));
     if (bigger == nullptr) throw std::bad_alloc();
-    if (used > 0) std::memcpy(bigger, bytes_.get(), used);
-    bytes_.reset(bigger);
-    capacity_ = bytes;
+    if (used > 0) std::memcpy(bigger, data(), used * sizeof(T));
+    things_.reset(bigger);
+    end_ = bigger + used;
+    limit_ = bigger + bytes / sizeof(T);
   }
 
   struct Free {
-    void operator()(char* bytes) const { std::free(bytes); }
+    void operator()(T* things) const { std::free(things); }
   };
-  std::unique_ptr<char, Free> bytes_;
-  std::size_t capacity_ = 0;
+  std::unique_ptr<T, Free> things_;
+  T* end_ = nullptr;
+  T* limit_ = nullptr;
 };
 
 template <class T>
 class Numbers {
  public:
-  void reserve(std::size_t count) { memory_.reserve(bytes(), count * sizeof(T)); }
-  std::size_t size() const { return size_; }
-  std::size_t bytes() const { return size_ * sizeof(T); }
+  void reserve(std::size_t count) { values_.reserve(count); }
+  void expect(std::size_t seen, std::size_t rows) { values_.expect(seen, rows); }
+  std::size_t size() const { return values_.size(); }
+  std::size_t bytes() const { return size() * sizeof(T); }
+  const T* data() const { return values_.data(); }
+  void push(T value) { values_.push(value); }
 
-  void push(T value) {
-    memory_.need(bytes(), bytes() + sizeof(T));
-    reinterpret_cast<T*>(memory_.data())[size_++] = value;
-  }
-
-  Array array() const { return {static_cast<std::int64_t>(size_), 0, {nullptr, memory_.data()}, {}, nullptr}; }
-  const void* data() const { return memory_.data(); }
+  Array array() const { return {static_cast<std::int64_t>(size()), 0, {nullptr, data()}, {}, nullptr}; }
 
  private:
-  Memory memory_;
-  std::size_t size_ = 0;
+  Memory<T> values_;
 };
 
 class Bits {
  public:
-  void reserve(std::size_t count) { memory_.reserve(bytes(), count / 8 + 1); }
+  void reserve(std::size_t count) { bytes_.reserve(count / 8 + 1); }
+  void expect(std::size_t seen, std::size_t rows) { bytes_.expect(seen, rows); }
   std::size_t size() const { return size_; }
-  std::size_t bytes() const { return (size_ + 7) / 8; }
+  std::size_t bytes() const { return bytes_.size(); }
   std::size_t zeros() const { return size_ - ones_; }
+  const unsigned char* data() const { return bytes_.data(); }
 
   void push(bool bit) {
-    const std::size_t at = size_ / 8;
-    memory_.need(bytes(), at + 1);
-    char& byte = memory_.data()[at];
-    if (size_ % 8 == 0) byte = 0;
-    byte = static_cast<char>(static_cast<unsigned char>(byte) | unsigned{bit} << size_ % 8);
-    ones_ += bit;
+    if (size_ % 8 == 0) bytes_.push(0);
+    if (bit) {
+      bytes_.data()[size_ / 8] |= static_cast<unsigned char>(1u << size_ % 8);
+      ++ones_;
+    }
     ++size_;
   }
 
-  Array array() const { return {static_cast<std::int64_t>(size_), 0, {nullptr, memory_.data()}, {}, nullptr}; }
-  const void* data() const { return memory_.data(); }
+  Array array() const { return {static_cast<std::int64_t>(size_), 0, {nullptr, data()}, {}, nullptr}; }
 
  private:
-  Memory memory_;
+  Memory<unsigned char> bytes_;
   std::size_t size_ = 0;
   std::size_t ones_ = 0;
 };
 
-// Is every byte ASCII?
-inline bool is_ascii(std::string_view text) {
-  constexpr std::uint64_t kHighs = 0x8080808080808080ull;
-  const char* at = text.data();
-  std::size_t left = text.size();
+namespace detail {
+
+template <class Word>
+std::uint64_t copy_word(char* to, const char* from) {
+  Word word;
+  std::memcpy(&word, from, sizeof word);
+  std::memcpy(to, &word, sizeof word);
+  return word;
+}
+
+}  // namespace detail
+
+// Copies the text; is every byte of it ASCII?
+inline bool copy_ascii(char* to, std::string_view text) {
+  using detail::copy_word;
+  const char* from = text.data();
+  const std::size_t bytes = text.size();
   std::uint64_t seen = 0;
-  std::uint64_t word = 0;
-  for (; left >= 8; at += 8, left -= 8) {
-    std::memcpy(&word, at, 8);
-    seen |= word;
+  if (bytes >= 8) {
+    std::size_t at = 0;
+    for (; at + 16 <= bytes; at += 16)
+      seen |= copy_word<std::uint64_t>(to + at, from + at) | copy_word<std::uint64_t>(to + at + 8, from + at + 8);
+    if (at + 8 < bytes) seen |= copy_word<std::uint64_t>(to + at, from + at);
+    seen |= copy_word<std::uint64_t>(to + bytes - 8, from + bytes - 8);  // overlaps what was copied
+  } else if (bytes >= 4) {
+    seen = copy_word<std::uint32_t>(to, from) | copy_word<std::uint32_t>(to + bytes - 4, from + bytes - 4);
+  } else {
+    for (std::size_t at = 0; at < bytes; ++at) seen |= static_cast<unsigned char>(to[at] = from[at]);
   }
-  for (; left > 0; ++at, --left) seen |= static_cast<unsigned char>(*at);
-  return (seen & kHighs) == 0;
+  return (seen & 0x8080808080808080ull) == 0;
 }
 
 inline bool is_utf8(std::string_view text) {
@@ -145,39 +175,34 @@ inline bool is_utf8(std::string_view text) {
   return out;
 }
 
-inline bool is_text(std::string_view text) { return is_ascii(text) || is_utf8(text); }
-
 // UTF-8 with 32-bit offsets.
 class Texts {
  public:
   Texts() { offsets_.push(0); }
 
   void reserve(std::size_t count) { offsets_.reserve(count + 1); }
-  void reserve_bytes(std::size_t bytes) { data_.reserve(used_, bytes); }
+  void expect(std::size_t seen, std::size_t rows) {
+    data_.expect(seen, rows);
+    offsets_.expect(seen, rows);
+  }
   std::size_t size() const { return offsets_.size() - 1; }
-  std::size_t text_bytes() const { return used_; }
-  std::size_t bytes() const { return used_ + offsets_.bytes(); }
+  std::size_t text_bytes() const { return data_.size(); }
+  std::size_t bytes() const { return text_bytes() + offsets_.bytes(); }
 
   void push(std::string_view text) {
-    if (is_text(text)) [[likely]]
-      push_valid(text);
-    else
-      push_valid(repaired(text));
+    const std::size_t before = text_bytes();
+    if (!copy_ascii(room_for(text.size()), text) && !is_utf8(text)) [[unlikely]] {
+      data_.shrink(before);
+      const std::string better = repaired(text);
+      copy_ascii(room_for(better.size()), better);
+    }
+    push_empty();
   }
-
-  // Of what is known to be UTF-8.
-  void push_valid(std::string_view text) {
-    const std::size_t end = used_ + text.size();
-    if (end > kMostBytes) throw std::length_error("texts of a column exceed 32-bit offsets");
-    data_.need(used_, end);
-    TextOut::copy(data_.data() + used_, text);
-    used_ = end;
-    offsets_.push(static_cast<std::int32_t>(end));
-  }
+  void push_empty() { offsets_.push(static_cast<std::int32_t>(text_bytes())); }
 
   std::string_view operator[](std::size_t at) const {
-    const auto* offsets = static_cast<const std::int32_t*>(offsets_.data());
-    return {data_.data() + offsets[at], static_cast<std::size_t>(offsets[at + 1] - offsets[at])};
+    const std::int32_t* ends = offsets_.data() + at;
+    return {data_.data() + ends[0], static_cast<std::size_t>(ends[1] - ends[0])};
   }
 
   Array array() const {
@@ -187,9 +212,14 @@ class Texts {
  private:
   static constexpr std::size_t kMostBytes = std::numeric_limits<std::int32_t>::max();
 
-  Memory data_;
+  char* room_for(std::size_t bytes) {
+    if (bytes > kMostBytes - text_bytes()) [[unlikely]]
+      throw std::length_error("the texts of a column exceed 32-bit offsets");
+    return data_.extend(bytes);
+  }
+
+  Memory<char> data_;
   Numbers<std::int32_t> offsets_;
-  std::size_t used_ = 0;
 };
 
 // Texts of which some, as a rule most, are null.
@@ -199,15 +229,15 @@ class SparseTexts {
     texts_.reserve(count);
     present_.reserve(count);
   }
-  void reserve_bytes(std::size_t bytes) { texts_.reserve_bytes(bytes); }
+  void expect(std::size_t seen, std::size_t rows) { texts_.expect(seen, rows); }
   std::size_t text_bytes() const { return texts_.text_bytes(); }
   std::size_t bytes() const { return texts_.bytes() + present_.bytes(); }
 
   // An empty text is null.
   void push(std::string_view text) {
     present_.push(!text.empty());
-    if (text.empty())
-      texts_.push_valid(text);
+    if (text.empty()) [[likely]]
+      texts_.push_empty();
     else
       texts_.push(text);
   }
@@ -232,8 +262,17 @@ class Dictionary {
   std::size_t bytes() const { return texts_.bytes() + table_.size() * sizeof(Place); }
   Array array() const { return texts_.array(); }
 
+  // Of a text that stays where it is as long as this dictionary grows.
+  std::int32_t number_of_kept(std::string_view text) {
+    const auto address = reinterpret_cast<std::uintptr_t>(text.data());
+    Recent& recent = recent_[(address >> 3 ^ address >> 9) % recent_.size()];
+    if (recent.text.data() != text.data() || recent.text.size() != text.size() || recent.number < 0)
+      recent = {text, number(text)};
+    return recent.number;
+  }
+
   std::int32_t number(std::string_view text) {
-    if (!is_text(text)) [[unlikely]] return number_of_valid(repaired(text));
+    if (!is_utf8(text)) [[unlikely]] return number_of_valid(repaired(text));
     return number_of_valid(text);
   }
 
@@ -242,13 +281,17 @@ class Dictionary {
     std::uint32_t hash = 0;
     std::int32_t number = -1;  // none
   };
+  struct Recent {
+    std::string_view text;
+    std::int32_t number = -1;
+  };
 
   std::int32_t number_of_valid(std::string_view text) {
     const auto hash = static_cast<std::uint32_t>(XXH3_64bits(text.data(), text.size()));
     Place& place = find(hash, text);
     if (place.number >= 0) [[likely]] return place.number;
     const auto number = static_cast<std::int32_t>(texts_.size());
-    texts_.push_valid(text);
+    texts_.push(text);
     place = {hash, number};
     if (texts_.size() * 2 > table_.size()) enlarge();
     return number;
@@ -277,6 +320,7 @@ class Dictionary {
 
   Texts texts_;
   std::vector<Place> table_;  // a power of two, at least half of it free
+  std::array<Recent, 64> recent_;
 };
 
 }  // namespace whence::arrow

@@ -104,9 +104,11 @@ class Maps {
  public:
   Maps() { offsets_.push(0); }
   void reserve(std::size_t rows) { offsets_.reserve(rows + 1); }
-  std::size_t bytes() const { return offsets_.bytes() + keys_.bytes() + values_.bytes(); }
-  std::size_t text_bytes() const { return keys_.text_bytes(); }
-  Values& values() { return values_; }
+  void expect(std::size_t seen, std::size_t rows) {
+    keys_.expect(seen, rows);
+    values_.expect(seen, rows);
+  }
+  std::size_t text_bytes() const { return keys_.text_bytes() + text_bytes_of(values_); }
 
   template <class Value>
   void add(std::string_view key, const Value& value) {
@@ -122,6 +124,12 @@ class Maps {
   }
 
  private:
+  static std::size_t text_bytes_of(const Texts& values) { return values.text_bytes(); }
+  template <class Other>
+  static std::size_t text_bytes_of(const Other&) {
+    return 0;
+  }
+
   Numbers<std::int32_t> offsets_;
   Texts keys_;
   Values values_;
@@ -169,10 +177,18 @@ class Chunk {
            attr_bool.text_bytes() + attr_uint.text_bytes();
   }
 
-  // Room for texts as long as those of a chunk before.
-  void expect_texts_of(const Chunk& earlier) {
-    request_id.reserve_bytes(earlier.request_id.text_bytes());
-    rationale.reserve_bytes(earlier.rationale.text_bytes());
+  // Room for as much as the rows so far, of `rows` in all, let expect.
+  void expect(std::size_t rows) {
+    const std::size_t seen = this->rows();
+    request_id.expect(seen, rows);
+    rationale.expect(seen, rows);
+    for (auto* column : {&decision_chain_id, &status_message, &event_id, &caused_by, &options, &links})
+      column->expect(seen, rows);
+    attr_int.expect(seen, rows);
+    attr_num.expect(seen, rows);
+    attr_str.expect(seen, rows);
+    attr_bool.expect(seen, rows);
+    attr_uint.expect(seen, rows);
   }
 
   // Once the dictionaries, too, are complete.

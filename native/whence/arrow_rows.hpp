@@ -119,11 +119,10 @@ class RowEncoder {
   std::shared_ptr<const Columns> encode(const ClockOffsets& clocks) {
     const WallOrder order(batch_, clocks);
     std::vector<std::shared_ptr<Chunk>> chunks;
-    Chunk* chunk = nullptr;
-    for (std::size_t at = 0; at < order.places().size(); ++at) {
-      if (chunk == nullptr || chunk->rows() == limits_.rows || chunk->text_bytes() >= limits_.text_bytes)
-        chunk = chunks.emplace_back(begin(order.places().size() - at, chunk)).get();
-      append(*chunk, order.places()[at], order);
+    for (std::size_t at = 0; at < order.places().size();) {
+      const std::size_t rows = std::min(order.places().size() - at, limits_.rows);
+      chunks.push_back(begin(rows));
+      at = fill(*chunks.back(), rows, order, at);
     }
     std::vector<std::shared_ptr<const Chunk>> parts;
     for (const std::shared_ptr<Chunk>& each : chunks) {
@@ -140,14 +139,23 @@ class RowEncoder {
     std::int32_t component = 0;
   };
 
-  std::shared_ptr<Chunk> begin(std::size_t rows, const Chunk* earlier) {
+  std::shared_ptr<Chunk> begin(std::size_t rows) {
     if (names_ == nullptr || names_->bytes() >= limits_.name_bytes) {
       names_ = std::make_shared<Names>();
       kinds_.fill({});
     }
-    auto chunk = std::make_shared<Chunk>(names_, std::min(rows, limits_.rows));
-    if (earlier != nullptr) chunk->expect_texts_of(*earlier);
-    return chunk;
+    return std::make_shared<Chunk>(names_, rows);
+  }
+
+  // Appends `rows` rows from place `at` on, less when their texts are long; the place after them.
+  std::size_t fill(Chunk& chunk, std::size_t rows, const WallOrder& order, std::size_t at) {
+    constexpr std::size_t kTrial = 1024;
+    const std::size_t first = at;
+    for (; at < first + rows && chunk.text_bytes() < limits_.text_bytes; ++at) {
+      if (at - first == kTrial) chunk.expect(rows);
+      append(chunk, order.places()[at], order);
+    }
+    return at;
   }
 
   void append(Chunk& to, const WallOrder::Place& place, const WallOrder& order) {
@@ -196,7 +204,7 @@ class RowEncoder {
     }
     to.event_type.push(named.event_type);
     to.component.push(named.component);
-    to.model_id.push(names_->models.number(event.model));
+    to.model_id.push(names_->models.number_of_kept(event.model));
   }
 
   // The bytes of a trace id are in the order in which they are written.
@@ -267,7 +275,7 @@ class RowEncoder {
 
   // As they are stored: damaged names may become one.
   static bool same(std::string_view a, std::string_view b) {
-    return a == b || (!(is_text(a) && is_text(b)) && repaired(a) == repaired(b));
+    return a == b || (!(is_utf8(a) && is_utf8(b)) && repaired(a) == repaired(b));
   }
 
   const Batch& batch_;

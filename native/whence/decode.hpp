@@ -159,71 +159,66 @@ class EventDecoder {
     }
     event_.fields.resize(schema.fields.size());
     for (std::size_t i = 0; i < schema.fields.size(); ++i)
-      event_.fields[i] = read_field(catalogue, schema.fields[i], known);
+      read_field(catalogue, schema.fields[i], known, event_.fields[i]);
   }
 
-  Value read_field(const Catalogue& catalogue, const Field& field, std::size_t known) const {
-    Value value;
-    if (field.type == FieldType::None) return value;
+  // Into the value's place, which is fresh: to copy it right after its parts were stored is slow.
+  void read_field(const Catalogue& catalogue, const Field& field, std::size_t known, Value& value) const {
+    if (field.type == FieldType::None) return;
     const std::byte* at = image_ + field.offset;
     const std::size_t bytes = field_bytes(field.type);
     // Which fields were absent stood in the text: without it an optional zero may be either.
     if (field.offset + bytes > known || (event_.text_lost && field.optional && all_zero(at, bytes))) {
       value.type = ValueType::Lost;
-      return value;
+      return;
     }
     switch (field.type) {
       case FieldType::Bool:
         value.type = ValueType::Bool;
         value.truth = *at != std::byte{0};
-        break;
-      case FieldType::U8: return natural(at, 1);
-      case FieldType::U32: return natural(at, 4);
-      case FieldType::U64: return natural(at, 8);
+        return;
+      case FieldType::U8: read_natural(at, 1, value); return;
+      case FieldType::U32: read_natural(at, 4, value); return;
+      case FieldType::U64: read_natural(at, 8, value); return;
       case FieldType::I64:
         value.type = ValueType::Int;
         std::memcpy(&value.integer, at, 8);
-        break;
+        return;
       case FieldType::F64:
         value.type = ValueType::Float;
         std::memcpy(&value.real, at, 8);
-        break;
+        return;
       case FieldType::F32: {
         float narrow = 0;
         std::memcpy(&narrow, at, 4);
         value.type = ValueType::Float;
         value.real = narrow;
-        break;
+        return;
       }
-      case FieldType::Name: return name_value(catalogue, at);
-      case FieldType::None: break;
+      case FieldType::Name: read_name(catalogue, at, value); return;
+      case FieldType::None: return;
     }
-    return value;
   }
 
   static bool all_zero(const std::byte* at, std::size_t bytes) {
     return std::all_of(at, at + bytes, [](std::byte byte) { return byte == std::byte{0}; });
   }
 
-  static Value natural(const std::byte* at, std::size_t bytes) {
-    Value value;
+  static void read_natural(const std::byte* at, std::size_t bytes, Value& value) {
     value.type = ValueType::UInt;
     value.natural = 0;
     std::memcpy(&value.natural, at, bytes);
-    return value;
   }
 
-  static Value name_value(const Catalogue& catalogue, const std::byte* at) {
-    Value value;
+  static void read_name(const Catalogue& catalogue, const std::byte* at, Value& value) {
     std::uint16_t id = 0;
     std::memcpy(&id, at, 2);
     value.type = ValueType::Lost;  // until an entry of the text block brings it
-    if (id == kNameInText) return value;
+    if (id == kNameInText) return;
     const std::string_view name = catalogue.name(id);
-    if (name.data() == nullptr) return value;
+    if (name.data() == nullptr) return;
     value.type = ValueType::Text;
     value.text = name;
-    return value;
   }
 
   // Do the bytes read as entries to their very end?
