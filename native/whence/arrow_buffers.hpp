@@ -5,7 +5,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <memory>
@@ -26,7 +25,7 @@ namespace whence::arrow {
 template <class T>
 class Memory {
  public:
-  Memory() { resize(kAlignment / sizeof(T)); }
+  Memory() { resize(kStep / sizeof(T)); }
 
   T* data() const { return things_.get(); }
   const T* end() const { return end_; }
@@ -57,13 +56,13 @@ class Memory {
   void expect(std::size_t seen, std::size_t rows) { reserve(size() / seen * rows + size() % seen * rows / seen + size() / 4); }
 
  private:
-  static constexpr std::size_t kAlignment = 64;
+  static constexpr std::align_val_t kAlignment{64};
+  static constexpr std::size_t kStep = 64;  // bytes
 
   [[gnu::noinline]] void resize(std::size_t capacity) {
     const std::size_t used = things_ == nullptr ? 0 : size();
-    const std::size_t bytes = (capacity * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
-    auto* bigger = static_cast<T*>(std::aligned_alloc(kAlignment, bytes));
-    if (bigger == nullptr) throw std::bad_alloc();
+    const std::size_t bytes = (capacity * sizeof(T) + kStep - 1) / kStep * kStep;
+    auto* bigger = static_cast<T*>(operator new(bytes, kAlignment));
     if (used > 0) std::memcpy(bigger, data(), used * sizeof(T));
     things_.reset(bigger);
     end_ = bigger + used;
@@ -71,7 +70,7 @@ class Memory {
   }
 
   struct Free {
-    void operator()(T* things) const { std::free(things); }
+    void operator()(T* things) const { operator delete(things, kAlignment); }
   };
   std::unique_ptr<T, Free> things_;
   T* end_ = nullptr;
