@@ -35,6 +35,10 @@ def holds(text: str, types: tuple[str, ...] = (), **attributes: AttributeValue) 
         ("reason = 'over budget'", {"reason": "over budget"}),
         ('reason = "true"', {"reason": "true"}),
         ("retries = -1 and reason != x", {"retries": -1, "reason": "y"}),
+        ("lineage = 18446744073709551615", {"lineage": "18446744073709551615"}),
+        ("share < 1", {"share": "1e-3"}),
+        ("worker = '2'", {"worker": 2}),
+        ("admitted != 1", {"admitted": True}),
     ],
 )
 def test_comparisons_hold_of_typed_and_of_plain_values(
@@ -54,6 +58,9 @@ def test_comparisons_hold_of_typed_and_of_plain_values(
         ("wcrt_ns < 40ms", {"wcrt_ns": "soon"}),
         ("utilisation > 0", {"utilisation": float("nan")}),
         ("n = 1 and m = 1", {"n": 1, "m": 2}),
+        ("admitted < 1", {"admitted": True}),
+        ("wcrt_ns = 40", {"wcrt_ns": " 40"}),
+        ("share = 1", {"share": "1/1"}),
     ],
 )
 def test_comparisons_fail_where_values_differ(
@@ -106,6 +113,8 @@ def test_columns_and_severities_can_be_asked_for() -> None:
         "a = 'unclosed",
         "has",
         "a = 1" + " and a = 1" * 200,
+        "a = 1" + "0" * 40,
+        "reason < Warning",
     ],
 )
 def test_what_is_no_condition_is_refused(text: str) -> None:

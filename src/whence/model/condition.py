@@ -245,7 +245,8 @@ def _comparable(found: AttributeValue, literal: Literal) -> tuple[Any, Any]:
     if isinstance(found, str) and isinstance(literal, str):
         return found, literal
     if isinstance(found, bool) or isinstance(literal, bool):
-        return truth_in(found), truth_in(literal)
+        truth, wanted = truth_in(found), truth_in(literal)
+        return (None, None) if wanted is None else (truth, wanted)
     number, limit = number_in(found), number_in(literal)
     if limit is None:
         return None, None

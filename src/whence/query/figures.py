@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from whence.query.shapes import Aggregate, GroupRow
 
-__all__ = ["Member", "group_rows", "ordered_rows", "percentile", "seconds_asked"]
+__all__ = ["SHARES", "Member", "group_rows", "ordered_rows", "percentile", "seconds_asked"]
 
-_SHARES = {"p50": Fraction(50, 100), "p95": Fraction(95, 100), "p99": Fraction(99, 100)}
+SHARES = {"p50": Fraction(50, 100), "p95": Fraction(95, 100), "p99": Fraction(99, 100)}
 
 
 class Member(NamedTuple):
@@ -89,7 +89,7 @@ def _row(
     measured = [(m.value, m.weight) for m in members if m.value is not None and isfinite(m.value)]
     ordered = sorted(value for value, _ in measured)
     total = sum(weight for _, weight in measured)
-    shares = {name: percentile(ordered, _SHARES[name]) for name in question.percentiles if ordered}
+    shares = {name: percentile(ordered, SHARES[name]) for name in question.percentiles if ordered}
     return GroupRow(
         keys=keys,
         bucket_ns=None if bucket is None else bucket * (question.bucket_ns or 0),

@@ -10,13 +10,22 @@ from whence.model.event import TraceEvent
 from whence.model.severity import Severity
 from whence.query.words import duration_text, part_text
 
-__all__ = ["NO_OUTCOME", "OUTCOME_FIELDS", "Outcome", "outcome_of", "says", "went_wrong"]
+__all__ = [
+    "BAD_STATUS",
+    "NO_OUTCOME",
+    "OUTCOME_FIELDS",
+    "SAYS_NO",
+    "Outcome",
+    "outcome_of",
+    "says",
+    "went_wrong",
+]
 
 NO_OUTCOME = "no outcome recorded"
 
-_SAYS_NO = ("admitted", "deadline_met", "success")
-OUTCOME_FIELDS = frozenset({*_SAYS_NO, "status"})
-_BAD_STATUS = frozenset(
+SAYS_NO = ("admitted", "deadline_met", "success")
+OUTCOME_FIELDS = frozenset({*SAYS_NO, "status"})
+BAD_STATUS = frozenset(
     {"failure", "failed", "error", "cancelled", "canceled", "expired", "timeout", "rejected"}
 )
 
@@ -52,7 +61,7 @@ def went_wrong(event: TraceEvent) -> bool:
     """
     if event.severity >= Severity.Warning:
         return True
-    return any(says(event, name, False) for name in _SAYS_NO) or _failed_status(event)
+    return any(says(event, name, False) for name in SAYS_NO) or _failed_status(event)
 
 
 def outcome_of(events: Sequence[TraceEvent]) -> Outcome:
@@ -175,7 +184,7 @@ def says(event: TraceEvent, name: str, wanted: bool) -> bool:
 
 
 def _failed_status(event: TraceEvent) -> bool:
-    return str(event.attributes.get("status", "")).strip().lower() in _BAD_STATUS
+    return str(event.attributes.get("status", "")).strip().lower() in BAD_STATUS
 
 
 def _nanos(event: TraceEvent, name: str) -> int | None:

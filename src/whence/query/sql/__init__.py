@@ -1,0 +1,1 @@
+"""Questions written as SQL, once for every engine; what differs between these is a Dialect."""

@@ -1,0 +1,82 @@
+"""What differs between the SQL of engines: names of functions, parameters, maps and division."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["DUCKDB", "Dialect", "ValueType"]
+
+# "wide" are integers of 128 bits.
+ValueType = Literal["text", "int", "wide", "float"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """How one engine writes what standard SQL leaves open; all members give SQL expressions.
+
+    `parameter(name, type)` stands for a value. `map_value(map, key)` is the value of a key, and
+    NULL where there is none. `integer_division(a, b)` of two integers that are not negative is
+    one, too. `full_match(text, pattern)` is that of RE2 on code points. `to_wide(text)` and
+    `to_float(text)` are for texts that spell such a number, correctly rounded; for others they
+    may be NULL, but raise no error. `percentiles(value, shares)` is a list of exact ones,
+    interpolated linearly, and skips NULL. `json_length(text)` counts a JSON list. `bit_and(a, b)`
+    is of 64-bit integers.
+    """
+
+    name: str
+    parameter: Callable[[str, ValueType], str]
+    map_value: Callable[[str, str], str]
+    integer_division: Callable[[str, str], str]
+    full_match: Callable[[str, str], str]
+    contains: Callable[[str, str], str]
+    starts_with: Callable[[str, str], str]
+    ends_with: Callable[[str, str], str]
+    lower: Callable[[str], str]
+    is_nan: Callable[[str], str]
+    is_finite: Callable[[str], str]
+    to_wide: Callable[[str], str]
+    to_float: Callable[[str], str]
+    integer_to_wide: Callable[[str], str]
+    to_text: Callable[[str], str]
+    count_if: Callable[[str], str]
+    sum_if: Callable[[str, str], str]
+    percentiles: Callable[[str, Sequence[str]], str]
+    json_length: Callable[[str], str]
+    bit_and: Callable[[str, str], str]
+
+
+def _duckdb_percentiles(value: str, shares: Sequence[str]) -> str:
+    return f"quantile_cont({value}, [{', '.join(shares)}])"
+
+
+_DUCKDB_TYPES: dict[ValueType, str] = {
+    "text": "VARCHAR",
+    "int": "BIGINT",
+    "wide": "HUGEINT",
+    "float": "DOUBLE",
+}
+
+DUCKDB = Dialect(
+    name="duckdb",
+    parameter=lambda name, kind: f"CAST(${name} AS {_DUCKDB_TYPES[kind]})",
+    map_value=lambda column, key: f"{column}[{key}]",
+    integer_division=lambda a, b: f"({a} // {b})",
+    full_match=lambda text, pattern: f"regexp_full_match({text}, {pattern})",
+    contains=lambda text, part: f"contains({text}, {part})",
+    starts_with=lambda text, part: f"starts_with({text}, {part})",
+    ends_with=lambda text, part: f"ends_with({text}, {part})",
+    lower=lambda text: f"lower({text})",
+    is_nan=lambda value: f"isnan({value})",
+    is_finite=lambda value: f"isfinite({value})",
+    to_wide=lambda text: f"TRY_CAST({text} AS HUGEINT)",
+    to_float=lambda text: f"TRY_CAST({text} AS DOUBLE)",
+    integer_to_wide=lambda value: f"CAST({value} AS HUGEINT)",
+    to_text=lambda value: f"CAST({value} AS VARCHAR)",
+    count_if=lambda condition: f"count(*) FILTER (WHERE {condition})",
+    sum_if=lambda value, condition: f"coalesce(sum({value}) FILTER (WHERE {condition}), 0.0)",
+    percentiles=_duckdb_percentiles,
+    json_length=lambda text: f"json_array_length({text})",
+    bit_and=lambda a, b: f"({a} & {b})",
+)

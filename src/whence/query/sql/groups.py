@@ -1,0 +1,239 @@
+"""Figures of groups in SQL, and the rows that engines give back for them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import floor
+from typing import Any
+
+from whence.model.condition import NUMBER_TEXT
+from whence.model.query import TraceQuery
+from whence.model.severity import Severity
+from whence.query.figures import SHARES, ordered_rows, seconds_asked
+from whence.query.shapes import GROUPS, HISTOGRAM_PARTS, Aggregate, GroupRow
+from whence.query.sql.filters import IS_ERROR, filters_sql
+from whence.query.sql.statement import Statement, unsigned
+
+__all__ = ["count_sql", "groups_sql", "histogram_sql", "rows_of", "with_percentiles"]
+
+_OFFSET = 1_100 * HISTOGRAM_PARTS  # above the logarithm of every float, times its parts
+
+
+def groups_sql(
+    statement: Statement,
+    source: str,
+    question: Aggregate,
+    query: TraceQuery,
+    *,
+    sessions: Sequence[int] = (),
+    exact: bool = True,
+) -> str:
+    """One row for each group: see rows_of(). Without `exact` there are no percentiles in it."""
+    s, keys = statement, _keys(statement, question)
+    value = f"({_value(s, question.of)})"
+    shares = [str(float(SHARES[name])) for name in question.percentiles] if exact else []
+    figures = [
+        "count(*)",
+        "sum(weight)",
+        "min(weight)",
+        "max(weight)",
+        s.dialect.sum_if("weight", IS_ERROR),
+        f"sum(weight * {value})",
+        s.dialect.sum_if("weight", f"{value} IS NOT NULL"),
+        "min(ts_ns)",
+        "max(ts_ns)",
+        s.dialect.percentiles(value, shares) if shares else "NULL",
+    ]
+    return _grouped(s, source, keys, figures, query, sessions)
+
+
+def histogram_sql(
+    statement: Statement,
+    source: str,
+    question: Aggregate,
+    query: TraceQuery,
+    *,
+    sessions: Sequence[int] = (),
+) -> str:
+    """One row for each group and each piece of its histogram that holds anything: its count last."""
+    s = statement
+    value = _value(s, question.of)
+    size = f"CAST(floor(log2(abs(v)) * {HISTOGRAM_PARTS}) AS INTEGER) + {_OFFSET}"
+    piece = f"CASE WHEN v = 0 THEN 0 WHEN v < 0 THEN -({size}) ELSE {size} END"
+    keys = _keys(s, question)
+    names = [f"k{number}" for number in range(len(keys))]
+    columns = [f"{key} AS {name}" for key, name in zip(keys, names, strict=True)]
+    inner = (
+        f"SELECT {', '.join([*columns, f'{value} AS v'])} FROM {source}"
+        f" WHERE {filters_sql(s, query, sessions)}"
+    )
+    listed = "".join(f"{name}, " for name in names)
+    return (
+        f"SELECT {listed}{piece} AS piece, count(*) FROM ({inner}) AS measured"
+        f" WHERE v IS NOT NULL GROUP BY {listed}piece"
+    )
+
+
+def count_sql(
+    statement: Statement, source: str, query: TraceQuery, sessions: Sequence[int] = ()
+) -> str:
+    """How many rows match."""
+    return f"SELECT count(*) FROM {source} WHERE {filters_sql(statement, query, sessions)}"
+
+
+def rows_of(
+    question: Aggregate,
+    found: Iterable[Sequence[Any]],
+    query: TraceQuery,
+    names: Mapping[int, str],
+) -> list[GroupRow]:
+    """The answer that the rows of groups_sql() are. `names` are those of sessions by their keys."""
+    rows = [(*_split(question, row, names), row[-10:]) for row in found]
+    newest = max((figures[8] for *_, figures in rows), default=None)
+    oldest = min((figures[7] for *_, figures in rows), default=None)
+    extent = None if newest is None or oldest is None else newest - oldest
+    seconds = seconds_asked(question, query.from_wall_ns, query.until_wall_ns, extent)
+    return ordered_rows(
+        _row(question, bucket, keys, figures, seconds) for bucket, keys, figures in rows
+    )
+
+
+def with_percentiles(
+    question: Aggregate,
+    rows: Iterable[GroupRow],
+    pieces: Iterable[Sequence[Any]],
+    names: Mapping[int, str],
+) -> list[GroupRow]:
+    """The rows with the percentiles that the rows of histogram_sql() tell, marked as approximate."""
+    histograms: defaultdict[Any, list[tuple[int, int]]] = defaultdict(list)
+    for row in pieces:
+        bucket, keys = _split(question, [*row[:-2], *([None] * 10)], names)
+        histograms[bucket, keys].append((row[-2], row[-1]))
+    answer = []
+    for row in rows:
+        held = sorted(histograms.get((row.bucket_ns, row.keys), ()))
+        found = {name: _read(held, float(SHARES[name])) for name in question.percentiles}
+        answer.append(replace(row, **found, approx=bool(found)))
+    return answer
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def _grouped(
+    s: Statement,
+    source: str,
+    keys: Sequence[str],
+    figures: Sequence[str],
+    query: TraceQuery,
+    sessions: Sequence[int],
+) -> str:
+    text = f"SELECT {', '.join([*keys, *figures])} FROM {source}"
+    text += f" WHERE {filters_sql(s, query, sessions)}"
+    if keys:
+        return f"{text} GROUP BY {', '.join(keys)}"
+    return f"{text} HAVING count(*) > 0"
+
+
+def _keys(s: Statement, question: Aggregate) -> list[str]:
+    keys = []
+    if question.bucket_ns is not None:
+        keys.append(s.dialect.integer_division("ts_ns", s.integer(question.bucket_ns)))
+    for name in question.group_by:
+        keys += _group(s, name)
+    return keys
+
+
+def _group(s: Statement, name: str) -> list[str]:
+    """A column; or the texts and the floats of an attribute, since engines write floats apart."""
+    if column := GROUPS.get(name):
+        return [column]
+    truth = s.attribute("bool", name)
+    texts = (
+        s.attribute("str", name),
+        s.dialect.to_text(s.attribute("int", name)),
+        f"CASE WHEN {truth} THEN 'true' WHEN NOT {truth} THEN 'false' END",
+        s.dialect.to_text(unsigned(s, s.attribute("uint", name))),
+    )
+    return [f"coalesce({', '.join(texts)}, '')", s.attribute("num", name)]
+
+
+def _value(s: Statement, of: str) -> str:
+    """What is measured, NULL where there is nothing."""
+    if of == "duration_ns":
+        return "CASE WHEN span OR duration_ns <> 0 THEN duration_ns END"
+    text, number = s.attribute("str", of), s.attribute("num", of)
+    floats = [s.attribute("int", of), unsigned(s, s.attribute("uint", of))]
+    spelled = s.dialect.full_match(text, s.text(NUMBER_TEXT))
+    return (
+        f"coalesce({', '.join(f'CAST({value} AS DOUBLE)' for value in floats)}, "
+        f"CASE WHEN {s.dialect.is_finite(number)} THEN {number} END, "
+        f"CASE WHEN {spelled} THEN {s.dialect.to_float(text)} END)"
+    )
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def _split(
+    question: Aggregate, row: Sequence[Any], names: Mapping[int, str]
+) -> tuple[int | None, tuple[str, ...]]:
+    values = iter(row)
+    bucket = None if question.bucket_ns is None else next(values) * question.bucket_ns
+    return bucket, tuple(_key(name, values, names) for name in question.group_by)
+
+
+def _key(name: str, values: Iterator[Any], names: Mapping[int, str]) -> str:
+    column, value = GROUPS.get(name), next(values)
+    if column == "severity":
+        return Severity(value).name
+    if column == "session":
+        return names[value]
+    if column is None:
+        number = next(values)
+        return value if number is None else repr(number)
+    return str(value)
+
+
+def _row(
+    question: Aggregate,
+    bucket_ns: int | None,
+    keys: tuple[str, ...],
+    figures: Sequence[Any],
+    seconds: float | None,
+) -> GroupRow:
+    rows, count, least, most, errors, total, measured, _, _, found = figures
+    asked = question.measures
+    shares = dict(zip(question.percentiles, found or (), strict=False))
+    return GroupRow(
+        keys=keys,
+        bucket_ns=bucket_ns,
+        rows=rows,
+        count=count,
+        rate=count / seconds if seconds and "rate" in asked else None,
+        avg=float(total) / measured if measured and "avg" in asked else None,
+        p50=shares.get("p50"),
+        p95=shares.get("p95"),
+        p99=shares.get("p99"),
+        error_rate=errors / count if "error_rate" in asked else None,
+        weighted=least != 1 or most != 1,
+    )
+
+
+def _read(pieces: Sequence[tuple[int, int]], share: float) -> float | None:
+    """The middle of the piece in which that share of the values is reached; None without any."""
+    wanted = floor(share * (sum(count for _, count in pieces) - 1))
+    for piece, count in pieces:
+        if wanted < count:
+            return _middle(piece)
+        wanted -= count
+    return None
+
+
+def _middle(piece: int) -> float:
+    if not piece:
+        return 0.0
+    size: float = 2 ** ((abs(piece) - _OFFSET + 0.5) / HISTOGRAM_PARTS)
+    return size if piece > 0 else -size

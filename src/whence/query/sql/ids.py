@@ -1,0 +1,93 @@
+"""Finding ids in SQL: whole, or by their beginning or end, those derived from a place included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from whence.model.ids import parse_event_id
+from whence.query.sql.filters import signed
+from whence.query.sql.statement import Statement, is_storable
+
+__all__ = ["chain_ids_sql", "event_ids_sql", "event_sql", "request_ids_sql"]
+
+_DIGITS = 32
+_HEX = frozenset("0123456789abcdef")
+_NAMED = (
+    "decision_chain_id IS NOT NULL AND decision_chain_id <> '' AND decision_chain_id <> request_id"
+)
+_KEY_BITS = 2**48 - 1
+
+
+def request_ids_sql(s: Statement, source: str, text: str, *, whole: bool, limit: int) -> str:
+    """The requests called so, or beginning or ending so, in order."""
+    named = "request_id <> ''"
+    return _names(s, source, "request_id", named, text, whole=whole, limit=limit)
+
+
+def chain_ids_sql(s: Statement, source: str, text: str, *, whole: bool, limit: int) -> str:
+    """The same of decision chains that are not a whole request."""
+    return _names(s, source, "decision_chain_id", _NAMED, text, whole=whole, limit=limit)
+
+
+def event_sql(s: Statement, text: str, sessions: Sequence[int]) -> str:
+    """A predicate: the event of that id, in whatever case it was typed."""
+    ways = [f"{s.dialect.lower('event_id')} = {s.text(text.lower())}"]
+    if place := parse_event_id(text):
+        key, ring, ticket = place
+        if keys := _keys(s, sessions, key, key):
+            ways.append(
+                f"(event_id IS NULL AND session IN ({keys}) AND ring = {s.integer(ring)}"
+                f" AND {_ticket_bits(s)} = {s.integer(ticket)})"
+            )
+    return f"({' OR '.join(ways)})"
+
+
+def event_ids_sql(s: Statement, text: str, sessions: Sequence[int]) -> str:
+    """A predicate: events whose id begins or ends so, and few others."""
+    folded = text.lower()
+    given = s.dialect.lower("event_id")
+    ways = [
+        s.dialect.starts_with(given, s.text(folded)),
+        s.dialect.ends_with(given, s.text(folded)),
+    ]
+    digits = folded.replace("-", "")
+    if digits and set(digits) <= _HEX and len(digits) <= _DIGITS:
+        tail = digits[-14:]
+        ways.append(
+            f"(event_id IS NULL AND {s.dialect.bit_and('ticket', s.integer(16 ** len(tail) - 1))}"
+            f" = {s.integer(int(tail, 16))})"
+        )
+        low, high = digits.ljust(_DIGITS, "0"), digits.ljust(_DIGITS, "f")
+        if keys := _keys(s, sessions, int(low[:12], 16), int(high[:12], 16)):
+            place = [f"event_id IS NULL AND session IN ({keys})"]
+            if len(digits) > 18:
+                place.append(
+                    f"{_ticket_bits(s)} BETWEEN {s.integer(int(low[18:], 16))}"
+                    f" AND {s.integer(int(high[18:], 16))}"
+                )
+            ways.append(f"({' AND '.join(place)})")
+    return f"({' OR '.join(ways)})"
+
+
+def _names(
+    s: Statement, source: str, column: str, named: str, text: str, *, whole: bool, limit: int
+) -> str:
+    if not is_storable(text):
+        return f"SELECT {column} FROM {source} WHERE FALSE"
+    sought = s.text(text)
+    parts = (s.dialect.starts_with(column, sought), s.dialect.ends_with(column, sought))
+    called = f"{column} = {sought}" if whole else f"({' OR '.join(parts)})"
+    return (
+        f"SELECT DISTINCT {column} FROM {source} WHERE {named} AND {called}"
+        f" ORDER BY {column} LIMIT {s.integer(limit)}"
+    )
+
+
+def _keys(s: Statement, sessions: Sequence[int], low: int, high: int) -> str:
+    """The sessions of whose key ids hold a number from `low` to `high`."""
+    held = [key for key in sessions if low <= key & _KEY_BITS <= high]
+    return ", ".join(s.integer(signed(key)) for key in held)
+
+
+def _ticket_bits(s: Statement) -> str:
+    return s.dialect.bit_and("ticket", s.integer(2**56 - 1))
