@@ -17,11 +17,16 @@ from whence.model.severity import Severity
 from whence.model.time import Duration, Timestamp
 
 __all__ = [
+    "COLUMNS",
+    "LITERALS",
+    "RECORDED",
     "SESSIONS",
     "Clause",
     "clauses",
     "events_in",
     "expected",
+    "holds",
+    "operators_of",
     "queries",
     "wall_ns",
     "where_text",
@@ -58,13 +63,12 @@ TEXTS = (
     "Warning",
     "É",
 )
-VALUES: st.SearchStrategy[AttributeValue] = st.one_of(
-    st.integers(-3, 3),
-    st.sampled_from([40, 2**63 - 1, -(2**63), 2**63, 2**64 - 1, 9007199254740993]),
-    st.sampled_from([0.1, 0.5, -1.5, 40.0, 1e300, -0.0, float("nan"), float("inf")]),
-    st.sampled_from(TEXTS),
-    st.booleans(),
+RECORDED: tuple[AttributeValue, ...] = (
+    *(-3, -1, 0, 1, 2, 3, 40, 2**63 - 1, -(2**63), 2**63, 2**64 - 1, 9007199254740993),
+    *(0.1, 0.5, -1.5, 2.0, 40.0, 1e300, -0.0, float("nan"), float("inf"), float("-inf")),
+    *(True, False, *TEXTS),
 )
+VALUES = st.sampled_from(RECORDED)
 
 
 def wall_ns(event: TraceEvent) -> int:
@@ -145,11 +149,16 @@ class Clause:
         return f"{self.field} {self.operator} {shown}"
 
 
-_NUMBERS = st.sampled_from(
-    [Fraction(n) for n in (0, -1, 1, 2, 40, 2**63, 2**64 - 1, 9007199254740992, 10**37)]
-    + [Fraction(1, 10), Fraction(5, 2), Fraction(-3, 2)]
+LITERALS: tuple[bool | str | Fraction, ...] = (
+    *(True, False),
+    *map(Fraction, (0, -1, 1, 2, 40, 2**63, 2**64 - 1, 9007199254740992, 10**37, -(10**37))),
+    *(Fraction(1, 10), Fraction(5, 2), Fraction(-3, 2)),
+    *(text for text in TEXTS if text),
+    *("a", "tick", "Error", "Info", "Ä", "2", "3.0", "False", "admitted", "1e99"),
 )
-_COLUMNS = (
+
+
+COLUMNS = (
     "event_type", "component", "model_id", "model", "request_id", "decision_chain_id", "rationale",
     "severity", "duration_ns", "caused_by", "lineage_id", "options", "nothing",
 )  # fmt: skip
@@ -158,19 +167,17 @@ _COLUMNS = (
 @st.composite
 def clauses(draw: st.DrawFn) -> Clause:
     """A comparison that the language allows."""
-    field = draw(st.sampled_from(FIELDS + _COLUMNS))
-    literal = draw(
-        st.booleans()
-        | _NUMBERS
-        | st.sampled_from(
-            [text for text in TEXTS if text] + ["a", "tick", "Error", "Ä", "2", "3.0"]
-        )
-    )
+    field = draw(st.sampled_from(FIELDS + COLUMNS))
+    literal = draw(st.sampled_from(LITERALS))
+    return Clause(field, draw(st.sampled_from(operators_of(field, literal))), literal)
+
+
+def operators_of(field: str, literal: bool | str | Fraction) -> list[str]:
+    """The operators that the language allows between the two."""
     ordered = isinstance(literal, Fraction) or (
         field == "severity" and literal in Severity.__members__
     )
-    operators = ["=", "==", "!="] + (["<", "<=", ">", ">="] if ordered else [])
-    return Clause(field, draw(st.sampled_from(operators)), literal)
+    return ["=", "==", "!="] + (["<", "<=", ">", ">="] if ordered else [])
 
 
 def where_text(parts: list[Clause]) -> str:
@@ -212,7 +219,7 @@ def expected(
     events: tuple[TraceEvent, ...], query: TraceQuery, parts: list[Clause]
 ) -> list[TraceEvent]:
     """The matching events, oldest first."""
-    found = [e for e in events if _passes(e, query) and all(_holds(e, part) for part in parts)]
+    found = [e for e in events if _passes(e, query) and all(holds(e, part) for part in parts)]
     return sorted(found, key=lambda e: (wall_ns(e), _BY_NAME[e.session].key, e.ring, e.ticket))
 
 
@@ -243,7 +250,8 @@ def _passes(event: TraceEvent, query: TraceQuery) -> bool:
     return query.until_wall_ns is None or at < query.until_wall_ns
 
 
-def _holds(event: TraceEvent, part: Clause) -> bool:
+def holds(event: TraceEvent, part: Clause) -> bool:
+    """Whether the event satisfies the comparison, read plainly."""
     value = _value(event, part.field)
     if value is None or value == "":
         return False

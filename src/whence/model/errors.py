@@ -6,6 +6,7 @@ __all__ = [
     "AlreadyStarted",
     "AmbiguousId",
     "BadCondition",
+    "BadQuestion",
     "BudgetExceeded",
     "ClusterDenied",
     "ClusterError",
@@ -127,6 +128,10 @@ class ClusterUnavailable(ClusterError):
 
 class BadCondition(WhenceError, ValueError):
     """A condition on events is none that the language of conditions knows."""
+
+
+class BadQuestion(WhenceError, ValueError):
+    """A question in SQL cannot be understood, or asks for more than reading a store's events."""
 
 
 class BudgetExceeded(WhenceError, RuntimeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -210,6 +211,8 @@ class Damage:
 class Recording:
     """Everything a source contains at one moment; events are kept in order of their order_key.
 
+    Where the events are only some of those that the source holds, `held` is how many these are by
+    session, ring and type: so that nothing is taken for lost that was merely not asked for.
     Immutable; threads may share it. Putting events in order costs nothing if they already are.
     """
 
@@ -219,6 +222,7 @@ class Recording:
     rings: tuple[RingLedger, ...] = ()
     gate_changes: tuple[GateChange, ...] = ()
     damage: tuple[Damage, ...] = ()
+    held: Mapping[tuple[str, int, str], int] | None = None
 
     def __post_init__(self) -> None:
         keys = [event.order_key for event in self.events]

@@ -78,6 +78,12 @@ def _lives(recording: Recording) -> dict[str, tuple[int, int]]:
             begun_ns, until_ns = lives[event.session]
             if wall_ns > until_ns:
                 lives[event.session] = begun_ns, wall_ns
+    for ring in recording.rings:  # the recording may hold only some events
+        session = recording.session(ring.session)
+        wall_ns = session.wall_ns(ring.newest_ns) if session and ring.newest_ns else None
+        if session is not None and wall_ns is not None:
+            begun_ns, until_ns = lives[session.name]
+            lives[session.name] = begun_ns, max(until_ns, wall_ns)
     return lives
 
 

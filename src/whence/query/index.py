@@ -96,7 +96,7 @@ class Index:
         return tuple(found)
 
     def seen(self, session: str, ring: int, event_type: str) -> int:
-        """How many events of that type the recording holds of that ring."""
+        """How many events of that type the source holds of that ring."""
         return self._seen[session, ring, event_type]
 
     @cached_property
@@ -284,6 +284,8 @@ class Index:
 
     @cached_property
     def _seen(self) -> Counter[tuple[str, int, str]]:
+        if self.recording.held is not None:
+            return Counter(self.recording.held)
         return Counter((event.session, event.ring, event.event_type) for event in self.events)
 
 

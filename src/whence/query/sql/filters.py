@@ -16,9 +16,9 @@ IS_ERROR = f"(severity >= {int(Severity.Error)} OR status = 'error')"
 
 
 def filters_sql(statement: Statement, query: TraceQuery, sessions: Sequence[int] = ()) -> str:
-    """The predicate; `sessions` are the keys of those that bear the session's name, if one is asked.
+    """The predicate, over the columns of whence.store.columns.
 
-    The columns are those of whence.store.columns.
+    `sessions` are the keys of those that bear the session's name, if one is asked for.
     """
     return " AND ".join(_filters(statement, query, sessions)) or constant(True)
 

@@ -57,7 +57,7 @@ def histogram_sql(
     *,
     sessions: Sequence[int] = (),
 ) -> str:
-    """One row for each group and each piece of its histogram that holds anything: its count last."""
+    """One row for each group and each piece of its histogram that is not empty: its count last."""
     s = statement
     value = _value(s, question.of)
     size = f"CAST(floor(log2(abs(v)) * {HISTOGRAM_PARTS}) AS INTEGER) + {_OFFSET}"
@@ -106,16 +106,16 @@ def with_percentiles(
     pieces: Iterable[Sequence[Any]],
     names: Mapping[int, str],
 ) -> list[GroupRow]:
-    """The rows with the percentiles that the rows of histogram_sql() tell, marked as approximate."""
+    """The rows with percentiles, marked approximate, that the rows of histogram_sql() tell."""
     histograms: defaultdict[Any, list[tuple[int, int]]] = defaultdict(list)
-    for row in pieces:
-        bucket, keys = _split(question, [*row[:-2], *([None] * 10)], names)
-        histograms[bucket, keys].append((row[-2], row[-1]))
+    for each in pieces:
+        histograms[_split(question, each, names)].append((each[-2], each[-1]))
     answer = []
     for row in rows:
         held = sorted(histograms.get((row.bucket_ns, row.keys), ()))
-        found = {name: _read(held, float(SHARES[name])) for name in question.percentiles}
-        answer.append(replace(row, **found, approx=bool(found)))
+        shares = {name: _read(held, float(SHARES[name])) for name in question.percentiles}
+        p50, p95, p99 = (shares.get(name) for name in SHARES)
+        answer.append(replace(row, p50=p50, p95=p95, p99=p99, approx=bool(shares)))
     return answer
 
 

@@ -12,9 +12,7 @@ __all__ = ["chain_ids_sql", "event_ids_sql", "event_sql", "request_ids_sql"]
 
 _DIGITS = 32
 _HEX = frozenset("0123456789abcdef")
-_NAMED = (
-    "decision_chain_id IS NOT NULL AND decision_chain_id <> '' AND decision_chain_id <> request_id"
-)
+_NAMED = "coalesce(decision_chain_id, '') <> '' AND decision_chain_id <> request_id"
 _KEY_BITS = 2**48 - 1
 
 

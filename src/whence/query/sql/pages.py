@@ -47,7 +47,7 @@ def page_sql(
 
 
 def _behind(s: Statement, order: Order, after: PageKey) -> str:
-    """What comes later in the order: the first column alone, said besides, lets files be skipped."""
+    """What comes later in the order; the first column, said besides, lets files be skipped."""
     names = ORDERED_BY[order]
     place = (after.wall_ns, after.session, after.ring, after.ticket)
     values = [s.integer(n) for n in ((after.duration_ns, *place) if order == "longest" else place)]

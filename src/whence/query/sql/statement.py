@@ -45,6 +45,14 @@ class Statement:
             raise ValueError(f"{column} is no column")
         return self.dialect.map_value(column, self.text(name))
 
+    def values_in(self, text: str) -> dict[str, tuple[ValueType, Value]]:
+        """The parameters that the finished text has: some that were asked for may not be needed."""
+        return {
+            name: value
+            for name, value in self.values.items()
+            if self.dialect.parameter(name, value[0]) in text
+        }
+
     def _parameter(self, kind: ValueType, value: Value) -> str:
         known = self._known.get((kind, repr(value)))
         if known is None:

@@ -1,0 +1,152 @@
+"""DuckDB in memory over a store's files: one locked connection that only reads these."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from whence.model.errors import BadQuestion, BudgetExceeded, CorruptFile
+from whence.query.sql.statement import Value
+from whence.store.columns import SCHEMA
+
+__all__ = ["Duck", "files_source", "quoted"]
+
+MEMORY = "1GB"
+_GLOB = re.compile(r"[*?\[]")
+
+
+class Duck:
+    """A connection that may read the files under one folder, and nothing else.
+
+    `base` is where it finds the folder: by another name if its own has letters that file patterns
+    are made of. `no_events` is an empty table with the columns of a store.
+
+    It never writes but what does not fit its memory, into a folder of its own that close() takes
+    away. No extension is loaded, no variable of the program seen. One thread asks at a time; any
+    thread may cancel().
+    """
+
+    def __init__(self, folder: Path, *, memory: str = MEMORY, threads: int | None = None) -> None:
+        self._spill = Path(tempfile.mkdtemp(prefix="whence-query-"))
+        self.base = folder.absolute()
+        if _GLOB.search(str(self.base)):
+            self.base = self._spill / "store"
+            self.base.symlink_to(folder.absolute())
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": memory,
+            "threads": threads or os.cpu_count() or 1,
+        }
+        self._connection = duckdb.connect(":memory:", config=settings)
+        self._set("temp_directory", quoted(str(self._spill)))
+        self._set("allowed_directories", f"[{quoted(f'{self.base}/')}]")
+        for name in ("autoinstall_known_extensions", "autoload_known_extensions"):
+            self._set(name, "false")
+        self._set("python_enable_replacements", "false")
+        self._set("parquet_metadata_cache", "true")
+        self._connection.from_arrow(SCHEMA.empty_table()).create("no_events")
+        self._set("enable_external_access", "false")
+        self._set("lock_configuration", "true")
+
+    def table(
+        self,
+        text: str,
+        values: Mapping[str, Value] | None = None,
+        *,
+        time_s: float | None = None,
+    ) -> pa.Table:
+        """The answer to one statement. Raises BudgetExceeded after that time, and BadQuestion."""
+        with self._in_time(time_s):
+            relation = self._connection.sql(text, params=dict(values or {}))
+            answer: pa.Table = relation.to_arrow_table()
+            return answer
+
+    def rows(
+        self,
+        text: str,
+        values: Mapping[str, Value] | None = None,
+        *,
+        time_s: float | None = None,
+    ) -> list[tuple[Any, ...]]:
+        """The same as plain values."""
+        with self._in_time(time_s):
+            return self._connection.execute(text, dict(values or {})).fetchall()
+
+    def view(self, name: str, source: str) -> None:
+        """Gives the rows of a source a name."""
+        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM {source}")
+
+    def is_question(self, text: str) -> bool:
+        """Whether the text is one statement that only asks. BadQuestion if it is no SQL."""
+        with self._in_time(None):
+            statements = self._connection.extract_statements(text)
+        kinds = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+        return len(statements) == 1 and statements[0].type in kinds
+
+    def cancel(self) -> None:
+        """Ends what is being asked now."""
+        self._connection.interrupt()
+
+    def close(self) -> None:
+        """Ends the connection and takes its files away. May come twice."""
+        self._connection.close()
+        shutil.rmtree(self._spill, ignore_errors=True)
+
+    def _set(self, name: str, value: str) -> None:
+        self._connection.execute(f"SET {name} = {value}")
+
+    @contextlib.contextmanager
+    def _in_time(self, time_s: float | None) -> Iterator[None]:
+        over = threading.Event()
+
+        def end() -> None:
+            over.set()
+            self._connection.interrupt()
+
+        timer = threading.Timer(time_s, end) if time_s is not None else None
+        if timer is not None:
+            timer.daemon = True
+            timer.start()
+        try:
+            yield
+        except duckdb.InterruptException:
+            if over.is_set():
+                raise BudgetExceeded(
+                    f"no answer within {time_s:g} s: narrow the question, or allow more time"
+                ) from None
+            raise BudgetExceeded("the question was cancelled") from None
+        except duckdb.OutOfMemoryException as error:
+            raise BudgetExceeded(f"the question needs more memory: {_first_line(error)}") from None
+        except duckdb.IOException as error:
+            if "No files found" in str(error) or "No such file" in str(error):
+                raise FileNotFoundError(_first_line(error)) from None
+            raise CorruptFile(_first_line(error)) from None
+        except duckdb.Error as error:
+            raise BadQuestion(_first_line(error)) from None
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+
+def files_source(paths: Sequence[Path]) -> str:
+    """What stands behind FROM to read exactly these files, all of the same columns."""
+    listed = ", ".join(quoted(str(path)) for path in paths)
+    return f"read_parquet([{listed}], hive_partitioning=false)"
+
+
+def quoted(text: str) -> str:
+    """A text as SQL writes it; only for what no user wrote."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

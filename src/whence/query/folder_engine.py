@@ -1,0 +1,415 @@
+"""Answers questions over a folder store: DuckDB over exactly the files that its manifest names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from whence.model.errors import BadQuestion, BudgetExceeded
+from whence.model.event import TraceEvent
+from whence.model.query import TraceQuery
+from whence.model.recording import Damage, Recording, RingLedger, SessionInfo
+from whence.query.duck import Duck, files_source
+from whence.query.shapes import (
+    MOST_EXACT_ROWS,
+    UNLIMITED,
+    Aggregate,
+    Budget,
+    Found,
+    GroupRow,
+    Order,
+    Page,
+    PageKey,
+)
+from whence.query.sql.dialect import DUCKDB
+from whence.query.sql.filters import signed
+from whence.query.sql.groups import (
+    count_sql,
+    groups_sql,
+    histogram_sql,
+    rows_of,
+    with_percentiles,
+)
+from whence.query.sql.ids import chain_ids_sql, event_ids_sql, event_sql, request_ids_sql
+from whence.query.sql.pages import page_sql
+from whence.query.sql.statement import Statement, is_storable
+from whence.query.sql.wrong import choices_sql
+from whence.store.columns import SCHEMA, events_of
+from whence.store.folder import FolderStore, Snapshot
+from whence.store.manifest import Segment
+from whence.store.sessions import StoredSession
+
+__all__ = ["FolderEngine"]
+
+T = TypeVar("T")
+FIRST_ROWS = 500_000  # looked through before the rest, when only the newest or oldest are asked for
+FOUR_TIMES = 4
+
+
+class FolderEngine:
+    """An engine over the store in a folder, read as it is at each question.
+
+    Every question sees one generation of the store, whole. Raises NotAStore for a folder that is
+    none. `exact_rows` is up to how many rows percentiles are exact. Close it after use.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        memory: str = "1GB",
+        threads: int | None = None,
+        exact_rows: int = MOST_EXACT_ROWS,
+    ) -> None:
+        self._store = FolderStore(path)
+        self._exact_rows = exact_rows
+        self._duck = Duck(self._store.path, memory=memory, threads=threads)
+
+    def select(
+        self,
+        query: TraceQuery,
+        *,
+        order: Order = "oldest",
+        limit: int = 100,
+        after: PageKey | None = None,
+        budget: Budget = UNLIMITED,
+    ) -> Page:
+        """A page of events. By time, the files at that end are looked through before the others."""
+        if after is not None and after.order != order:
+            raise ValueError(f"the key is of pages of the {after.order} first, not the {order}")
+        return self._at_once(lambda now: self._page(now, query, order, limit, after, budget))
+
+    def aggregate(
+        self, question: Aggregate, query: TraceQuery, budget: Budget = UNLIMITED
+    ) -> list[GroupRow]:
+        """The figures of each group, exact unless more rows than `exact_rows` match."""
+        return self._at_once(lambda now: self._groups(now, question, query, budget))
+
+    def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
+        """All matching events with what the store knows of their sessions."""
+        return self._at_once(lambda now: self._recording(now, query, budget))
+
+    def find(self, text: str, limit: int = 10) -> list[Found]:
+        """What the text may mean. Looking for a part of an id reads that column of every file."""
+        if not text or not is_storable(text):
+            return []
+        return self._at_once(lambda now: self._meanings(now, text, limit))
+
+    def newest_wrong(self, query: TraceQuery, budget: Budget = UNLIMITED) -> TraceEvent | None:
+        """The event to explain when nothing is named, looked for from the newest file on."""
+        return self._at_once(lambda now: self._newest_wrong(now, query, budget))
+
+    def sessions(self) -> Sequence[SessionInfo]:
+        """The processes that recorded."""
+        return [each.info for each in self._snapshot().sessions.values()]
+
+    def ledger(self) -> Sequence[RingLedger]:
+        """The counts of their rings: what is stored is readable, what never arrived lost."""
+        stored = self._snapshot().sessions.values()
+        return [ring for each in stored for ring in each.rings]
+
+    def sql(self, text: str, budget: Budget = UNLIMITED) -> pa.Table:
+        """The answer to one SELECT over the table `events`; BadQuestion for anything else."""
+        return self._at_once(lambda now: self._sql(now, text, budget))
+
+    def cancel(self) -> None:
+        """Ends what is being asked now, with BudgetExceeded. Any thread may."""
+        self._duck.cancel()
+
+    def close(self) -> None:
+        """Ends the connection. May come twice."""
+        self._duck.close()
+
+    def __enter__(self) -> FolderEngine:
+        """The engine itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Closes."""
+        self.close()
+
+    # ---- one generation
+
+    def _snapshot(self) -> _Generation:
+        return _Generation(self._store.snapshot())
+
+    def _at_once(self, ask: Callable[[_Generation], T]) -> T:
+        """The answer from one generation; a file that was replaced meanwhile is another one's."""
+        try:
+            return ask(self._snapshot())
+        except FileNotFoundError:
+            return ask(self._snapshot())
+
+    def _page(
+        self,
+        now: _Generation,
+        query: TraceQuery,
+        order: Order,
+        limit: int,
+        after: PageKey | None,
+        budget: Budget,
+        also: Callable[[Statement], str] = lambda statement: "TRUE",
+    ) -> Page:
+        _check(budget, rows=limit)
+        table = SCHEMA.empty_table()
+        for files, is_last, edge_ns in _by_and_by(now, query, order, after):
+            statement = Statement(DUCKDB)
+            text = page_sql(
+                statement,
+                self._source(files, budget),
+                SCHEMA.names,
+                query,
+                sessions=now.keys_of(query.session),
+                order=order,
+                limit=limit + 1,
+                after=after,
+                also=also(statement),
+            )
+            table = self._ask(statement, text, budget)
+            if is_last or (len(table) > limit and _is_within(table, limit, order, edge_ns)):
+                break
+        events = events_of(table.slice(0, limit), now.names)
+        walls = table.column("ts_ns").slice(0, limit).to_pylist()
+        key = None
+        if len(table) > limit and events:
+            key = _key(table.slice(limit - 1, 1), order)
+        return Page(tuple(events), tuple(walls), key)
+
+    def _groups(
+        self, now: _Generation, question: Aggregate, query: TraceQuery, budget: Budget
+    ) -> list[GroupRow]:
+        files = now.files_for(query)
+        if not files:
+            return []
+        source, sessions = self._source(files, budget), now.keys_of(query.session)
+        exact = not question.percentiles or self._are_few(now, files, query, budget)
+        statement = Statement(DUCKDB)
+        text = groups_sql(statement, source, question, query, sessions=sessions, exact=exact)
+        found = self._rows(statement, text, budget)
+        _check(budget, rows=len(found))
+        rows = rows_of(question, found, query, now.names)
+        if exact:
+            return rows
+        statement = Statement(DUCKDB)
+        text = histogram_sql(statement, source, question, query, sessions=sessions)
+        return with_percentiles(question, rows, self._rows(statement, text, budget), now.names)
+
+    def _are_few(
+        self, now: _Generation, files: Sequence[Segment], query: TraceQuery, budget: Budget
+    ) -> bool:
+        if sum(each.rows for each in files) <= self._exact_rows:
+            return True
+        statement = Statement(DUCKDB)
+        source, sessions = self._source(files, budget), now.keys_of(query.session)
+        counted = self._rows(statement, count_sql(statement, source, query, sessions), budget)
+        return int(counted[0][0]) <= self._exact_rows
+
+    def _recording(self, now: _Generation, query: TraceQuery, budget: Budget) -> Recording:
+        files = now.files_for(query)
+        table = SCHEMA.empty_table()
+        if files:
+            statement = Statement(DUCKDB)
+            text = page_sql(
+                statement,
+                self._source(files, budget),
+                SCHEMA.names,
+                query,
+                sessions=now.keys_of(query.session),
+                limit=None if budget.rows is None else budget.rows + 1,
+            )
+            table = self._ask(statement, text, budget)
+            _check(budget, rows=len(table))
+        events = events_of(table, now.names)
+        whole = query == TraceQuery()
+        stored = now.of(None if whole else {event.session for event in events})
+        rings = tuple(ring for each in stored for ring in each.rings)
+        held = None if whole else self._held(now, [ring.session for ring in rings if ring.lost])
+        return Recording(
+            events=tuple(events),
+            kinds=tuple(kind for each in stored for kind in each.kinds),
+            sessions=tuple(each.info for each in stored),
+            rings=rings,
+            gate_changes=tuple(change for each in stored for change in each.gate_changes),
+            damage=now.damage,
+            held=held,
+        )
+
+    def _held(self, now: _Generation, leaking: Sequence[str]) -> Mapping[tuple[str, int, str], int]:
+        """How many events are stored, by session, ring and type, of sessions that lost some."""
+        keys = [key for name in dict.fromkeys(leaking) for key in now.keys_of(name)]
+        if not keys or not now.manifest.files:
+            return {}
+        statement = Statement(DUCKDB)
+        wanted = ", ".join(statement.integer(signed(key)) for key in keys)
+        text = (
+            "SELECT session, ring, event_type, count(*)"
+            f" FROM {self._source(now.manifest.files, UNLIMITED)}"
+            f" WHERE session IN ({wanted}) GROUP BY session, ring, event_type"
+        )
+        found = self._rows(statement, text, UNLIMITED)
+        return {(now.names[key], ring, kind): count for key, ring, kind, count in found}
+
+    def _meanings(self, now: _Generation, text: str, limit: int) -> list[Found]:
+        if not now.manifest.files:
+            return []
+        source = self._source(now.manifest.files, UNLIMITED)
+        for whole in (True, False):
+            for kind, write in (("request", request_ids_sql), ("chain", chain_ids_sql)):
+                statement = Statement(DUCKDB)
+                asked = write(statement, source, text, whole=whole, limit=limit)
+                if rows := self._rows(statement, asked, UNLIMITED):
+                    return [Found(kind, name) for (name,) in rows]  # type: ignore[arg-type]
+            statement = Statement(DUCKDB)
+            predicate = event_sql if whole else event_ids_sql
+            also = predicate(statement, text, list(now.sessions))
+            asked = page_sql(statement, source, SCHEMA.names, TraceQuery(), also=also, limit=limit)
+            events = events_of(self._ask(statement, asked, UNLIMITED), now.names)
+            if found := sorted({e.event_id for e in events if _is_called(e.event_id, text)}):
+                return [Found("event", name) for name in found]
+        return []
+
+    def _newest_wrong(
+        self, now: _Generation, query: TraceQuery, budget: Budget
+    ) -> TraceEvent | None:
+        for number in range(4):
+
+            def choice(statement: Statement, number: int = number) -> str:
+                return list(choices_sql(statement, now.decisions))[number]
+
+            page = self._page(now, query, "newest", 1, None, budget, choice)
+            if page.events:
+                return page.events[0]
+        return None
+
+    def _sql(self, now: _Generation, text: str, budget: Budget) -> pa.Table:
+        if not self._duck.is_question(text):
+            raise BadQuestion("only one SELECT is answered: nothing here is written or changed")
+        files = now.manifest.files
+        self._duck.view("events", self._source(files, budget) if files else _NO_ROWS)
+        rows = budget.rows
+        asked = text.strip().rstrip(";")
+        table = self._duck.table(asked, time_s=budget.time_s)
+        _check(budget, rows=len(table) if rows is not None else 0)
+        return table
+
+    # ---- asking
+
+    def _source(self, files: Sequence[Segment], budget: Budget) -> str:
+        if not files:
+            return _NO_ROWS
+        _check(budget, size=sum(each.bytes for each in files))
+        return files_source([self._duck.base / each.name for each in files])
+
+    def _ask(self, statement: Statement, text: str, budget: Budget) -> pa.Table:
+        values = {name: value for name, (_, value) in statement.values_in(text).items()}
+        return self._duck.table(text, values, time_s=budget.time_s)
+
+    def _rows(self, statement: Statement, text: str, budget: Budget) -> list[tuple[Any, ...]]:
+        values = {name: value for name, (_, value) in statement.values_in(text).items()}
+        return self._duck.rows(text, values, time_s=budget.time_s)
+
+
+class _Names(dict[int, str]):
+    """Session names by key, signed or not; of a session that the store does not know, the key."""
+
+    def __missing__(self, key: int) -> str:
+        return self.get(key & 2**64 - 1) or f"session-{key & 2**64 - 1:016x}"
+
+
+class _Generation:
+    """What one generation of the store means."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.manifest = snapshot.manifest
+        self.sessions: Mapping[int, StoredSession] = snapshot.sessions
+        self.names = _Names({key: each.info.name for key, each in self.sessions.items()})
+        trouble = snapshot.trouble
+        self.damage = (Damage("", "MANIFEST", trouble),) if trouble else ()
+
+    @property
+    def decisions(self) -> list[str]:
+        """The kinds that were declared to be decisions."""
+        kinds = (kind for each in self.sessions.values() for kind in each.kinds)
+        return sorted({kind.name for kind in kinds if kind.decision and is_storable(kind.name)})
+
+    def keys_of(self, name: str | None) -> list[int]:
+        """The keys of the sessions of that name."""
+        return [key for key, each in self.sessions.items() if each.info.name == name]
+
+    def of(self, names: set[str] | None) -> list[StoredSession]:
+        """What is known of these sessions, or of all."""
+        return [e for e in self.sessions.values() if names is None or e.info.name in names]
+
+    def files_for(self, query: TraceQuery) -> list[Segment]:
+        """The files that may hold matching events, by the time of these."""
+        since, until = query.from_wall_ns, query.until_wall_ns
+        return [
+            each
+            for each in self.manifest.files
+            if (since is None or each.max_ts >= since) and (until is None or each.min_ts < until)
+        ]
+
+
+_NO_ROWS = "no_events"
+
+
+def _by_and_by(
+    now: _Generation, query: TraceQuery, order: Order, after: PageKey | None
+) -> Iterator[tuple[Sequence[Segment], bool, int]]:
+    """(files, whether these are all, up to where they are complete): from one end, ever more.
+
+    What an order by time asks for lies in the first files as a rule.
+    """
+    files = now.files_for(query)
+    if order == "longest" or not files:
+        yield files, True, 0
+        return
+    newest = order == "newest"
+    if after is not None:
+        at = after.wall_ns
+        files = [each for each in files if (each.min_ts <= at if newest else each.max_ts >= at)]
+    files.sort(key=lambda each: -each.max_ts if newest else each.min_ts)
+    wanted, taken, rows = FIRST_ROWS, 0, 0
+    while True:
+        while taken < len(files) and (not taken or rows < wanted):
+            rows += files[taken].rows
+            taken += 1
+        rest = files[taken:]
+        if not rest:
+            yield files, True, 0
+            return
+        edge = max(each.max_ts for each in rest) if newest else min(each.min_ts for each in rest)
+        yield files[:taken], False, edge
+        wanted *= FOUR_TIMES
+
+
+def _is_within(table: pa.Table, limit: int, order: Order, edge_ns: int) -> bool:
+    """Whether nothing in the files that were left out can come before the page's last row."""
+    last = table.column("ts_ns")[limit].as_py()
+    return bool(last > edge_ns if order == "newest" else last < edge_ns)
+
+
+def _key(row: pa.Table, order: Order) -> PageKey:
+    found = {name: row.column(name)[0].as_py() for name in ("duration_ns", "ts_ns", "session")}
+    place = (row.column("ring")[0].as_py(), row.column("ticket")[0].as_py())
+    duration_ns = found["duration_ns"] if order == "longest" else 0
+    return PageKey(order, duration_ns, found["ts_ns"], found["session"], *place)
+
+
+def _is_called(event_id: str, text: str) -> bool:
+    name, part = event_id.lower(), text.lower()
+    return name.startswith(part) or name.endswith(part)
+
+
+def _check(budget: Budget, *, rows: int = 0, size: int = 0) -> None:
+    if budget.rows is not None and rows > budget.rows:
+        raise BudgetExceeded(
+            f"the answer has more than {budget.rows} rows: narrow the question, or allow more"
+        )
+    if budget.bytes is not None and size > budget.bytes:
+        raise BudgetExceeded(
+            f"the question reads {size} bytes, more than {budget.bytes}: narrow its time"
+        )
