@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from whence.model.event import TraceEvent
+from whence.model.ids import parse_event_id
 from whence.model.recording import REMOVED_RINGS, RingLedger, SessionInfo
 from whence.query.gate_history import GateEra, GateHistory
 from whence.query.index import Index
@@ -17,6 +18,7 @@ __all__ = [
     "CRASHED",
     "DAMAGED",
     "FILTERED",
+    "GONE",
     "LOST",
     "NOT_RECORDED",
     "OFF",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 LOST = "possibly lost"
+GONE = "lost"  # of an event whose place is known
 DAMAGED = "damaged"
 OFF = "off"
 SAMPLED = "possibly sampled out"
@@ -46,7 +49,7 @@ NOT_RECORDED = "not recorded"
 
 # What is absent for one of these may well have happened.
 UNSURE = frozenset(
-    {LOST, DAMAGED, OFF, SAMPLED, SAMPLED_OUT, WEAK, REFUSED, FILTERED, TEXT_LOST, OPEN}
+    {LOST, GONE, DAMAGED, OFF, SAMPLED, SAMPLED_OUT, WEAK, REFUSED, FILTERED, TEXT_LOST, OPEN}
 )
 
 
@@ -142,6 +145,35 @@ class Causes:
         elsewhere = "it may be another process's, which is not part of this recording"
         return tuple(found) or (Cause(kind=NOT_RECORDED, sentence=elsewhere),)
 
+    def of_lost_event(self, event_id: str, chain: Sequence[TraceEvent]) -> tuple[Cause, ...]:
+        """Why the event of that id, which one of the chain names, is not seen.
+
+        An id that was derived from the event's place says where it stood, and whether newer events
+        have overwritten it since.
+        """
+        found = [*self._filtered(), *self.of_damage(chain)]
+        place = parse_event_id(event_id)
+        sessions = [s for s in self._index.recording.sessions if place and s.key == place[0]]
+        if place is None or not sessions:
+            elsewhere = "it may be another process's, which is not part of this recording"
+            return tuple(found) or (Cause(kind=NOT_RECORDED, sentence=elsewhere),)
+        _, number, ticket = place
+        for ring in self._leaking:
+            if (ring.session, ring.ring) == (sessions[0].name, number):
+                held = self._index.first_ticket(ring.session, number)
+                if held is None or ticket < held:
+                    sentence = f"ring {number} overwrote it, and {events_text(ring.lost)} in all"
+                    lost = Cause(
+                        kind=GONE,
+                        sentence=sentence,
+                        session=ring.session,
+                        ring=number,
+                        count=ring.lost,
+                        end_ns=self._common_ns(ring),
+                    )
+                    return (lost,)
+        return tuple(found) or (Cause(kind=NOT_RECORDED),)
+
     def of_damage(self, chain: Sequence[TraceEvent]) -> Iterator[Cause]:
         """The files that could not be read of the sessions in which the chain was recorded."""
         if not self._index.recording.damage:
@@ -198,11 +230,9 @@ class Causes:
         self, types: Collection[str] | None, earliest_ns: int | None, start_ns: int
     ) -> Iterator[Cause]:
         for ring in self._leaking:
-            until_ns = ring.oldest_ns
-            if until_ns is not None:
-                until_ns = self._index.moment_ns(ring.session, until_ns)
-                if _precedes(until_ns, earliest_ns):
-                    continue  # all that this ring wrote since then is still there
+            until_ns = self._common_ns(ring)
+            if _precedes(until_ns, earliest_ns):
+                continue  # all that this ring wrote since then is still there
             gone = {name: self._overwritten(ring, name) for name in types or ()}
             known = {name: count for name, count in gone.items() if count}
             if types and not known and None not in gone.values():
@@ -239,8 +269,8 @@ class Causes:
                     counts[REFUSED, row.kind] += row.rejected + row.nested
         verbs = {
             SAMPLED: "left out by sampling or a limit",
-            WEAK: "left out below their minimum",
-            REFUSED: "refused when they were recorded",
+            WEAK: "left out below the minimum",
+            REFUSED: "refused when recorded",
         }
         for kind, verb in verbs.items():
             for name in sorted(types):
@@ -248,7 +278,8 @@ class Causes:
                 told = kind != REFUSED and any(self._gates.restricted(name))
                 kept = kind == SAMPLED and value is not None and self._gates.keeps(name, value)
                 if count and not told and not kept:
-                    sentence = f"{count_text(count)} {name} were {verb}"
+                    were = "was" if count == 1 else "were"
+                    sentence = f"{count_text(count)} {name} {were} {verb}"
                     yield Cause(kind=kind, sentence=sentence, count=count)
 
     def _unfinished(self, chain: Sequence[TraceEvent]) -> Iterator[Cause]:
@@ -280,6 +311,12 @@ class Causes:
         recorded = sum(counts.recorded for counts in ring.per_kind if counts.kind == name)
         seen = self._index.seen(ring.session, ring.ring, name)
         return min(max(0, recorded - seen), ring.lost)
+
+    def _common_ns(self, ring: RingLedger) -> int | None:
+        """The moment of the oldest event that the ring still has, on the common clock."""
+        if ring.oldest_ns is None:
+            return None
+        return self._index.moment_ns(ring.session, ring.oldest_ns)
 
     @cached_property
     def _leaking(self) -> tuple[RingLedger, ...]:

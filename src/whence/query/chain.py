@@ -209,9 +209,9 @@ def _missed(index: Index) -> str:
 
 def _fate(index: Index, session: str, number: int, ticket: int) -> str:
     place = session, number
-    held = [event.ticket for event in index.events if (event.session, event.ring) == place]
+    held = index.first_ticket(session, number)
     lost = any(ring.lost for ring in index.recording.rings if (ring.session, ring.ring) == place)
-    if lost and (not held or ticket < min(held)):
+    if lost and (held is None or ticket < held):
         return " was lost: newer events overwrote it"
     return " is not in this recording"
 

@@ -99,6 +99,14 @@ class Index:
         """How many events of that type the source holds of that ring."""
         return self._seen[session, ring, event_type]
 
+    def is_known(self, name: str) -> bool:
+        """Whether a request, a decision chain or an event is called so."""
+        return name in self.requests or name in self.chain_keys or name in self.event_ids
+
+    def first_ticket(self, session: str, ring: int) -> int | None:
+        """The ticket of the oldest event that the recording holds of that ring; None without."""
+        return self._first_tickets.get((session, ring))
+
     @cached_property
     def times_ns(self) -> Sequence[int]:
         """The monotonic times of the events, in their order: never decreasing."""
@@ -281,6 +289,14 @@ class Index:
     @cached_property
     def _declared_decisions(self) -> frozenset[str]:
         return frozenset(kind.name for kind in self.recording.kinds if kind.decision)
+
+    @cached_property
+    def _first_tickets(self) -> Mapping[tuple[str, int], int]:
+        found: dict[tuple[str, int], int] = {}
+        for event in self.events:
+            place = event.session, event.ring
+            found[place] = min(event.ticket, found.get(place, event.ticket))
+        return found
 
     @cached_property
     def _seen(self) -> Counter[tuple[str, int, str]]:

@@ -134,6 +134,7 @@ def why(
     if not reports:
         gaps = list(_gaps_without_contract(index, chain))
     gaps += _span_gaps(index, chain)
+    gaps += _cause_gaps(index, chain)
     gaps.sort(key=lambda finding: finding.optional)
     own = untold(chain.events)
     first = own[0]
@@ -240,6 +241,23 @@ def _span_gaps(index: Index, chain: Chain) -> Iterator[Finding]:
         sentence = f"span {span_id:016x}, around {events_text(len(inside))}"
         causes = Causes(index).of_lost_span(inside)
         yield Finding(kind="missing", member="", sentence=sentence, causes=causes, optional=True)
+
+
+def _cause_gaps(index: Index, chain: Chain) -> Iterator[Finding]:
+    """Events that those of the chain name as their cause, and that are nowhere."""
+    told: set[str] = set()
+    for event in chain.events:
+        cause = event.caused_by
+        if cause and cause not in told and not index.is_known(cause):
+            told.add(cause)
+            yield Finding(
+                kind="missing",
+                member="",
+                sentence=f"the cause of {event.event_type}, {cause}",
+                causes=Causes(index).of_lost_event(cause, [event]),
+                event_ids=(event.event_id,),
+                optional=True,
+            )
 
 
 def _outcome(chain: Chain, gaps: Sequence[Finding]) -> Outcome:
