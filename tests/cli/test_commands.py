@@ -105,6 +105,19 @@ def test_stats_shows_every_way_a_call_can_go(run: Run, export: Export) -> None:
     assert (kind["called"], kind["below_minimum"]) == (21, 4)
 
 
+def test_stats_lists_no_gate_change_that_says_nothing(run: Run, export: Export) -> None:
+    """R1.53 R5.11 Off by default and configured at once is as if never switched; JSON has all."""
+    session, steps = "demo-4711", [(0, "a", False), (0.1, "a", True), (0, "b", False)]
+    steps += [(0.1, "c", False), (0.2, "c", True), (90, "c", False), (95, "b", False)]
+    steps += [(99, "c", False), (120, "d", True)]
+    gates = [GateChange(session, at_ms(ms), kind, on) for ms, kind, on in steps]
+    path = export(recording([], rings=[ledger([])], gate_changes=gates))
+    output = run("stats", "--from", path).output
+    switched = [line.split()[1:] for line in output.partition("switched")[2].splitlines()[1:]]
+    assert switched == [["b", "off"], ["c", "off"], ["d", "on"]]
+    assert len(json.loads(run("stats", "--from", path, "--json").stdout)["gate_changes"]) == 9
+
+
 def test_stats_exits_with_3_if_a_sum_does_not_close(run: Run, export: Export) -> None:
     """R5.25 A ledger that does not add up is an alarm, not a table."""
     events = inference_chain()

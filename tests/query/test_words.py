@@ -105,6 +105,21 @@ def test_an_event_without_rationale_tells_its_fields() -> None:
     assert field_sentence(event("tick")) == ""
 
 
+def test_codes_of_cognitive_events_read_as_their_names() -> None:
+    """R5.11 Of our own types and fields alone; a code without a name stays a number."""
+    said = {"priming_type": 1, "strength": 0.5}
+    assert field_sentence(event("priming", attributes=said)) == (
+        "priming_type associative, strength 0.5"
+    )
+    assert field_sentence(event("interference", attributes={"interference_type": 2})) == (
+        "interference_type fan"
+    )
+    for name, kind in (("priming", 7), ("primer", 1)):
+        assert field_sentence(event(name, attributes={"priming_type": kind})) == (
+            f"priming_type {kind}"
+        )
+
+
 def test_lists_and_counts_read_as_sentences() -> None:
     """R5.11 One event, two events; a, b or c."""
     assert events_text(1) == "1 event"

@@ -11,6 +11,7 @@ __all__ = [
     "CognitiveEvent",
     "InterferenceType",
     "PrimingType",
+    "code_name",
     "event_code",
     "event_name",
     "register_event_type",
@@ -43,6 +44,23 @@ class InterferenceType(IntEnum):
 
 
 COGNITIVE_TYPES = ("priming", "interference", "reconsolidation", "false_memory")
+
+_ENUMS: dict[tuple[str, str], type[PrimingType] | type[InterferenceType]] = {
+    ("priming", "priming_type"): PrimingType,
+    ("interference", "interference_type"): InterferenceType,
+}
+
+
+def code_name(event_type: str, field: str, value: object) -> str | None:
+    """What a code in that field of that type means, in small letters: semantic, fan.
+
+    None where the field is no such code, or something else than ours wrote a number without a name.
+    """
+    enum = _ENUMS.get((event_type, field))
+    if enum is None or type(value) is not int or value not in iter(enum):
+        return None
+    return enum(value).name.lower()
+
 
 _registering = threading.Lock()
 _codes = {name: code for code, name in enumerate(COGNITIVE_TYPES)}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from whence.model.cognitive import COGNITIVE_TYPES, InterferenceType, PrimingType
+from whence.model.cognitive import COGNITIVE_TYPES, InterferenceType, code_name
 from whence.model.event import TraceEvent
 from whence.query.plain import plain_number
 
@@ -33,10 +33,6 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "false_memory": ("critical_lure_hash", "source_list_size", "reconstruction_confidence"),
 }
 _IDS = frozenset({"source_node", "target_node", "target_episode_id", "episode_id"})
-_ENUMS: Mapping[str, type[PrimingType] | type[InterferenceType]] = {
-    "priming_type": PrimingType,
-    "interference_type": InterferenceType,
-}
 
 
 @dataclass(slots=True)
@@ -102,7 +98,7 @@ def summarise(events: Iterable[TraceEvent]) -> CognitiveSummary:
         by_type[name] += weight
         kind = values.get(f"{name}_type")
         if isinstance(kind, int):
-            by_value[name][_value_name(f"{name}_type", kind)] += weight
+            by_value[name][code_name(name, f"{name}_type", kind) or str(kind)] += weight
         if name == "priming" and (value := _number(values, "strength")) is not None:
             strength.add(value, weight)
         if name == "interference" and (value := _number(values, "magnitude")) is not None:
@@ -143,7 +139,9 @@ def cognitive_record(event: TraceEvent) -> dict[str, Any]:
     fields = _FIELDS[event.event_type]
     for name in (*fields, *(other for other in event.attributes if other not in fields)):
         if name in event.attributes:
-            found[name] = _plain(name, event.attributes[name])
+            value = event.attributes[name]
+            code = code_name(event.event_type, name, value)
+            found[name] = _plain(name, value) if code is None else code
     return found
 
 
@@ -152,16 +150,7 @@ def _plain(name: str, value: float | str) -> Any:
         return str(value)
     if isinstance(value, int) and name == "critical_lure_hash":
         return f"0x{value:016x}"
-    if isinstance(value, int) and name in _ENUMS:
-        return _value_name(name, value)
     return plain_number(value) if isinstance(value, float) else value
-
-
-def _value_name(field_name: str, value: int) -> str:
-    try:
-        return _ENUMS[field_name](value).name.lower()
-    except ValueError:
-        return str(value)  # recorded by something else under our name
 
 
 def _number(values: Mapping[str, float | str], name: str) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
+from whence.model.cognitive import code_name
 from whence.model.event import AttributeValue, TraceEvent
 
 __all__ = [
@@ -161,6 +162,8 @@ def field_sentence(event: TraceEvent) -> str:
     for name, value in event.attributes.items():
         if name == "duration_ns" and event.duration.nanos == value:
             continue
+        if code := code_name(event.event_type, name, value):
+            value = code
         label = name if isinstance(value, bool | str) else label_text(name)
         parts.append(f"{label} {value_text(name, value)}")
     return ", ".join(parts)

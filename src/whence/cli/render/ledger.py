@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from rich.text import Text
 
@@ -14,6 +15,7 @@ from whence.model.event import TraceEvent
 from whence.model.recording import (
     REMOVED_RINGS,
     Damage,
+    GateChange,
     KindCounts,
     OpenSpan,
     Recording,
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 _MOST_OPEN = 20  # open spans that are listed
+_PASSING_NS = 10_000_000
 _OUTCOMES = ("recorded", "sampled_out", "throttled", "below_minimum", "rejected", "nested")
 
 
@@ -114,9 +117,9 @@ def ledger_lines(recording: Recording, monotonic_ns: int = 0) -> Iterator[Text]:
     if kinds:
         yield line()
         yield from _kind_lines(kinds)
-    if recording.gate_changes:
+    if changes := list(_telling(recording.gate_changes)):
         yield line()
-        yield from _gate_lines(recording)
+        yield from _gate_lines(recording, changes)
 
 
 def ring_lines(rings: Sequence[RingLedger]) -> list[Text]:
@@ -248,9 +251,32 @@ def _estimate_text(estimated: float | None) -> str:
     return "" if estimated is None else f"about {count_text(round(estimated))}"
 
 
-def _gate_lines(recording: Recording) -> list[Text]:
+def _telling(changes: Sequence[GateChange]) -> Iterator[GateChange]:
+    """The changes after which a type was not as before: what lasted under 10 ms tells nothing.
+
+    As at the start, where types that are off by default are declared and then configured.
+    """
+    by_type: defaultdict[tuple[str, str], list[GateChange]] = defaultdict(list)
+    for change in changes:
+        by_type[change.session, change.kind].append(change)
+    kept = []
+    for several in by_type.values():
+        several.sort(key=lambda change: change.monotonic_ns)
+        state: tuple[bool, float, float | None] = (True, 1.0, None)  # without a record it is on
+        if (several[0].on, several[0].rate, several[0].minimum) == state:
+            state = (False, 1.0, None)  # so it was off before that
+        for change, later in zip_longest(several, several[1:]):
+            passing = later and later.monotonic_ns - change.monotonic_ns < _PASSING_NS
+            if not passing and (change.on, change.rate, change.minimum) != state:
+                state = change.on, change.rate, change.minimum
+                kept.append(change)
+    order = {id(change): place for place, change in enumerate(changes)}
+    yield from sorted(kept, key=lambda change: order[id(change)])
+
+
+def _gate_lines(recording: Recording, changes: Sequence[GateChange]) -> list[Text]:
     rows = []
-    for change in recording.gate_changes:
+    for change in changes:
         session = recording.session(change.session)
         wall_ns = session.wall_ns(change.monotonic_ns) if session else None
         when = clock_text(wall_ns) or f"{change.monotonic_ns} ns"
