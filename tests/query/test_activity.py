@@ -98,6 +98,7 @@ def test_states_tell_silence_death_and_what_was_collected() -> None:
         counters(info=replace(LIVE, uuid="b", pid=2)),
         counters(ring(5), info=replace(dead, uuid="c", pid=3)),
         counters(ring(5), info=replace(dead, uuid="d", pid=4)),
+        counters(info=replace(dead, uuid="e", pid=5)),
     )
     collected = Collected({"a": {0: 1}, "c": {0: 5}, "d": {0: 3}}, lost=0)
     found = activity_of(reading(*sessions, collected=collected))
@@ -106,11 +107,12 @@ def test_states_tell_silence_death_and_what_was_collected() -> None:
         (2, SILENT, 0),
         (3, COLLECTED, 0),
         (4, UNCOLLECTED, 2),
+        (5, UNCOLLECTED, 0),
     ]
     assert found.behind == 2
     alone = activity_of(reading(*sessions))
     assert alone.behind is None
-    assert [each.state for each in alone.processes][2:] == [UNCOLLECTED, UNCOLLECTED]
+    assert [each.state for each in alone.processes][2:] == [UNCOLLECTED] * 3
 
 
 def test_with_a_collector_lost_is_what_it_missed() -> None:

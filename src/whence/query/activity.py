@@ -207,7 +207,7 @@ def _process(
         pid=info.pid,
         service=info.service,
         run=info.run,
-        state=_state(each, behind),
+        state=_state(each, behind, now),
         threads=sum(1 for ring in each.rings if not ring.idle and not ring.shared),
         recorded=each.recorded,
         events_per_s=_rate(each.recorded, base.recorded if base else None, seconds),
@@ -223,10 +223,11 @@ def _process(
     )
 
 
-def _state(each: SessionCounters, behind: int | None) -> str:
+def _state(each: SessionCounters, behind: int | None, now: Reading) -> str:
     if each.info.live:
         return RECORDING if each.recorded else SILENT
-    return COLLECTED if behind == 0 else UNCOLLECTED
+    known = now.collected is not None and each.info.uuid in now.collected.tickets
+    return COLLECTED if known and behind == 0 else UNCOLLECTED
 
 
 def _behind(each: SessionCounters, now: Reading) -> int | None:
