@@ -57,7 +57,7 @@ def code_name(event_type: str, field: str, value: object) -> str | None:
     None where the field is no such code, or something else than ours wrote a number without a name.
     """
     enum = _ENUMS.get((event_type, field))
-    if enum is None or type(value) is not int or value not in iter(enum):
+    if enum is None or type(value) is not int or value not in map(int, enum):
         return None
     return enum(value).name.lower()
 
