@@ -105,6 +105,17 @@ class Verification:
         unsure = [each.first for each in self.contracts if each.first]
         return next(iter([*broken, *unsure]), "")
 
+    def __str__(self) -> str:
+        from whence.query.verdict_words import verification_text
+
+        return verification_text(self, None)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the same words, without scripts."""
+        from whence.query.page import verification_page
+
+        return verification_page(self)
+
 
 def verify(
     source: Recording | Index | Iterable[Recording | Index],

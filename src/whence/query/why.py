@@ -103,6 +103,12 @@ class Answer:
     complete: bool
     told: tuple[Told, ...] = ()
 
+    def _repr_html_(self) -> str:
+        """For notebooks: the same words, without scripts."""
+        from whence.query.page import answer_page
+
+        return answer_page(self)
+
 
 def why(
     source: Recording | Index,

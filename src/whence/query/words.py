@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from datetime import datetime
 
 from whence.model.cognitive import code_name
 from whence.model.event import AttributeValue, TraceEvent
@@ -12,6 +13,7 @@ __all__ = [
     "bytes_text",
     "can_be_typed",
     "chains_text",
+    "clock_text",
     "command_text",
     "count_text",
     "duration_text",
@@ -114,6 +116,23 @@ def command_text(verb: str, name: str, options: Iterable[str] = ()) -> str:
     named = [shlex.quote(name)] if name else []
     words = [*words, "--", *named] if name.startswith("-") else [*named, *words]
     return " ".join(["whence", verb, *words])
+
+
+def clock_text(
+    wall_ns: int | None, today: datetime | None = None, *, always_dated: bool = False
+) -> str:
+    """A wall time in the local zone to the millisecond, with its date unless that is today."""
+    if wall_ns is None:
+        return ""
+    seconds, rest_ns = divmod(wall_ns, 1_000_000_000)
+    try:
+        moment = datetime.fromtimestamp(seconds)
+    except (OverflowError, OSError, ValueError):
+        return f"{wall_ns} ns"
+    text = f"{moment:%H:%M:%S}.{rest_ns // 1_000_000:03d}"
+    if not always_dated and moment.date() == (today or datetime.now()).date():
+        return text
+    return f"{moment:%Y-%m-%d} {text}"
 
 
 def share_text(part: int, whole: int) -> str:

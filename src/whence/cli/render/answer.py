@@ -7,19 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from whence.cli.render.page import clock_text, line, page_cells
+from whence.cli.render.page import line, page_cells
 from whence.cli.render.safe import clip, pad, safe, wrap
 from whence.model.event import Option
-from whence.query.check import ChainReport
+from whence.query.answer_words import (
+    chain_texts,
+    process_text,
+    row_offset,
+    story_unit,
+    time_text,
+    told_texts,
+    when_text,
+)
 from whence.query.finding import Finding, gap_text
 from whence.query.why import Answer, StoryRow
 from whence.query.words import (
     count_text,
-    duration_text,
-    events_text,
     label_text,
-    offset_text,
-    offset_unit,
 )
 from whence.query.words import value_text as in_words
 
@@ -39,13 +43,8 @@ def answer_lines(answer: Answer, most_rows: int = 200) -> Iterator[Text]:
     """The answer in lines of at most 100 cells; of a longer story the beginning and the end."""
     yield from _verdict(answer)
     if answer.time_went:
-        unit = offset_unit(max(abs(share.duration_ns) for share in answer.time_went))
-        shares = (
-            f"{share.name} {offset_text(share.duration_ns, unit).lstrip('+')}"
-            for share in answer.time_went
-        )
         label = "Time went   "
-        for part in wrap(" · ".join(shares), page_cells() - len(label)):
+        for part in wrap(time_text(answer), page_cells() - len(label)):
             yield line((label, "dim"), part)
             label = " " * len(label)
     yield line()
@@ -53,8 +52,9 @@ def answer_lines(answer: Answer, most_rows: int = 200) -> Iterator[Text]:
     yield from story_lines(happened, most_rows)
     if happened:
         yield line()
-    yield from _chain(answer)
-    yield from _told(answer)
+    for verdict, text in chain_texts(answer):
+        yield from _labelled("Chain", text, style=_VERDICT_STYLES.get(verdict, ""))
+    yield from _labelled("Told", *told_texts(answer))
     yield from _gaps(answer.gaps)
     commands = [safe(command) for command in answer.next_commands]
     joined = " · ".join(commands)
@@ -69,8 +69,7 @@ def story_lines(story: Sequence[StoryRow], most_rows: int = 200) -> Iterator[Tex
 
     Between offset and type stands the pid, where events of several processes are among them.
     """
-    happened = [abs(row.offset_ns) for row in story if not row.told]
-    unit = offset_unit(max(happened, default=0))
+    unit = story_unit(story)
     shown, left_out = list(story), 0
     if most_rows and len(story) > most_rows:
         head = most_rows // 2
@@ -85,7 +84,7 @@ def story_lines(story: Sequence[StoryRow], most_rows: int = 200) -> Iterator[Tex
     ]
     pids = [f"{row.pid}  " if row.pid else "" for row in shown]
     pid_cells = max(map(len, pids), default=0)
-    offsets = [_offset(row, unit) for row in shown]
+    offsets = [row_offset(row, unit) for row in shown]
     type_cells = max(map(cell_len, types), default=0)
     offset_cells = max(map(len, offsets), default=0)
     for number, (row, name, offset, pid) in enumerate(
@@ -97,12 +96,6 @@ def story_lines(story: Sequence[StoryRow], most_rows: int = 200) -> Iterator[Tex
         yield from _row(row, when, pad(pid, pid_cells, right=True), pad(name, type_cells))
 
 
-def _offset(row: StoryRow, unit: str) -> str:
-    if row.told and row.offset_ns >= 0:  # hours later, perhaps: in no unit of the others
-        return f"+{duration_text(row.offset_ns)}"
-    return offset_text(row.offset_ns, unit)
-
-
 def _verdict(answer: Answer) -> Iterator[Text]:
     outcome = answer.outcome
     left = [clip(answer.name, 48)]
@@ -110,21 +103,12 @@ def _verdict(answer: Answer) -> Iterator[Text]:
         left.append(clip(answer.model_id, 24))
     name = clip("  ".join(left), page_cells() - 16)
     verdict = clip(outcome.text, page_cells() - cell_len(name) - 2)
-    right = _when_and_where(answer)
+    right = clip("  ".join(filter(None, (when_text(answer), process_text(answer)))), page_cells())
     style = "bold red" if outcome.wrong else "bold"
     fits = cell_len(name) + cell_len(verdict) + cell_len(right) + 6 <= page_cells()
     yield line(name, "  ", (verdict, style), f"    {right}" if fits else "")
     if not fits and right:
         yield line(right)
-
-
-def _when_and_where(answer: Answer) -> str:
-    process = clip(answer.service, 30)
-    if answer.pid:
-        process += f"{', ' if process else ''}pid {answer.pid}"
-    if answer.other_processes:
-        process += f" and {answer.other_processes} more"
-    return "  ".join(part for part in (clock_text(answer.wall_ns), process) if part)
 
 
 def _row(row: StoryRow, offset: str, pid: str, name: str) -> Iterator[Text]:
@@ -195,36 +179,6 @@ def _with_reason(text: str, option: Option) -> Iterator[Text]:
 
 def _score(scores: Mapping[str, float], name: str) -> str:
     return in_words(name, scores[name]) if name in scores else "-"
-
-
-def _chain(answer: Answer) -> Iterator[Text]:
-    if not answer.reports:
-        yield from _labelled("Chain", f"{events_text(answer.event_count)}; no contract covers them")
-    for report in answer.reports:
-        several = len(answer.reports) > 1
-        prefix = f"{clip(report.chain_id, 40)}: " if several else ""
-        yield from _labelled(
-            "Chain", prefix + _checked(report), style=_VERDICT_STYLES[report.verdict]
-        )
-
-
-def _checked(report: ChainReport) -> str:
-    counts = f"{count_text(report.present)} of {count_text(report.required)}"
-    there = report.verdict != "complete" and report.present == report.required
-    but = ", but see the gaps" if there else ""  # a field is absent, or an order is not kept
-    return f'{report.verdict}: {counts} required by contract "{clip(report.contract, 40)}"{but}'
-
-
-def _told(answer: Answer) -> Iterator[Text]:
-    """Outcomes told later, each with when and by whom."""
-    texts = []
-    for told in answer.told:
-        when = "" if told.after_ns is None else f"{duration_text(told.after_ns)} later"
-        by = clip(told.service, 30)
-        who = ", ".join(part for part in (by, f"pid {told.pid}" if told.pid else "") if part)
-        known = ", ".join(part for part in (when, who and f"by {who}") if part)
-        texts.append(f"outcome told later: {told.sentence}" + (f" ({known})" if known else ""))
-    yield from _labelled("Told", *texts)
 
 
 def _gaps(gaps: Sequence[Finding]) -> Iterator[Text]:

@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 import click
 from rich.cells import cell_len
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from whence.cli.render.safe import clip, pad, safe
 from whence.query.plain import plain
+from whence.query.words import clock_text
 
 __all__ = [
     "clock_text",
@@ -110,23 +110,6 @@ def _narrow(widths: list[int], lefts: Iterable[int]) -> None:
             return
         widths[widest] -= 1
         excess -= 1
-
-
-def clock_text(
-    wall_ns: int | None, today: datetime | None = None, *, always_dated: bool = False
-) -> str:
-    """A wall time in the local zone to the millisecond, with its date unless that is today."""
-    if wall_ns is None:
-        return ""
-    seconds, rest_ns = divmod(wall_ns, 1_000_000_000)
-    try:
-        moment = datetime.fromtimestamp(seconds)
-    except (OverflowError, OSError, ValueError):
-        return f"{wall_ns} ns"
-    text = f"{moment:%H:%M:%S}.{rest_ns // 1_000_000:03d}"
-    if not always_dated and moment.date() == (today or datetime.now()).date():
-        return text
-    return f"{moment:%Y-%m-%d} {text}"
 
 
 def escape_unencodable() -> None:
