@@ -150,7 +150,7 @@ class BackgroundCollector:
         """By sink what became of the events; empty in a forked child. Any thread."""
         if self._is_elsewhere():
             return {}
-        return {each.sink.name: each.ledger() for each in self._pipeline.deliveries}
+        return {each.name: each.ledger() for each in self._pipeline.deliveries}
 
     @property
     def trouble(self) -> str:
@@ -158,9 +158,7 @@ class BackgroundCollector:
         if self._is_elsewhere():
             return ""
         told = [
-            f"{each.sink.name}: {each.trouble}"
-            for each in self._pipeline.deliveries
-            if each.trouble
+            f"{each.name}: {each.trouble}" for each in self._pipeline.deliveries if each.trouble
         ]
         return "; ".join([self._trouble, *told] if self._trouble else told)
 
@@ -217,7 +215,7 @@ class BackgroundCollector:
         """In a forked child: gives up the parent's files, whose locks the child would keep."""
         for delivery in self._pipeline.deliveries:
             with contextlib.suppress(Exception):
-                getattr(delivery.sink, "leave_behind", lambda: None)()
+                delivery.leave_behind()
 
 
 def _configured() -> dict[str, object]:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.collect.made_sink import MOST, MadeSink, drained
-from whence.collect.delivery import Delivery, Limits, Offer
+from whence.collect.delivering import Offer
+from whence.collect.delivery import Delivery, Limits
 from whence.collect.positions import Acknowledged
 from whence.collect.sink import Drained, Payload, Reply, Unavailable
 from whence.collect.sink_ledger import SinkLedger

@@ -18,7 +18,7 @@ from whence.cli.render.collected import collected_lines, collected_plain
 from whence.cli.render.page import line, print_json, print_lines
 from whence.cli.render.safe import safe
 from whence.cli.verb import INCOMPLETE, Verb, json_option
-from whence.collect.delivery import Delivery
+from whence.collect.delivering import Delivering
 from whence.collect.follower import Follower
 from whence.collect.glances import Glances
 from whence.collect.live import Collected, LiveSessions
@@ -246,7 +246,7 @@ def collect(
 def _served(
     address: tuple[str, int],
     find: Callable[[], Iterable[Path]],
-    deliveries: Sequence[Delivery],
+    deliveries: Sequence[Delivering],
     drains: DrainTimes,
 ) -> MetricsServer:
     """A server of our own figures while events are collected."""
@@ -256,7 +256,7 @@ def _served(
         return Collected(common_start(deliveries), lost)
 
     def ledgers() -> dict[str, SinkLedger]:
-        return {each.sink.name: each.ledger() for each in deliveries}
+        return {each.name: each.ledger() for each in deliveries}
 
     own = OwnMetrics(LiveSessions(find, collected=collected), ledgers, drains)
     server = MetricsServer(own.families, *address)
@@ -271,7 +271,7 @@ class _Pause:
     def __init__(
         self,
         interval_s: Callable[[], float],
-        deliveries: Sequence[Delivery],
+        deliveries: Sequence[Delivering],
         glances: Glances,
         once: bool,
     ) -> None:
@@ -284,7 +284,7 @@ class _Pause:
 
     def __call__(self) -> bool:
         for delivery in self._deliveries:
-            name, trouble = delivery.sink.name, delivery.trouble
+            name, trouble = delivery.name, delivery.trouble
             if trouble != self._told.get(name, ""):
                 self._told[name] = trouble
                 _tell(f"{name}: {trouble}; trying again" if trouble else f"{name}: delivers again")
@@ -336,7 +336,7 @@ def _state_path(source: str | None, sinks: Sequence[Sink]) -> Path:
     return base / f"collector-{hashlib.sha256(os.fsencode(names)).hexdigest()[:12]}.state"
 
 
-def _forget_removed(deliveries: Sequence[Delivery], find: Callable[[], Iterable[Path]]) -> None:
+def _forget_removed(deliveries: Sequence[Delivering], find: Callable[[], Iterable[Path]]) -> None:
     present = {info.uuid for info in list_sessions()}
     for folder in find():
         with contextlib.suppress(WhenceError, OSError, ValueError):

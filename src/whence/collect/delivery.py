@@ -7,16 +7,17 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from whence.collect.delivering import Offer
 from whence.collect.follower import Place
 from whence.collect.positions import Acknowledged
 from whence.collect.sink import Drained, Payload, Refused, Sink, TooLarge, Unavailable
 from whence.collect.sink_ledger import SinkLedger
 
-__all__ = ["Delivery", "Limits", "Offer"]
+__all__ = ["Delivery", "Limits"]
 
 MOST_REASONS = 20
 LONGEST_REASON = 120
@@ -38,21 +39,6 @@ class Limits:
     deadline_s: float = 300.0
     first_wait_s: float = 0.5
     longest_wait_s: float = 30.0
-
-
-class Offer(NamedTuple):
-    """One step's events for a sink: what it is to deliver, and what that accounts for.
-
-    `read` counts the events read, those filtered out included, and `lost` those overwritten
-    before; `ends` are the tickets after the step. `found`, a part of `read`, were overwritten,
-    but the sink has them from a run that was killed before it could say so.
-    """
-
-    drained: Drained
-    read: int
-    lost: int
-    ends: Mapping[Place, int]
-    found: int = 0
 
 
 class Delivery:
@@ -94,6 +80,16 @@ class Delivery:
         self._thread: threading.Thread | None = None
 
     # ---- any thread
+
+    @property
+    def name(self) -> str:
+        """The sink's name."""
+        return self.sink.name
+
+    @property
+    def most_events(self) -> int:
+        """How many events one payload of the sink holds."""
+        return self.sink.most_events
 
     def offer(self, offer: Offer) -> None:
         """Takes the events of a step over. Never waits: a full queue gives up its oldest ones."""
@@ -185,6 +181,15 @@ class Delivery:
                 self._give_up_queued("not delivered before the end")
         with contextlib.suppress(Exception):
             self.sink.close()
+
+    def held(self) -> Mapping[tuple[str, int], Sequence[int]]:
+        """The tickets that the sink has beyond the positions, by session name and ring."""
+        found: Mapping[tuple[str, int], Sequence[int]] = getattr(self.sink, "held", dict)()
+        return found
+
+    def leave_behind(self) -> None:
+        """In a forked child: gives up the parent's files, whose locks the child would keep."""
+        getattr(self.sink, "leave_behind", lambda: None)()
 
     # ---- the delivering thread
 

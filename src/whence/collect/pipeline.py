@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from whence.collect.collectors import others_may_need
-from whence.collect.delivery import Delivery, Offer
+from whence.collect.delivering import Delivering, Offer
 from whence.collect.follower import Ended, Place, Positions, Source, Step
 from whence.collect.positions import StateFile
-from whence.collect.sink import Drained, Sink
+from whence.collect.sink import Drained
 from whence.collect.wanted import Wanted
 from whence.model.errors import WhenceError
 from whence.ring import reap
@@ -26,7 +26,7 @@ MOST_STEP = 200_000
 PAUSE_S = 0.05
 
 
-def common_start(deliveries: Sequence[Delivery]) -> Positions:
+def common_start(deliveries: Sequence[Delivering]) -> Positions:
     """Where to begin reading so that no sink misses an event: the least of their positions."""
     known = [delivery.acknowledged().positions for delivery in deliveries]
     uuids = {uuid for positions in known for uuid in positions}
@@ -49,7 +49,7 @@ class Pipeline:
     def __init__(
         self,
         source: Source,
-        deliveries: Sequence[Delivery],
+        deliveries: Sequence[Delivering],
         *,
         wanted: Wanted | None = None,
         state: StateFile | None = None,
@@ -104,7 +104,7 @@ class Pipeline:
             for delivery, offered in zip(self.deliveries, self._offered, strict=True):
                 offer = _offer(step, drained, offered, self._wanted, names)
                 if offer.lost:
-                    offer = _with_found(offer, step, offered, names, delivery.sink)
+                    offer = _with_found(offer, step, offered, names, delivery)
                 offered |= offer.ends
                 delivery.offer(offer)
         return step.more
@@ -137,7 +137,7 @@ class Pipeline:
         for uuid in self._source.take_removed():
             self._forget(uuid)
         if self._state is not None:
-            sinks = {each.sink.name: each.acknowledged() for each in self.deliveries}
+            sinks = {each.name: each.acknowledged() for each in self.deliveries}
             try:
                 self._state.save(sinks, self._status())
             except OSError as error:
@@ -161,7 +161,7 @@ class Pipeline:
         try:
             info = read_session_file(path)
             if info.uuid == uuid:
-                sinks = ", ".join(delivery.sink.name for delivery in self.deliveries)
+                sinks = ", ".join(delivery.name for delivery in self.deliveries)
                 reap.remove_session(info, f"collected to {sinks}")
         except (WhenceError, OSError, ValueError) as error:
             self.trouble = f"cannot remove {ended.info.path}: {error}"
@@ -178,9 +178,9 @@ class Pipeline:
         return {"pid": os.getpid(), "updated_wall_ns": time.time_ns()}
 
 
-def _step_size(deliveries: Sequence[Delivery]) -> int:
+def _step_size(deliveries: Sequence[Delivering]) -> int:
     """A step is acknowledged as a whole: some payloads' worth, so that little is sent again."""
-    least = min((delivery.sink.most_events for delivery in deliveries), default=MOST_STEP)
+    least = min((delivery.most_events for delivery in deliveries), default=MOST_STEP)
     return max(LEAST_STEP, min(10 * least, MOST_STEP))
 
 
@@ -189,10 +189,10 @@ def _with_found(
     step: Step,
     offered: Mapping[Place, int],
     names: Mapping[str, str],
-    sink: Sink,
+    delivery: Delivering,
 ) -> Offer:
     """The offer with what a run that was killed had written, and rings have no more, as read."""
-    held: Mapping[tuple[str, int], Sequence[int]] = getattr(sink, "held", dict)()
+    held = delivery.held()
     missing = {
         (names[uuid], ring, ticket)
         for (uuid, ring), (before, after) in step.spans.items()

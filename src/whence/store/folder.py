@@ -35,6 +35,7 @@ from whence.store.sessions import (
     SESSIONS,
     SessionFiles,
     StoredSession,
+    read_session,
     with_tallies,
     write_session,
 )
@@ -123,6 +124,11 @@ class FolderStore:
         except BaseException:
             self._lock.close()
             raise
+
+    @property
+    def name(self) -> str:
+        """As collectors show it."""
+        return f"store:{self.path}"
 
     # ---- reading: any process, any thread
 
@@ -228,6 +234,10 @@ class FolderStore:
     def sessions(self) -> dict[str, StoredSession]:
         """What is known of all sessions, by uuid, as their files have it."""
         return self._sessions.read()
+
+    def session(self, uuid: str) -> StoredSession:
+        """What is known of one session, as its file has it. Raises OSError, CorruptFile."""
+        return read_session(self.path / SESSIONS / f"{uuid}.json")
 
     def close(self) -> None:
         """Gives the store up to another owner. May come twice."""

@@ -12,7 +12,7 @@ from whence.cli.render.ledger import damage_lines
 from whence.cli.render.page import line
 from whence.cli.render.safe import safe
 from whence.collect.collectors import CollectorState
-from whence.collect.delivery import Delivery
+from whence.collect.delivering import Delivering
 from whence.collect.sink_ledger import SinkLedger
 from whence.model.recording import Damage
 from whence.query.words import count_text, events_text
@@ -23,12 +23,12 @@ _PARTS = ("filtered", "refused", "expired", "queued")
 
 
 def collected_lines(
-    deliveries: Sequence[Delivery], reaped: Sequence[str], damage: Sequence[Damage]
+    deliveries: Sequence[Delivering], reaped: Sequence[str], damage: Sequence[Damage]
 ) -> Iterator[Text]:
     """The ledger of each sink, the sessions removed, the files that could not be read."""
     for delivery in deliveries:
         ledger = delivery.ledger()
-        yield line((safe(delivery.sink.name), "bold"))
+        yield line((safe(delivery.name), "bold"))
         yield line(f"    {_sum(ledger)}")
         for reason, count in sorted(ledger.reasons.items()):
             yield line(safe(f"    {count_text(count)}: {reason}"))
@@ -62,12 +62,12 @@ def _sum(ledger: SinkLedger) -> str:
 
 
 def collected_plain(
-    deliveries: Sequence[Delivery], reaped: Sequence[str], damage: Sequence[Damage]
+    deliveries: Sequence[Delivering], reaped: Sequence[str], damage: Sequence[Damage]
 ) -> dict[str, Any]:
     """The same for machines."""
     return {
         "sinks": [
-            {"sink": each.sink.name, **each.ledger().plain(), "closes": each.ledger().closes}
+            {"sink": each.name, **each.ledger().plain(), "closes": each.ledger().closes}
             for each in deliveries
         ],
         "removed": list(reaped),
