@@ -73,11 +73,13 @@ class BackgroundCollector:
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, not {value}")
         configured = _configured()
+        wanted = Wanted(tuple(event_types), tuple(components), min_severity=min_severity)
         deliveries = open_deliveries(
             to or [_usual_target(configured)],
             options or {},
             batch_size or _positive(configured, "export_batch_size"),
             limits,
+            filtered=not wanted.is_everything,
         )
         self._interval_ms = interval_ms
         self._grace_s = grace_s
@@ -86,7 +88,7 @@ class BackgroundCollector:
         self._pipeline = Pipeline(
             LocalSource(),
             deliveries,
-            wanted=Wanted(tuple(event_types), tuple(components), min_severity=min_severity),
+            wanted=wanted,
         )
         self._glances = Glances(self._pressure, GLANCE_S)
         self._changed = threading.Condition()

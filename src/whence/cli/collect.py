@@ -25,10 +25,9 @@ from whence.collect.live import Collected, LiveSessions
 from whence.collect.pipeline import Pipeline, common_start
 from whence.collect.positions import StateFile
 from whence.collect.sessions import find_sessions, list_sessions
-from whence.collect.sink import Sink
 from whence.collect.sink_ledger import SinkLedger
 from whence.collect.wanted import Wanted
-from whence.export.deliveries import open_sinks, resume
+from whence.export.deliveries import open_targets, resume
 from whence.export.metrics_server import MetricsServer, parse_address
 from whence.export.own_metrics import DrainTimes, OwnMetrics, TimedSource
 from whence.model.errors import ContractError, ExportError, WhenceError
@@ -85,8 +84,9 @@ def _header(context: click.Context, parameter: click.Parameter, value: tuple[str
     multiple=True,
     required=True,
     metavar="URL",
-    help="Where to deliver, as often as needed: ./out.ndjson or ./out.json, compressed with .gz "
-    "or .zst behind it, or the URL of a service.",
+    help="Where to deliver, as often as needed: ./traces, a folder store that can be asked while "
+    "it grows; ./out.ndjson or ./out.json, compressed with .gz or .zst behind it; or the URL of a "
+    "service.",
 )
 @click.option(
     "--from",
@@ -209,17 +209,18 @@ def collect(
     find = _finder(source)
     options = {"rotate_bytes": rotate_bytes, "headers": headers}
     try:
-        sinks = open_sinks(urls, options, batch or _configured(find, "export_batch_size"))
+        most = batch or _configured(find, "export_batch_size")
+        targets = open_targets(urls, options, most, "whence collect")
     except ImportError as error:
         raise ExportError(str(error)) from None
     with contextlib.ExitStack() as kept:
-        for sink in sinks:
-            kept.callback(sink.close)
-        state = _own_state(state_path or _state_path(source, sinks))
+        for target in targets:
+            kept.callback(target.close)
+        state = _own_state(state_path or _state_path(source, [each.name for each in targets]))
         kept.callback(state.close)
         if state.trouble:
             _tell(state.trouble)
-        deliveries = resume(sinks, state.sinks)
+        deliveries = resume(targets, state.sinks, filtered=not wanted.is_everything)
         _forget_removed(deliveries, find)
         follower = Follower(find, common_start(deliveries))
         reaps = not keep and wanted.is_everything
@@ -327,13 +328,13 @@ def _own_state(path: Path) -> StateFile:
         raise ExportError(f"cannot keep positions in {path}: {error.strerror}") from error
 
 
-def _state_path(source: str | None, sinks: Sequence[Sink]) -> Path:
+def _state_path(source: str | None, names: Sequence[str]) -> Path:
     base = base_folders()[0]
     if source is not None and Path(source).is_dir():
         path = Path(source).absolute()
         base = path.parent if (path / "session").exists() else path
-    names = "\n".join(sorted(sink.name for sink in sinks))
-    return base / f"collector-{hashlib.sha256(os.fsencode(names)).hexdigest()[:12]}.state"
+    text = "\n".join(sorted(names))
+    return base / f"collector-{hashlib.sha256(os.fsencode(text)).hexdigest()[:12]}.state"
 
 
 def _forget_removed(deliveries: Sequence[Delivering], find: Callable[[], Iterable[Path]]) -> None:

@@ -1,56 +1,104 @@
-"""Opens the sinks that URLs mean, each with its queue, where its last run left off."""
+"""Opens what URLs mean, sinks and stores, each with its queue, where its last run left off."""
 
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from whence.collect.delivering import Delivering
 from whence.collect.delivery import Delivery, Limits
 from whence.collect.positions import Acknowledged
 from whence.collect.sink import Sink
-from whence.export.sinks import open_sink
+from whence.export.sinks import open_sink, scheme_of
 from whence.model.errors import UnknownSink
 
-__all__ = ["open_deliveries", "open_sinks", "resume"]
+if TYPE_CHECKING:
+    from whence.store.folder import FolderStore
+
+__all__ = ["is_store", "open_deliveries", "open_store", "open_targets", "resume"]
+
+_STORE = "store:"
 
 
-def open_sinks(
-    urls: Sequence[str], options: Mapping[str, Any], most_events: int | None = None
-) -> list[Sink]:
-    """The sinks, in order; if one cannot be opened none stays open.
+def is_store(url: str) -> bool:
+    """Whether a URL means a folder store: store:PATH, a folder, or a path without a suffix."""
+    if url.lower().startswith(_STORE):
+        return True
+    if "://" in url or scheme_of(url) != "file" or not url:
+        return False
+    return url.endswith("/") or os.path.isdir(url) or "." not in os.path.basename(url)
+
+
+def open_store(url: str, words: str) -> FolderStore:
+    """The store that a URL means, for this process to write to.
+
+    Raises what FolderStore raises, and ImportError, which says what to install.
+    """
+    path = url[len(_STORE) :] if url.lower().startswith(_STORE) else url
+    if not path:
+        raise UnknownSink(f"{url}: name the folder: store:./traces")
+    try:
+        folder = importlib.import_module("whence.store.folder")
+    except ImportError as error:
+        raise ImportError(f"a store needs pyarrow: pip install 'whence[store]' ({error})") from None
+    store: FolderStore = folder.FolderStore(path, write=True, words=words)
+    return store
+
+
+def open_targets(
+    urls: Sequence[str],
+    options: Mapping[str, Any],
+    most_events: int | None = None,
+    words: str = "a collector",
+) -> list[Sink | FolderStore]:
+    """The sinks and stores, in order; if one cannot be opened none stays open.
 
     `most_events` is how many events one payload carries at most, where a sink's own bound is not
-    less. Raises what open_sink() raises, and UnknownSink for two sinks of one name.
+    less; `words` say to others who owns a store. Raises what open_sink() and open_store() raise,
+    and UnknownSink for two of one name.
     """
-    sinks: list[Sink] = []
+    targets: list[Sink | FolderStore] = []
     try:
         for url in urls:
-            sink = open_sink(url, options)
-            sinks.append(sink)
-            if most_events is not None:
-                sink.most_events = min(sink.most_events, most_events)
-            if sum(other.name == sink.name for other in sinks) > 1:
-                raise UnknownSink(f"{sink.name} is named twice")
+            target = open_store(url, words) if is_store(url) else open_sink(url, options)
+            targets.append(target)
+            if most_events is not None and isinstance(target, Sink):
+                target.most_events = min(target.most_events, most_events)
+            if sum(other.name == target.name for other in targets) > 1:
+                raise UnknownSink(f"{target.name} is named twice")
     except BaseException:
-        for sink in sinks:
-            sink.close()
+        for target in targets:
+            target.close()
         raise
-    return sinks
+    return targets
 
 
 def resume(
-    sinks: Sequence[Sink], known: Mapping[str, Acknowledged], limits: Limits | None = None
-) -> list[Delivery]:
-    """A delivery for each sink, beginning where `known` says that it had come to."""
-    deliveries = []
-    for sink in sinks:
-        start = known.get(sink.name, Acknowledged())
-        if start.token and (look_back := getattr(sink, "resume", None)):
+    targets: Sequence[Sink | FolderStore],
+    known: Mapping[str, Acknowledged],
+    limits: Limits | None = None,
+    *,
+    filtered: bool = False,
+) -> list[Delivering]:
+    """A delivery for each, beginning where `known` says that a sink had come to.
+
+    A store knows by itself. `filtered` says that not every event is asked for.
+    """
+    deliveries: list[Delivering] = []
+    for target in targets:
+        if not isinstance(target, Sink):
+            delivery = importlib.import_module("whence.store.delivery")
+            deliveries.append(delivery.StoreDelivery(target, limits, filtered=filtered))
+            continue
+        start = known.get(target.name, Acknowledged())
+        if start.token and (look_back := getattr(target, "resume", None)):
             look_back(start.token)
         elif not start.token:  # what is in the file by now is not of ours to come
-            start = replace(start, token=getattr(sink, "token", str)())
-        deliveries.append(Delivery(sink, limits, start))
+            start = replace(start, token=getattr(target, "token", str)())
+        deliveries.append(Delivery(target, limits, start))
     return deliveries
 
 
@@ -59,6 +107,9 @@ def open_deliveries(
     options: Mapping[str, Any],
     most_events: int | None = None,
     limits: Limits | None = None,
-) -> list[Delivery]:
-    """Deliveries that remember nothing of former runs."""
-    return resume(open_sinks(urls, options, most_events), {}, limits)
+    *,
+    filtered: bool = False,
+) -> list[Delivering]:
+    """Deliveries that remember nothing of former runs, but for stores, which do."""
+    targets = open_targets(urls, options, most_events, "a collector in its own process")
+    return resume(targets, {}, limits, filtered=filtered)
