@@ -11,6 +11,7 @@ from whence.collect.live import LiveSessions, collected_in
 from whence.collect.positions import Acknowledged, StateFile
 from whence.collect.sessions import read_recording
 from whence.collect.sink_ledger import SinkLedger
+from whence.model.recording import REMOVED_RINGS
 
 RunApp = Callable[..., AppRun]
 
@@ -57,6 +58,37 @@ def test_a_damaged_ring_is_left_out_and_told_of(run_app: RunApp) -> None:
     found = CounterReader(run.session_dir).read()
     assert found.recorded == 5
     assert [file for file, _ in found.damaged] == ["ring-00001"]
+
+
+def test_rings_that_made_room_are_counted_once(run_app: RunApp) -> None:
+    """What was in a removed ring is in one count or in the other, while a reader looks on. R5.25"""
+    run = run_app("""
+        import whence
+        from pathlib import Path
+        from whence.collect.counters import CounterReader
+        from whence.export.own_metrics import OwnMetrics
+        from whence.collect.live import LiveSessions
+        path = whence.start().path
+        whence.kind("tick", component="x")()
+        reader, own = CounterReader(path), OwnMetrics(LiveSessions(lambda: [path]))
+        recorded, removed = 1, 0
+        for _ in range(12):
+            collector = whence.TraceCollector(200_000)
+            for n in range(10):
+                collector.record_now("t", "C", str(n))
+            recorded += 10
+            del collector
+            found = reader.read()
+            assert found.recorded + found.removed_events == recorded, found
+            assert found.removed_events >= removed
+            removed = found.removed_events
+            lost = [f for f in own.families() if f.name == "whence_events_lost"][0].samples
+            assert sum(sample.value for sample in lost) == removed, (lost, removed)
+        assert removed > 0
+    """)
+    removed = CounterReader(run.session_dir).read().removed_events
+    (ledger,) = (r for r in read_recording([run.session_dir]).rings if r.ring == REMOVED_RINGS)
+    assert ledger.recorded == ledger.lost == removed
 
 
 def test_sessions_come_and_go_between_readings(run_app: RunApp, tmp_path: Path) -> None:

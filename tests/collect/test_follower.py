@@ -15,7 +15,9 @@ from typing import IO
 import pytest
 
 from tests.apps import AppRun
+from whence.collect.events import to_events
 from whence.collect.follower import Follower, Step
+from whence.export.own_metrics import DrainTimes, TimedSource
 from whence.ring.folders import session_folders
 
 RunApp = Callable[..., AppRun]
@@ -335,3 +337,20 @@ def test_a_thousand_dead_sessions_are_read_one_after_the_other(run_app: RunApp) 
     assert sorted(found) == list(range(1000))
     assert len(follower.take_ended()) == 1001
     assert follower.damage == []
+
+
+def test_texts_that_were_overwritten_are_counted(run_app: RunApp) -> None:
+    """As often as a row says that its text is lost, and for the metrics of a collector. R5.25"""
+    run = run_app("""
+        import whence
+        whence.start(ring_slots=1000, text_bytes=1 << 16)
+        say = whence.kind("say", component="x", text=str)
+        for n in range(900):
+            say(str(n) * 200)
+    """)
+    drains = DrainTimes()
+    source = TimedSource(Follower(lambda: run.session_dirs), drains)
+    lost = 0
+    while (step := source.step(100)).spans:
+        lost += sum(event.text_lost for event in to_events(step.drained.batch.rows()))
+    assert drains.text_lost == lost > 0

@@ -77,6 +77,7 @@ def test_figures_are_those_of_the_counters() -> None:
     ledger = SinkLedger(read=9, delivered=5, filtered=1, refused=1, expired=1, queued=1, lost=4)
     drains = DrainTimes()
     drains.add(0.25)
+    drains.text_lost = 7
     now = reading(counters(ring(300, lost=200), ring(10, 1, idle=True)), collected=Collected({}, 4))
     own = OwnMetrics(Readings(now), lambda: {"otlp://h": ledger}, drains)
     found = parsed(own.families())
@@ -97,6 +98,7 @@ def test_figures_are_those_of_the_counters() -> None:
     assert value(found, "whence_exporter_queued", exporter="otlp://h") == 1
     assert value(found, "whence_exporter_lost_total", exporter="otlp://h") == 4
     assert value(found, "whence_drain_seconds_total") == 0.25
+    assert value(found, "whence_drain_text_lost_total") == 7
     assert value(found, "otel_sdk_log_created_total") == 310
     exporter = {
         "otel_component_name": "otlp://h",
@@ -130,6 +132,30 @@ def test_counters_do_not_fall_when_a_session_is_removed() -> None:
             )
         )
     assert seen == [(150, 7), (160, 7), (160, 7)]
+
+
+def test_what_went_unread_with_its_ring_is_lost() -> None:
+    """Less what a collector had come to; a removed ring counts once, and nothing falls. R5.25"""
+    both = counters(ring(300, 0, lost=200), ring(30, 1))
+    one = replace(counters(ring(30, 1)), removed_events=300)
+
+    def lost(*readings: Reading) -> list[float]:
+        own = OwnMetrics(Readings(*readings))
+        return [
+            value(parsed(own.families()), "whence_events_lost_total", service="demo")
+            for _ in readings
+        ]
+
+    assert lost(reading(both), reading(one)) == [200, 300]
+    assert lost(reading(one), reading()) == [300, 300]
+    read_all = Collected({LIVE.uuid: {0: 300, 1: 30}}, 0)
+    read_some = Collected({LIVE.uuid: {0: 120, 1: 30}}, 0)
+    assert lost(reading(one, collected=read_some)) == [180]
+    assert lost(reading(both, collected=read_all), reading(one, collected=read_all)) == [200, 200]
+    info = replace(LIVE, unnamed_kinds=2, memory_rings=3)
+    found = parsed(OwnMetrics(Readings(reading(counters(info=info)))).families())
+    assert value(found, "whence_unnamed_kinds") == 2
+    assert value(found, "whence_memory_rings") == 3
 
 
 def test_families_are_capped_and_the_rest_is_one_series() -> None:

@@ -12,7 +12,7 @@ from whence.collect.ledger import kind_counts, recorded_of
 from whence.model.errors import CorruptFile, NotASession, UnsupportedFormat
 from whence.model.recording import MOST_INT64, KindCounts, KindInfo, SessionInfo
 from whence.ring.folders import open_session_file, ring_files
-from whence.ring.session_file import read_request_seed, read_session_file
+from whence.ring.session_file import read_removed, read_request_seed, read_session_file
 
 __all__ = ["CounterReader", "RingCounters", "SessionCounters"]
 
@@ -49,6 +49,7 @@ class SessionCounters:
     rings: tuple[RingCounters, ...] = ()
     kinds: tuple[KindInfo, ...] = ()
     damaged: tuple[tuple[str, str], ...] = ()
+    removed_events: int = 0  # recorded to rings of ended collectors, which made room for others
 
     @property
     def recorded(self) -> int:
@@ -81,6 +82,7 @@ class CounterReader:
     def read(self) -> SessionCounters:
         """The counters at this moment, rings that are new among them."""
         self.info = read_session_file(self.folder)
+        removed = self._removed_events()  # before the rings: one that goes now is not counted twice
         self._attach_new_rings()
         rings = []
         for name, reader in list(self._rings.items()):
@@ -94,7 +96,15 @@ class CounterReader:
             rings=tuple(self._named(ring, counts) for ring, counts in rings),
             kinds=self._kinds,
             damaged=tuple(sorted(self._damaged.items())),
+            removed_events=removed,
         )
+
+    def _removed_events(self) -> int:
+        try:
+            _, events = read_removed(self.folder)
+        except (NotASession, CorruptFile, OSError):
+            return 0
+        return min(events, MOST_INT64)
 
     def tail(self, most: int) -> tuple[Batch, bool]:
         """Events since the last tail, at most the newest `most` of each ring.
@@ -159,7 +169,10 @@ class CounterReader:
         )
 
     def _attach_new_rings(self) -> None:
-        for name in ring_files(self.folder):
+        names = ring_files(self.folder)
+        for gone in self._rings.keys() - set(names):  # to make room: the control page counts it
+            del self._rings[gone]
+        for name in names:
             if name in self._rings or name in self._damaged:
                 continue
             try:

@@ -75,6 +75,7 @@ class Follower:
         start: Positions | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.text_lost = 0  # events read whose text newer text had overwritten
         self._find = find
         self._start = start or {}
         self._clock = clock
@@ -120,7 +121,9 @@ class Follower:
             if spare_dead and not followed.lives():
                 more = True
                 continue
+            before = followed.reader.text_lost
             moved, to_the_end, over = followed.drain_into(batch, room, self._clock())
+            self.text_lost += followed.reader.text_lost - before
             more = more or not to_the_end
             if over and (unseen := followed.count_unseen()):
                 moved[UNSEEN] = unseen

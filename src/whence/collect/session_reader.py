@@ -18,10 +18,9 @@ from whence.collect.ledger import (
 )
 from whence.model.errors import CorruptFile, NotASession, UnsupportedFormat
 from whence.model.recording import GateChange, KindInfo, RingLedger, SessionInfo
-from whence.ring import layout
 from whence.ring.folders import open_session_file, ring_files
 from whence.ring.gates import read_gate_changes
-from whence.ring.session_file import read_request_seed, read_session_file
+from whence.ring.session_file import read_removed, read_request_seed, read_session_file
 
 __all__ = ["SessionReader"]
 
@@ -41,6 +40,7 @@ class SessionReader:
         self.folder = folder = path.parent if self._only else path
         self.info: SessionInfo = read_session_file(folder)
         self.damaged: dict[str, str] = {}
+        self.text_lost = 0  # events read whose text newer text had overwritten
         self._catalogue = Catalogue(int(self.info.run or "0", 16), read_request_seed(folder))
         self._ids = Batch()  # empty: those to come share what it knows of long request ids
         self._rings: dict[str, RingReader] = {}
@@ -205,19 +205,12 @@ class SessionReader:
 
     def _removed(self) -> tuple[int, int]:
         try:
-            handle = open_session_file(self.folder, "control")
+            return read_removed(self.folder)
+        except CorruptFile as error:
+            self.damaged["control"] = str(error)
         except (NotASession, OSError):
-            return 0, 0  # gates alone are missed, which the process itself holds
-        try:
-            size = layout.REMOVED_RINGS.size
-            data = os.pread(handle, size, layout.REMOVED_RINGS_OFFSET)
-        finally:
-            os.close(handle)
-        if len(data) < size:
-            self.damaged["control"] = "is cut short: rings that were removed are not counted"
-            return 0, 0
-        rings, events = layout.REMOVED_RINGS.unpack(data)
-        return rings, events
+            pass  # gates alone are missed, which the process itself holds
+        return 0, 0
 
     def _attach_new_rings(self) -> None:
         try:
@@ -257,11 +250,14 @@ class SessionReader:
             reader.seek(first)
 
     def _drain_ring(self, name: str, batch: Batch, most: int = sys.maxsize) -> bool:
+        reader = self._rings[name]
+        before = reader.text_lost
         try:
-            batch.drain(self._rings[name], self._catalogue, self.info.name, self.info.key, most)
+            batch.drain(reader, self._catalogue, self.info.name, self.info.key, most)
         except CorruptFile as error:
             self._leave_out(name, error)
             return False
+        self.text_lost += reader.text_lost - before
         return True
 
     def _leave_out(self, name: str, error: CorruptFile) -> None:

@@ -11,6 +11,7 @@ from whence.collect.follower import Ended, Source, Step
 from whence.collect.live import LiveSessions, Reading
 from whence.collect.sink_ledger import SinkLedger
 from whence.export.openmetrics import Family, Labels, Sample, labels_of, visible
+from whence.model.recording import REMOVED_RINGS
 from whence.query.activity import Activity, activity_of
 
 __all__ = ["DrainTimes", "OwnMetrics", "TimedSource"]
@@ -26,6 +27,7 @@ class DrainTimes:
     def __init__(self) -> None:
         self.count = 0
         self.seconds = 0.0
+        self.text_lost = 0  # events read whose text newer text had overwritten
 
     def add(self, seconds: float) -> None:
         """One more drain."""
@@ -47,6 +49,7 @@ class TimedSource:
             return self._source.step(most_events, spare_dead=spare_dead)
         finally:
             self._drains.add(time.perf_counter() - began)
+            self._drains.text_lost = getattr(self._source, "text_lost", 0)
 
     def pressure(self) -> float:
         """As the source has it."""
@@ -83,6 +86,7 @@ class OwnMetrics:
         self._most_series = most_series
         self._admitted: defaultdict[str, set[Labels]] = defaultdict(set)
         self._gone: defaultdict[str, Counter[Labels]] = defaultdict(Counter)
+        self._told: defaultdict[str, Counter[Labels]] = defaultdict(Counter)
         self._last: dict[tuple[str, int], dict[str, Counter[Labels]]] = {}  # by session and ring
 
     def families(self) -> list[Family]:
@@ -110,14 +114,21 @@ class OwnMetrics:
             for each in reading.sessions
             for ring in each.rings
         }
+        tickets = reading.collected.tickets if reading.collected else {}
+        for each in reading.sessions:
+            if each.removed_events:
+                now[each.info.uuid, REMOVED_RINGS] = _removed_counters(each, tickets)
         for gone in self._last.keys() - now.keys():
             for name, counter in self._last[gone].items():
-                self._gone[name] += counter
+                if name != _LOST or (gone[0], REMOVED_RINGS) not in now:
+                    self._gone[name] += counter  # else the removed rings' count has it
         self._last = now
         for name, help in _COUNTER_HELP.items():
             total: Counter[Labels] = Counter(self._gone[name])
             for counters in now.values():
                 total += counters[name]
+            total |= self._told[name]
+            self._told[name] = total
             yield Family(name, "counter", help, _samples(total))
 
     def _otel_families(self, reading: Reading) -> Iterator[Family]:
@@ -172,17 +183,18 @@ class OwnMetrics:
         return Family(family.name, family.type, family.help, samples, family.unit)
 
 
+_LOST = "whence_events_lost"
 _COUNTER_HELP = {
     "whence_events_recorded": "Events recorded.",
     "whence_events_unrecorded": "Calls that recorded nothing while their kind was on, by reason.",
-    "whence_events_lost": "Events that newer ones have overwritten in their ring.",
+    _LOST: "Events that newer ones have overwritten, or that went unread with their ring.",
     "whence_events_truncated": "Events of whose text some was cut or left out.",
 }
 
 
 def _counters_of(service: str, ring: RingCounters) -> dict[str, Counter[Labels]]:
     found: dict[str, Counter[Labels]] = {name: Counter() for name in _COUNTER_HELP}
-    found["whence_events_lost"][labels_of(service=service)] += ring.lost
+    found[_LOST][labels_of(service=service)] += ring.lost
     found["whence_events_truncated"][labels_of(service=service)] += ring.truncated
     for kind in ring.per_kind:
         named = labels_of(service=service, event_type=kind.kind, component=kind.component)
@@ -190,6 +202,19 @@ def _counters_of(service: str, ring: RingCounters) -> dict[str, Counter[Labels]]
         for outcome in _OUTCOMES:
             if count := getattr(kind, outcome):
                 found["whence_events_unrecorded"][(*named, ("reason", outcome))] += count
+    return found
+
+
+def _removed_counters(
+    each: SessionCounters, tickets: Mapping[str, Mapping[int, int]]
+) -> dict[str, Counter[Labels]]:
+    """What was recorded to rings that were removed, and which no collector had come to, is lost."""
+    found: dict[str, Counter[Labels]] = {name: Counter() for name in _COUNTER_HELP}
+    there = {ring.ring for ring in each.rings}
+    reached = tickets.get(each.info.uuid, {})
+    read = sum(ticket for ring, ticket in reached.items() if ring >= 0 and ring not in there)
+    labels = labels_of(service=each.info.service)
+    found[_LOST][labels] = max(0, each.removed_events - read)
     return found
 
 
@@ -220,6 +245,12 @@ def _process_gauges(reading: Reading, found: Activity) -> Iterator[Family]:
     if found.behind is not None:
         help = "Recorded events that collectors have not delivered everywhere."
         yield _one("whence_collector_behind_events", "gauge", help, found.behind, "events")
+    unnamed = sum(each.info.unnamed_kinds for each in reading.sessions)
+    help = "Kinds that a dictionary had no room for: their events have no name."
+    yield _one("whence_unnamed_kinds", "gauge", help, unnamed)
+    in_memory = sum(each.info.memory_rings for each in reading.sessions)
+    help = "Rings that no file could be had for: nobody else can read them."
+    yield _one("whence_memory_rings", "gauge", help, in_memory)
     damaged = sum(len(each.damaged) for each in reading.sessions)
     yield _one("whence_damaged_files", "gauge", "Files that cannot be read.", damaged, "files")
 
@@ -252,6 +283,8 @@ def _drain_families(drains: DrainTimes) -> Iterator[Family]:
     yield _one("whence_drains", "counter", "How often the collector has drained.", drains.count)
     help = "What all drains took."
     yield _one("whence_drain_seconds", "counter", help, drains.seconds, "seconds")
+    help = "Events read whose text newer text had overwritten."
+    yield _one("whence_drain_text_lost", "counter", help, drains.text_lost)
 
 
 def _one(name: str, kind: str, help: str, value: int | float, unit: str = "") -> Family:

@@ -23,6 +23,7 @@ __all__ = [
     "parse_description",
     "parse_session",
     "read_description",
+    "read_removed",
     "read_request_seed",
     "read_session_file",
 ]
@@ -58,6 +59,22 @@ def _missing(folder: Path) -> tuple[int, int]:
         os.close(handle)
     unnamed, in_memory = layout.MISSING.unpack(data.ljust(layout.MISSING.size, b"\0"))
     return unnamed, in_memory
+
+
+def read_removed(folder: Path) -> tuple[int, int]:
+    """How many rings of ended collectors made room for others, and what was recorded to them.
+
+    Raises NotASession or OSError where there is no control page, CorruptFile for one cut short.
+    """
+    handle = open_session_file(folder, "control")
+    try:
+        data = os.pread(handle, layout.REMOVED_RINGS.size, layout.REMOVED_RINGS_OFFSET)
+    finally:
+        os.close(handle)
+    if len(data) < layout.REMOVED_RINGS.size:
+        raise CorruptFile("is cut short: rings that were removed are not counted")
+    rings, events = layout.REMOVED_RINGS.unpack(data)
+    return rings, events
 
 
 def is_recording(folder: Path) -> bool:
