@@ -36,7 +36,7 @@ from whence.query.contract import parse_length
 from whence.ring.folders import base_folders, session_folders
 from whence.ring.session_file import read_description, read_session_file
 
-__all__ = ["collect"]
+__all__ = ["collect", "ended_by_signals"]
 
 DEFAULT_INTERVAL_S = 1.0
 LEAST_INTERVAL_S = 0.01
@@ -231,7 +231,7 @@ def collect(
             kept.enter_context(_served(metrics_address, find, deliveries, drains))
         glances = Glances(pipeline.pressure)
         pause = _Pause(lambda: interval_s or _interval(find), deliveries, glances, once)
-        with _ended_by_signals(pause.stop):
+        with ended_by_signals(pause.stop):
             pipeline.start()
             pipeline.run(pause, pause.stop.is_set)
         pipeline.finish(grace)
@@ -293,7 +293,7 @@ class _Pause:
 
 
 @contextlib.contextmanager
-def _ended_by_signals(stop: threading.Event) -> Iterator[None]:
+def ended_by_signals(stop: threading.Event) -> Iterator[None]:
     """The first SIGINT or SIGTERM ends collecting in order, the next one at once."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:

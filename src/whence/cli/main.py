@@ -22,6 +22,7 @@ from whence.cli.outcome import outcome
 from whence.cli.record import record
 from whence.cli.recover import recover
 from whence.cli.render.page import escape_unencodable
+from whence.cli.ship import ship
 from whence.cli.stats import stats
 from whence.cli.stream import stream
 from whence.cli.top import top
@@ -102,6 +103,7 @@ for command in (
     record,
     export,
     collect,
+    ship,
     metrics,
     recover,
     demo,

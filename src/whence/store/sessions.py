@@ -22,7 +22,9 @@ __all__ = [
     "SESSIONS",
     "SessionFiles",
     "StoredSession",
+    "parsed_session_document",
     "read_session",
+    "session_document",
     "with_tallies",
     "write_session",
 ]
@@ -45,8 +47,18 @@ class StoredSession:
 
 
 def write_session(disk: Disk, root: Path, session: StoredSession, wall_ns: int, mode: int) -> None:
-    """Replaces a session's file, durably: a JSON export without events. Raises OSError."""
+    """Replaces a session's file, durably. Raises OSError."""
     folder = root / SESSIONS
+    content = session_document(session, wall_ns).encode()
+    path = folder / f"{session.info.uuid}.json"
+    beside = folder / f".{path.name}.new"
+    disk.write(beside, content + b"\n", mode)
+    disk.replace(beside, path)
+    disk.sync_folder(folder)
+
+
+def session_document(session: StoredSession, wall_ns: int) -> str:
+    """What is known of a session, as a JSON export without events."""
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -58,27 +70,27 @@ def write_session(disk: Disk, root: Path, session: StoredSession, wall_ns: int, 
         **({"filtered": "what was collected"} if session.filtered else {}),
         "events": [],
     }
-    content = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
-    path = folder / f"{session.info.uuid}.json"
-    beside = folder / f".{path.name}.new"
-    disk.write(beside, content + b"\n", mode)
-    disk.replace(beside, path)
-    disk.sync_folder(folder)
+    return json.dumps(document, separators=(",", ":"), allow_nan=False)
 
 
 def read_session(path: Path) -> StoredSession:
     """The session in such a file. Raises OSError, CorruptFile."""
+    return parsed_session_document(read_plain_file(path), path.name)
+
+
+def parsed_session_document(content: bytes | str, name: str) -> StoredSession:
+    """The session that such a document tells of; `name` is what errors call it. CorruptFile."""
     try:
-        fields = Fields(json.loads(read_plain_file(path)), path.name)
+        fields = Fields(json.loads(content), name)
     except (ValueError, RecursionError) as error:
-        raise CorruptFile(f"{path.name} is not JSON: {error}") from None
+        raise CorruptFile(f"{name} is not JSON: {error}") from None
     if fields.text("format") != FORMAT or fields.integer("version") != VERSION:
-        raise CorruptFile(f"{path.name} is of another format")
+        raise CorruptFile(f"{name} is of another format")
     filtered = bool(fields.text("filtered", ""))
     state = "filtered" if filtered else "exported"
     sessions = fields.each("sessions", lambda part: parsed_session(part, state))
     if len(sessions) != 1:
-        raise CorruptFile(f"{path.name} tells of {len(sessions)} sessions instead of one")
+        raise CorruptFile(f"{name} tells of {len(sessions)} sessions instead of one")
     return StoredSession(
         info=sessions[0],
         kinds=fields.each("kinds", parsed_kind),

@@ -7,12 +7,17 @@ from dataclasses import replace
 
 import pytest
 
+pytest.importorskip("pyarrow", reason="needs whence[store]")
+
+import pyarrow as pa
+
 from tests.store.clickhouse.segments import segment
 from whence.model.errors import UnsupportedFormat
 from whence.store.clickhouse import ddl
 from whence.store.clickhouse.http import Client
 from whence.store.clickhouse.inserts import Inserts
 from whence.store.clickhouse.place import read_place
+from whence.store.columns import SCHEMA
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -24,6 +29,28 @@ def told(client: Client) -> list[list[str]]:
         "WHERE database = {database:String} ORDER BY name",
         {"database": client.place.database},
     )
+
+
+def test_every_column_of_a_segment_has_its_column() -> None:
+    """In the same order, of a type that holds every value of it. R5.21"""
+    types = {
+        "int64": "Int64",
+        "int32": "Int32",
+        "double": "Float64",
+        "bool": "Bool",
+        "string": "String",
+        "dictionary<values=string, indices=int32, ordered=0>": "LowCardinality(String)",
+    }
+    wanted = {}
+    for field in SCHEMA:
+        if pa.types.is_map(field.type):
+            value = types[str(field.type.item_type)]
+            wanted[field.name] = f"Map(LowCardinality(String), {value})"
+        else:
+            kind = types[str(field.type)]
+            wanted[field.name] = f"Nullable({kind})" if field.nullable else kind
+    assert list(ddl.COLUMNS) == SCHEMA.names
+    assert {name: kind.partition(" CODEC")[0] for name, kind in ddl.COLUMNS.items()} == wanted
 
 
 def test_tables_are_made_on_every_node_and_stay(client: Client) -> None:

@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
+pytest.importorskip("pyarrow", reason="needs whence[store]")
+
 from tests.mocks.tls_front import tls_front
 from tests.peers.clickhouse import READER, WRITER, Node
 from tests.store.clickhouse.segments import segment

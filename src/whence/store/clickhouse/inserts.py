@@ -16,12 +16,15 @@ __all__ = ["Arrival", "Inserts", "SessionDocument"]
 # Up to so many rows the server makes one block of an insert, whatever it had read at once: what a
 # token stands for is then the same at every attempt.
 BLOCK_ROWS = 1_048_449
+# The same event has another wall time when it is read again by another anchor of its session.
+MARGIN_NS = 10_000_000_000
 LEAST_TIMEOUT_S = 60.0
 LEAST_BYTES_PER_S = 2 << 20
 
 _NAMES = ", ".join(COLUMNS)
 _STRUCTURE = ", ".join(f"{name} {kind.partition(' CODEC')[0]}" for name, kind in COLUMNS.items())
 _IDENTITY = "(session, ring, ticket, ifNull(event_id, ''))"
+_NEAR = "ts_ns BETWEEN {first:Int64} AND {last:Int64}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,10 @@ class Inserts:
     ) -> int:
         """Sends a segment's Parquet as it is; how many of its rows were missing before.
 
-        `siblings` are segments that have no row in common with it. When this returns, every row
-        is there. Raises ClusterUnavailable when trying again may help, ClusterError otherwise.
+        `siblings` are segments that surely have no event in common with it; rows of others that
+        are near in time may be the same events under another name, and are compared. When this
+        returns, every event is there. Raises ClusterUnavailable when trying again may help,
+        ClusterError otherwise.
         """
         before = self._held(arrival, siblings)
         if before.own == arrival.rows:
@@ -100,14 +105,8 @@ class Inserts:
             "SELECT toInt32(countIf(segment = {segment:String})), "
             "toInt32(least(countIf(segment != {segment:String} "
             "AND NOT has({siblings:Array(String)}, segment)), 1)) "
-            f"FROM {self._client.place.events} "
-            "WHERE ts_ns BETWEEN {first:Int64} AND {last:Int64}",
-            {
-                "segment": arrival.segment,
-                "siblings": sorted(siblings),
-                "first": arrival.min_ts,
-                "last": arrival.max_ts,
-            },
+            f"FROM {self._client.place.events} WHERE {_NEAR}",
+            {"segment": arrival.segment, "siblings": sorted(siblings), **_near(arrival)},
         )
         return _Held(own, strange)
 
@@ -121,10 +120,7 @@ class Inserts:
         self, arrival: Arrival, content: bytes | memoryview, token: str, *, missing: bool = False
     ) -> None:
         place = self._client.place
-        only = (
-            f"WHERE {_IDENTITY} NOT IN (SELECT {_IDENTITY} FROM {place.events} "
-            "WHERE ts_ns BETWEEN {first:Int64} AND {last:Int64})"
-        )
+        only = f"WHERE {_IDENTITY} NOT IN (SELECT {_IDENTITY} FROM {place.events} WHERE {_NEAR})"
         settings: dict[str, int | str] = {
             "insert_deduplication_token": token,
             "distributed_foreground_insert": 1,
@@ -139,7 +135,7 @@ class Inserts:
             f"SELECT {_NAMES}, {{segment:String}} FROM input('{_STRUCTURE}') "
             f"{only if missing else ''} FORMAT Parquet",
             content,
-            {"segment": arrival.segment, "first": arrival.min_ts, "last": arrival.max_ts},
+            {"segment": arrival.segment, **_near(arrival)},
             settings,
             timeout_s=LEAST_TIMEOUT_S + len(content) / LEAST_BYTES_PER_S,
         )
@@ -161,3 +157,10 @@ class Inserts:
 class _Held:
     own: int  # rows of this segment
     strange: int  # 1 if there are rows of segments that nobody knows, which may be the same events
+
+
+def _near(arrival: Arrival) -> dict[str, int]:
+    return {
+        "first": max(arrival.min_ts - MARGIN_NS, -(2**63)),
+        "last": min(arrival.max_ts + MARGIN_NS, 2**63 - 1),
+    }

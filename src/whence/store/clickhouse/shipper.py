@@ -1,0 +1,117 @@
+"""Follows a folder store and puts its segments into ClickHouse, each file as it is."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from whence.model.errors import NotAStore
+from whence.store.clickhouse import ddl
+from whence.store.clickhouse.http import Client
+from whence.store.clickhouse.inserts import Arrival, Inserts, SessionDocument
+from whence.store.folder import FolderStore, Snapshot
+from whence.store.manifest import Segment
+from whence.store.sessions import StoredSession, session_document
+
+__all__ = ["Shipper"]
+
+
+class Shipper:
+    """Ships a store that another process may own and compact meanwhile. One thread.
+
+    Nothing is remembered between runs: what the cluster has is asked of the cluster, so a shipper
+    that was killed, or two of them, neither lose nor double an event. Files that the manifest marks
+    as shipped to this place are not asked about again.
+    """
+
+    def __init__(
+        self, store: FolderStore, client: Client, wall_clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        self.name = client.place.name
+        self.rows = 0  # that were missing there and were sent
+        self.segments = 0  # that are there, as far as this process knows
+        self._store = store
+        self._client = client
+        self._inserts = Inserts(client)
+        self._wall_clock = wall_clock
+        self._there: set[str] = set()
+        self._told: dict[str, StoredSession] = {}
+        self._ready = False
+        self._generation = -1
+
+    def step(self) -> bool:
+        """Ships what the store has more than the cluster; whether there was anything.
+
+        Afterwards the cluster has every event of one generation of the store, and what its
+        sessions told. Raises ClusterUnavailable when trying again later may help; other
+        ClusterErrors, UnsupportedFormat, NotAStore and OSError.
+        """
+        if not self._ready:
+            ddl.create(self._client)
+            self._ready = True
+        snapshot = self._store.snapshot()
+        if snapshot.generation == self._generation:
+            return False
+        before = self.segments
+        for segment in sorted(snapshot.manifest.files, key=lambda each: each.min_ts):
+            if segment.segment not in self._there and not self._ship(snapshot, segment):
+                return True  # the owner has replaced the file: there is a newer generation
+        told = self._tell(snapshot)
+        self._generation = snapshot.generation
+        self._there &= {each.segment for each in snapshot.manifest.files}
+        return told or self.segments > before
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
+    def _ship(self, snapshot: Snapshot, segment: Segment) -> bool:
+        """Whether the segment is there now; False if its file has gone."""
+        if self.name not in segment.shipped:
+            siblings = {each.segment for each in snapshot.manifest.files}
+            arrival = Arrival(segment.segment, segment.rows, segment.min_ts, segment.max_ts)
+            try:
+                with _content(snapshot.root / segment.name) as content:
+                    self.rows += self._inserts.put(arrival, content, siblings)
+            except FileNotFoundError:
+                if self._store.snapshot().generation == snapshot.generation:
+                    raise NotAStore(f"{snapshot.root / segment.name} is missing") from None
+                return False
+        self._there.add(segment.segment)
+        self.segments += 1
+        return True
+
+    def _tell(self, snapshot: Snapshot) -> bool:
+        """After the events: the ledgers of sessions count none that are still to come."""
+        now_ns = self._wall_clock()
+        new = {
+            each.info.uuid: each
+            for each in snapshot.sessions.values()
+            if self._told.get(each.info.uuid) != each
+        }
+        self._inserts.put_sessions(
+            [
+                SessionDocument(
+                    uuid, each.info.key, each.info.name, session_document(each, now_ns), now_ns
+                )
+                for uuid, each in new.items()
+            ]
+        )
+        self._told |= new
+        return bool(new)
+
+
+@contextlib.contextmanager
+def _content(path: Path) -> Iterator[memoryview]:
+    """A file's bytes, mapped: a day's segment needs no memory of its own."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with (
+        open(handle, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as view,
+    ):
+        yield view

@@ -1,0 +1,225 @@
+"""What a folder store has is in ClickHouse once, however often the shipper or a shard is killed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pyarrow", reason="needs whence[store]")
+
+import pyarrow as pa
+
+from tests.peers.clickhouse import READER, Node
+from tests.store.clickhouse.segments import events
+from whence.model.errors import ClusterDenied, ClusterUnavailable, NotAStore
+from whence.model.recording import KindInfo, RingLedger, SessionInfo
+from whence.store.clickhouse.http import Client
+from whence.store.clickhouse.place import read_place
+from whence.store.clickhouse.shipper import Shipper
+from whence.store.folder import FolderStore
+from whence.store.segment import encode_segment
+from whence.store.sessions import StoredSession, parsed_session_document
+
+pytestmark = pytest.mark.timeout(600)
+
+UUID = "0199a3c2-7b1e-7c44-9a11-3f5d1c2b4e60"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[FolderStore]:
+    """An empty store that this process owns."""
+    with FolderStore(tmp_path / "store", write=True, words="a test") as store:
+        yield store
+
+
+def reading(store: FolderStore) -> FolderStore:
+    """The same store as another process has it."""
+    return FolderStore(store.path)
+
+
+def counted(client: Client) -> list[int]:
+    """Rows, and different events among them."""
+    [counts] = client.rows(
+        f"SELECT count(), uniqExact(session, ring, ticket) FROM {client.place.events}"
+    )
+    return counts
+
+
+def merged(store: FolderStore, first: int, rows: int) -> None:
+    """Puts one file in the place of all, as compaction does."""
+    made = encode_segment(events(first, rows), 1, {})
+    store._write_segment(made)
+    files = store.manifest.files
+    store.commit(replace(store.manifest, files=(made.segment,)))
+    for each in files:
+        (store.path / each.name).unlink()
+
+
+def test_a_store_is_shipped_as_it_grows(store: FolderStore, client: Client) -> None:
+    """Each segment goes as it is, once; what is there already is not sent again. R5.21"""
+    shipper = Shipper(reading(store), client)
+    store.append(events(0, 1_000))
+    store.append(events(1_000, 500))
+    assert shipper.step()
+    assert (shipper.segments, shipper.rows) == (2, 1_500)
+    assert not shipper.step()
+    store.append(events(1_500, 500))
+    assert shipper.step()
+    assert (shipper.segments, shipper.rows) == (3, 2_000)
+    again = Shipper(reading(store), client)
+    again.step()
+    assert (again.segments, again.rows) == (3, 0)
+    assert counted(client) == [2_000, 2_000]
+    [[names]] = client.rows(f"SELECT groupUniqArray(segment) FROM {client.place.events}")
+    assert sorted(names) == sorted(each.segment for each in store.manifest.files)
+
+
+def test_what_compaction_made_of_it_meanwhile_is_not_doubled(
+    store: FolderStore, client: Client
+) -> None:
+    """A merged file may hold shipped events and others, for a shipper old or new. R5.21"""
+    old = Shipper(reading(store), client)
+    store.append(events(0, 1_000))
+    old.step()
+    store.append(events(1_000, 1_000))
+    merged(store, 0, 2_000)
+    old.step()
+    assert counted(client) == [2_000, 2_000]
+    store.append(events(2_000, 1_000))
+    merged(store, 0, 3_000)
+    Shipper(reading(store), client).step()
+    assert counted(client) == [3_000, 3_000]
+
+
+def test_segments_that_are_marked_are_not_asked_about(store: FolderStore, client: Client) -> None:
+    """The owner's marks are believed: such a file is not even opened. R5.21"""
+    store.append(events(0, 100))
+    [only] = store.manifest.files
+    marked = replace(only, shipped=(client.place.name,))
+    store.commit(replace(store.manifest, files=(marked,)))
+    shipper = Shipper(reading(store), client)
+    shipper.step()
+    assert (shipper.segments, shipper.rows) == (1, 0)
+
+
+def test_a_file_that_vanished_is_told(store: FolderStore, client: Client) -> None:
+    """Of the same generation, that is damage; of a former one it is nothing. R5.21"""
+    store.append(events(0, 100))
+    (store.path / store.manifest.files[0].name).unlink()
+    with pytest.raises(NotAStore, match="missing"):
+        Shipper(reading(store), client).step()
+
+
+def test_what_sessions_told_is_there_with_ledgers_that_close(
+    store: FolderStore, client: Client
+) -> None:
+    """The newest document of each session, with the counts of exactly the events there. R5.21"""
+    kind = KindInfo(1, "tick", "Tests", session="s-1")
+    info = SessionInfo("s-1", uuid=UUID, key=1, pid=4)
+    shipper = Shipper(reading(store), client)
+    store.put_session(StoredSession(info=info, rings=(RingLedger("s-1", 0, 64),)))
+    store.append(events(0, 100), {UUID: {0: 100}})
+    shipper.step()
+    store.put_session(StoredSession(info=info, kinds=(kind,)))
+    store.append(events(100, 50), {UUID: {0: 150}})
+    shipper.step()
+    found = client.rows(
+        f"SELECT key, argMax(document, version), count() FROM {client.place.sessions} "
+        "GROUP BY uuid, key"
+    )
+    [[key, document, told]] = found
+    assert (key, told) == (1, 2)
+    session = parsed_session_document(document, "told")
+    assert session.kinds == (kind,)
+    assert [ring.recorded for ring in session.rings] == [150]
+
+
+def test_a_killed_shard_stops_the_shipper_and_it_goes_on_after(
+    store: FolderStore, client: Client, shards: list[Node]
+) -> None:
+    """Segments pile up while a shard is gone for a day; then all are there, once. R5.21"""
+    store.append(events(0, 2_000))
+    shipper = Shipper(reading(store), client)
+    shipper.step()
+    shards[1].kill()
+    for number in range(1, 6):
+        store.append(events(2_000 * number, 2_000))
+        with pytest.raises(ClusterUnavailable):
+            shipper.step()
+    shipper = Shipper(reading(store), client)
+    for node in shards:
+        node.wait()
+    shipper.step()
+    assert counted(client) == [12_000, 12_000]
+
+
+def test_shippers_beside_each_other_double_nothing(
+    store: FolderStore, url_of: Callable[..., str]
+) -> None:
+    """Two processes may ship the same store at the same time. R5.21"""
+    for number in range(8):
+        store.append(events(1_000 * number, 1_000))
+    clients = [Client(read_place(url_of(), environ={})) for _ in range(2)]
+    Shipper(reading(store), clients[0])  # neither needs to be the first
+    shippers = [Shipper(reading(store), client) for client in clients]
+    threads = [threading.Thread(target=shipper.step) for shipper in shippers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [shipper.segments for shipper in shippers] == [8, 8]
+    assert counted(clients[0]) == [8_000, 8_000]
+    for each in clients:
+        each.close()
+
+
+def test_a_user_who_may_only_read_ships_nothing(
+    store: FolderStore, client: Client, url_of: Callable[..., str]
+) -> None:
+    """It is told so by name, with tables or without. R5.21"""
+    store.append(events(0, 10))
+    reader = Client(read_place(url_of(user=READER), environ={}))
+    with pytest.raises(ClusterDenied, match="'reader' is refused"):
+        Shipper(reading(store), reader).step()
+    Shipper(reading(store), client).step()
+    store.append(events(10, 10))
+    with pytest.raises(ClusterDenied):
+        Shipper(reading(store), reader).step()
+    reader.close()
+    assert counted(client) == [10, 10]
+
+
+def test_texts_of_every_sort_arrive_whole(store: FolderStore, client: Client) -> None:
+    """Letters beyond ASCII, NULs, nulls, wide integers and floats are there as they were. R5.21"""
+    row = events(0, 1).to_pylist()[0] | {
+        "request_id": "r\0\u00e9\U0001f600'\\\n",
+        "decision_chain_id": "",
+        "rationale": "x" * 70_000,
+        "trace_hi": -1,
+        "lineage_id": -(2**63),
+        "duration_ns": 2**63 - 1,
+        "weight": 5e-324,
+        "attr_num": [("a", float("inf")), ("", -0.0)],
+        "attr_str": [("k\0", "v\n"), ("k2", "")],
+        "attr_bool": [("t", True), ("f", False)],
+        "attr_uint": [("u", -1)],
+    }
+    table = pa.Table.from_pylist([row], schema=events(0, 1).schema)
+    store.append(table)
+    Shipper(reading(store), client).step()
+    answer = client.query(
+        f"SELECT {', '.join(table.schema.names)} FROM {client.place.events} FORMAT ArrowStream"
+    )
+    with pa.ipc.open_stream(answer) as stream:
+        found = stream.read_all()
+    [back] = found.to_pylist(maps_as_pydicts="strict")
+    [sent] = table.to_pylist(maps_as_pydicts="strict")
+    assert {name: _text(value) for name, value in back.items()} == sent
+
+
+def _text(value: object) -> object:
+    return value.decode() if isinstance(value, bytes) else value
