@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pyarrow as pa
 
 from whence.model.errors import NotAStore
 from whence.store.clickhouse import ddl
@@ -108,10 +108,5 @@ class Shipper:
 @contextlib.contextmanager
 def _content(path: Path) -> Iterator[memoryview]:
     """A file's bytes, mapped: a day's segment needs no memory of its own."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with (
-        open(handle, "rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-        memoryview(mapped) as view,
-    ):
-        yield view
+    with pa.memory_map(str(path)) as file:
+        yield memoryview(file.read_buffer())
