@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +26,9 @@ from whence.model.query import TraceQuery
 from whence.model.recording import Recording
 from whence.model.time import Duration, Timestamp
 from whence.query.audit import AuditTrail
+from whence.query.in_memory import InMemory
 from whence.query.index import Index
+from whence.query.shapes import Order, Page
 
 MS = 1_000_000
 
@@ -55,19 +59,27 @@ class Engine:
     def recording(self, query: TraceQuery) -> Recording:
         """The events that match."""
         self.asked.append(query)
-        return replace(self.held, events=tuple(filter(query.matches, self.held.events)))
+        return InMemory(self.held).recording(query)
 
-    def select(self, query: TraceQuery) -> object:
-        """Not asked for here."""
-        raise AssertionError
+    def select(self, query: TraceQuery, *, order: Order, limit: int) -> Page:
+        """A page of them."""
+        return InMemory(self.held).select(query, order=order, limit=limit)
 
 
-@pytest.fixture(params=["recording", "index", "engine"])
-def trail(request: pytest.FixtureRequest) -> AuditTrail:
+@pytest.fixture(params=["recording", "index", "engine", "store"])
+def trail(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AuditTrail]:
     """The same day, from each kind of source."""
     held = day()
     sources: dict[str, Any] = {"recording": held, "index": Index(held), "engine": Engine(held)}
-    return AuditTrail(sources[request.param])
+    if request.param in sources:
+        yield AuditTrail(sources[request.param])
+        return
+    pytest.importorskip("duckdb")
+    from tests.query.stores import stored
+    from whence.query.folder_engine import FolderEngine
+
+    with FolderEngine(stored(tmp_path / "store", held), threads=1) as engine:
+        yield AuditTrail(engine)
 
 
 def test_the_newest_admission_decision_of_a_model_is_found(trail: AuditTrail) -> None:
@@ -179,8 +191,17 @@ def test_what_is_no_source_or_no_window_is_refused() -> None:
         trail.get_deadline_misses((datetime(2026, 1, 1), datetime(2026, 1, 2)))
 
 
+def test_a_source_without_clocks_has_windows_still() -> None:
+    """R5.13 A file of others knows no wall time; the newest moment it has is the end."""
+    held = replace(day(), sessions=())
+    found = AuditTrail(Engine(held)).get_deadline_misses(Duration(50 * MS))
+    assert [e.request_id for e in found] == ["req-9"]
+
+
 def test_an_empty_source_answers_with_nothing() -> None:
     """R5.13 No event, no answer, no crash."""
+    for source in (Recording(), Engine(Recording())):
+        assert AuditTrail(source).get_rejection_history(Duration(5)) == ()
     trail = AuditTrail(Recording())
     assert trail.get_admission_decision("m") is None
     assert trail.get_deadline_misses(Duration(5)) == trail.get_rejection_history() == ()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import whence
-from tests.query.build import at_ms, event, late_chain, recording
+from tests.query.build import SESSION, at_ms, event, late_chain, recording
 from whence.model.event import TraceEvent
 from whence.model.recording import Recording
 from whence.model.time import Duration, Timestamp
@@ -145,6 +148,27 @@ def test_other_lengths_than_durations_are_measured() -> None:
     assert metrics.compute_latency_stats(of="deadline_met").sample_count == 0
     waited = metrics.compute_latency_stats(event_type="scheduling_decision", of="left_ns")
     assert waited.mean_ns == 31_400_000
+
+
+def test_a_store_has_the_same_figures(tmp_path: Path) -> None:
+    """R5.13 R5.5 Utilisation, latencies and misses from a folder, as from the recording itself."""
+    pytest.importorskip("duckdb")
+    from tests.query.stores import stored
+    from whence.query.folder_engine import FolderEngine
+
+    weighted = executions([n * MS for n in range(50)], [1.0 + n % 3 for n in range(50)])
+    held = recording(
+        replace(e, session=SESSION, ring=0, ticket=n) for n, e in enumerate(weighted.events)
+    )
+    with FolderEngine(stored(tmp_path / "store", held), threads=1) as engine:
+        ours, theirs = MetricsAggregator(engine), MetricsAggregator(held)
+        for window in (Duration(20 * MS), (Timestamp(at_ms(3)), Timestamp(at_ms(30)))):
+            for question in ("compute_utilisation", "compute_latency_stats"):
+                found = getattr(ours, question)("m", window)
+                assert found == getattr(theirs, question)("m", window)
+                assert found.weighted
+            rate = ours.compute_deadline_miss_rate(window)
+            assert rate == theirs.compute_deadline_miss_rate(window)
 
 
 def test_the_view_looks_anew_each_time() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +15,7 @@ from whence.model.recording import Recording
 from whence.model.time import Duration, Timestamp
 from whence.query.index import Index, as_index
 from whence.query.select import select
+from whence.query.shapes import Order, Page
 
 __all__ = ["Answering", "Found", "Holding", "Source", "Window", "events_within", "length_ns"]
 
@@ -35,13 +36,13 @@ class Holding(Protocol):
 
 @runtime_checkable
 class Answering(Protocol):
-    """What looks events up: a store's engine."""
+    """What looks events up, as every query.engine.Engine does."""
 
     def recording(self, query: TraceQuery, /) -> Recording:
         """The events that the query matches, with their sessions."""
 
-    def select(self, query: TraceQuery, /) -> object:
-        """The same in pages."""
+    def select(self, query: TraceQuery, /, *, order: Order, limit: int) -> Page:
+        """Some of them, in that order."""
 
 
 Source = Recording | Index | Holding | Answering
@@ -69,9 +70,15 @@ def events_within(
     """
     every = tuple(spelling for name in types for spelling in spellings(name))
     query = TraceQuery(event_type=every, model_id=model_id)
-    index = _index(source, query)
+    if isinstance(source, Answering):
+        narrowed = _narrowed(query, window, source)
+        index = Index(source.recording(narrowed or query))
+        window = None if narrowed else window
+    else:
+        index = _index(source)
     within = _within(index, window)
-    return Found(index, tuple(event for event in select(index, query) if within(event)))
+    found = [event for event in select(index, query) if within(event)]
+    return Found(index, tuple(sorted(found, key=index.time_ns)))
 
 
 def length_ns(window: Window) -> int:
@@ -84,7 +91,22 @@ def length_ns(window: Window) -> int:
     return end_ns - begin_ns
 
 
-def _index(source: Source, query: TraceQuery) -> Index:
+def _narrowed(query: TraceQuery, window: Window, source: Answering) -> TraceQuery | None:
+    """The query within the window, so that a store reads no more; None if it must look itself."""
+    if window is None:
+        return query
+    if isinstance(window, Duration):
+        newest = source.select(TraceQuery(), order="newest", limit=1).wall_ns
+        if not newest or newest[0] is None:  # nothing there, or by no known clock
+            return None
+        return replace(query, from_wall_ns=newest[0] - window.nanos)
+    begin_ns, end_ns, on_wall = _bounds(window)
+    if on_wall:
+        return replace(query, from_wall_ns=begin_ns, until_wall_ns=end_ns + 1)
+    return replace(query, start=Timestamp(begin_ns), end=Timestamp(end_ns))
+
+
+def _index(source: Recording | Index | Holding) -> Index:
     if isinstance(source, Recording | Index):
         return as_index(source)
     if not callable(getattr(source, "recording", None)):
@@ -92,8 +114,6 @@ def _index(source: Source, query: TraceQuery) -> Index:
             "a source is a TraceCollector, whence.collector(), a Recording, an Index or a store's"
             f" engine, not {type(source).__name__}"
         )
-    if isinstance(source, Answering):
-        return Index(source.recording(query))
     return Index(source.recording())
 
 
