@@ -77,7 +77,7 @@ def test_json_is_for_machines(run_app: RunApp, monkeypatch: pytest.MonkeyPatch) 
     run = run_app("import whence; whence.kind('tick', component='x', n=int)(1)")
     monkeypatch.setenv("WHENCE_DIR", str(run.whence_dir))
     printed = CliRunner().invoke(cli, ["top", "--json", "--interval", "50ms"])
-    found = json.loads(printed.output)
+    found = json.loads(printed.stdout)
     (process,) = found["activity"]["processes"]
     assert (process["recorded"], process["state"]) == (1, "dead, uncollected")
     assert found["activity"]["events_per_s"] == 0.0
@@ -206,18 +206,32 @@ def test_a_sample_rate_changes_only_when_confirmed(own: Top) -> None:
     on_screen(own, act)
 
 
-def test_enter_says_why_and_escape_goes_back(own: Top) -> None:
-    """The answer of `whence why` lies over the screen until it is left. R5.9 R5.11"""
+def test_enter_says_why_and_escape_goes_back(run_app: RunApp) -> None:
+    """The answer of `whence why` lies over the screen until it is left. R5.9 R5.11
+
+    Of a session of its own: what the process of the tests holds by now is long to read.
+    """
+    pytest.importorskip("textual", reason="needs whence[cli]")
     from whence.cli.top_view import AnswerScreen
+
+    run = run_app("""
+        import whence
+        decided = whence.kind("decided", component="Scheduler", decision=True,
+                              rationale="Selected {model}", model=str)
+        failed = whence.kind("failed", component="Worker", success=bool)
+        with whence.request("req-7"):
+            decided("ocr_rec")
+            failed(False)
+        """)
 
     async def act(view: Any, pilot: Any) -> None:
         await pilot.press("enter")
         await settled(pilot, lambda: isinstance(view.screen, AnswerScreen))
         assert "Selected ocr_rec" in view.screen._text.plain
         await pilot.press("escape")
-        assert not isinstance(view.screen, AnswerScreen)
+        await settled(pilot, lambda: not isinstance(view.screen, AnswerScreen))
 
-    on_screen(own, act)
+    on_screen(Top(Choice(source=str(run.session_dir))), act)
 
 
 def test_p_pauses_and_q_ends(own: Top) -> None:
@@ -274,6 +288,6 @@ def test_stats_shows_silent_processes_and_rates_of_the_same_model(
     assert "quiet, pid" in printed.output
     assert "declared 1 event type, no events" in printed.output
     assert "0 events/s" in printed.output
-    found = json.loads(CliRunner().invoke(cli, ["stats", "--interval", "50ms", "--json"]).output)
+    found = json.loads(CliRunner().invoke(cli, ["stats", "--interval", "50ms", "--json"]).stdout)
     assert found["activity"]["processes"][0]["state"] == "dead, uncollected"
     assert found["activity"]["kinds"][0]["events_per_s"] == 0.0

@@ -307,3 +307,17 @@ def test_no_text_breaks_the_lines_of_an_answer(text: str) -> None:
         assert line.plain.isprintable()
         assert cell_len(line.plain) <= 100
         assert "\n" not in line.plain
+
+
+def test_why_and_chain_say_of_what_only_a_share_was_recorded(run: Run, export: Export) -> None:
+    """R5.5 R5.11 R1.35 Rows that stand for others are told of; without such rows nothing is."""
+    events = [event("ran", 0), event("tick", 1, ticket=1, weight=10.0)]
+    path = export(recording(events))
+    assert "Sampled at 10 %: tick\n" in run("why", "req-1", "--from", path).output
+    assert json.loads(run("why", "req-1", "--from", path, "--json").stdout)["sampled"] == (
+        "sampled at 10 %: tick"
+    )
+    assert "sampled at 10 %: tick\n" in run("chain", "req-1", "--from", path).output
+    whole = export(recording(events[:1]))
+    for verb in ("why", "chain"):
+        assert "ampled" not in run(verb, "req-1", "--from", whole).output

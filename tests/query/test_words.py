@@ -18,6 +18,7 @@ from whence.query.words import (
     offset_text,
     offset_unit,
     part_text,
+    sampled_text,
     share_text,
     value_text,
 )
@@ -134,3 +135,10 @@ def test_an_event_says_how_its_span_failed_before_all_else() -> None:
     failed = event("call", duration_ms=15, status_message="TimeoutError: no answer")
     assert event_sentence(failed) == "TimeoutError: no answer, took 15.0 ms"
     assert event_sentence(event("tick", rationale=" because ")) == "because"
+
+
+def test_sampled_events_are_told_by_their_rates() -> None:
+    """R5.5 R5.11 Each type once; what was kept surely is not named."""
+    assert sampled_text([event("a"), event("b")]) == ""
+    events = [event(name, weight=weight) for name, weight in (("a", 10.0), ("b", 1.0), ("c", 4.0))]
+    assert sampled_text([*events, *events]) == "sampled at 10 %: a; sampled at 25 %: c"

@@ -10,7 +10,7 @@ from rich.text import Text
 from whence.cli.filters import Picked, filter_options
 from whence.cli.render.answer import story_lines
 from whence.cli.render.page import line, page_cells, print_json, print_lines, table
-from whence.cli.render.safe import clip, safe
+from whence.cli.render.safe import clip, safe, wrap
 from whence.cli.sources import Choice, source_options, tell_unreadable
 from whence.cli.verb import Verb, json_option
 from whence.model.errors import ContractError
@@ -20,7 +20,14 @@ from whence.query.contract import parse_length
 from whence.query.index import Index
 from whence.query.related import NEAR_NS, Reason, Related, related
 from whence.query.why import story
-from whence.query.words import count_text, duration_text, events_text, offset_text, offset_unit
+from whence.query.words import (
+    count_text,
+    duration_text,
+    events_text,
+    offset_text,
+    offset_unit,
+    sampled_text,
+)
 
 __all__ = ["chain"]
 
@@ -102,6 +109,8 @@ def chain(
     if len(shown) < len(found.events):
         count = f"{count_text(len(shown))} of {count} ({picked.words})"
     print_lines([line((clip(found.name, page_cells() - 20), "bold"), f"  {safe(count)}"), line()])
+    if sampled := sampled_text(found.events):
+        print_lines([*map(line, wrap(sampled, page_cells())), line()])
     print_lines(story_lines(story(index, found, passes), most_rows=0))
     if with_related:
         print_lines(_related_lines(index, found, others, heuristic))

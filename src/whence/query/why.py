@@ -26,6 +26,7 @@ from whence.query.words import (
     duration_text,
     event_sentence,
     events_text,
+    sampled_text,
 )
 
 __all__ = ["Answer", "StoryRow", "TimeShare", "story", "why"]
@@ -81,7 +82,8 @@ class Answer:
     each of the request's chains, against the contract that covers it; there are none where no
     contract does. `gaps` is everything missing or wrong, the optional last. `next_commands` are
     worth typing next. `complete` is whether nothing is known to be missing. `told` are the outcomes
-    that somebody told of it later.
+    that somebody told of it later. `sampled` says in words of which of its events only a share was
+    recorded, "" if of none.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Answer:
     next_commands: tuple[str, ...]
     complete: bool
     told: tuple[Told, ...] = ()
+    sampled: str = ""
 
     def _repr_html_(self) -> str:
         """For notebooks: the same words, without scripts."""
@@ -168,6 +171,7 @@ def why(
         next_commands=tuple(commands),
         complete=complete,
         told=_told(index, chain.events),
+        sampled=sampled_text(chain.events),
     )
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "offset_text",
     "offset_unit",
     "part_text",
+    "sampled_text",
     "share_text",
     "value_text",
 ]
@@ -143,6 +144,18 @@ def share_text(part: int, whole: int) -> str:
     if hundredths == 10_000:
         return "100 %"
     return f"{hundredths // 100}.{hundredths % 100:02d} %"
+
+
+def sampled_text(events: Iterable[TraceEvent]) -> str:
+    """At which rates events were sampled, by their weights: "sampled at 10 %: tick, tock".
+
+    Empty where each stands for itself alone.
+    """
+    types: dict[str, dict[str, None]] = {}
+    for event in events:
+        if event.weight != 1:
+            types.setdefault(f"{100 / event.weight:.4g} %", {})[event.event_type] = None
+    return "; ".join(f"sampled at {rate}: {', '.join(names)}" for rate, names in types.items())
 
 
 def value_text(name: str, value: AttributeValue) -> str:

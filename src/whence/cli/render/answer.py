@@ -54,6 +54,8 @@ def answer_lines(answer: Answer, most_rows: int = 200) -> Iterator[Text]:
         yield line()
     for verdict, text in chain_texts(answer):
         yield from _labelled("Chain", text, style=_VERDICT_STYLES.get(verdict, ""))
+    if answer.sampled:
+        yield from _labelled("Sampled", answer.sampled.removeprefix("sampled "))
     yield from _labelled("Told", *told_texts(answer))
     yield from _gaps(answer.gaps)
     commands = [safe(command) for command in answer.next_commands]
