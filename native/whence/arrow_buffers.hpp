@@ -1,6 +1,8 @@
 // Growing Arrow buffers: numbers, bits, texts with their offsets, and dictionaries of texts.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -21,16 +23,44 @@
 
 namespace whence::arrow {
 
-// Things in memory that nobody cleared, aligned as Arrow wants it. Never null, not even when empty.
+// Bytes that nobody cleared. Large ones come in huge pages: small ones would be faulted in one by
+// one, which takes as long as filling them.
+class Block {
+ public:
+  Block() = default;
+  explicit Block(std::size_t bytes) : bytes_(static_cast<char*>(operator new(bytes, kAlignment))) {
+#ifdef MADV_HUGEPAGE
+    constexpr std::size_t kPage = 4096;
+    constexpr std::size_t kLarge = 4 << 20;
+    const auto past = reinterpret_cast<std::uintptr_t>(bytes_.get()) % kPage;
+    if (bytes >= kLarge) madvise(bytes_.get() + (kPage - past) % kPage, bytes - kPage, MADV_HUGEPAGE);
+#endif
+  }
+
+  char* get() const { return bytes_.get(); }
+
+  // As Arrow wants it.
+  static std::size_t rounded(std::size_t bytes) { return (bytes + kStep - 1) / kStep * kStep; }
+
+ private:
+  static constexpr std::align_val_t kAlignment{64};
+  static constexpr std::size_t kStep = 64;
+
+  struct Free {
+    void operator()(char* bytes) const { operator delete(bytes, kAlignment); }
+  };
+  std::unique_ptr<char, Free> bytes_;
+};
+
+// Things one after the other. Their place is never null, not even when there are none.
 template <class T>
 class Memory {
  public:
-  Memory() { resize(kStep / sizeof(T)); }
+  Memory() { resize(1); }
 
-  T* data() const { return things_.get(); }
-  const T* end() const { return end_; }
-  std::size_t size() const { return static_cast<std::size_t>(end_ - data()); }
-  std::size_t capacity() const { return static_cast<std::size_t>(limit_ - data()); }
+  T* data() const { return begin_; }
+  std::size_t size() const { return static_cast<std::size_t>(end_ - begin_); }
+  std::size_t capacity() const { return static_cast<std::size_t>(limit_ - begin_); }
 
   void push(T thing) {
     if (end_ == limit_) [[unlikely]] resize(capacity() * 2);
@@ -46,41 +76,68 @@ class Memory {
     return place;
   }
 
-  void shrink(std::size_t count) { end_ = data() + count; }
+  void shrink(std::size_t count) { end_ = begin_ + count; }
 
-  // Room for so many in all, where that is known.
-  void reserve(std::size_t count) {
+  // `seen` rows of `rows` are in: room for what they let expect, and some more.
+  void expect(std::size_t seen, std::size_t rows) {
+    const std::size_t count = size() / seen * rows + size() % seen * rows / seen + size() / 4;
     if (count > capacity()) resize(count);
   }
-  // Where it is not, but `seen` rows of `rows` are in: what they make likely, and some more.
-  void expect(std::size_t seen, std::size_t rows) { reserve(size() / seen * rows + size() % seen * rows / seen + size() / 4); }
 
- private:
-  static constexpr std::align_val_t kAlignment{64};
-  static constexpr std::size_t kStep = 64;  // bytes
-
-  [[gnu::noinline]] void resize(std::size_t capacity) {
-    const std::size_t used = things_ == nullptr ? 0 : size();
-    const std::size_t bytes = (capacity * sizeof(T) + kStep - 1) / kStep * kStep;
-    auto* bigger = static_cast<T*>(operator new(bytes, kAlignment));
-    if (used > 0) std::memcpy(bigger, data(), used * sizeof(T));
-    things_.reset(bigger);
-    end_ = bigger + used;
-    limit_ = bigger + bytes / sizeof(T);
+  // Goes on in a place for `count` that somebody else keeps.
+  void move_to(char* place, std::size_t count) {
+    const std::size_t used = size();
+    std::memcpy(place, begin_, used * sizeof(T));
+    settle(reinterpret_cast<T*>(place), used, count);
+    own_ = Block();
   }
 
-  struct Free {
-    void operator()(T* things) const { operator delete(things, kAlignment); }
-  };
-  std::unique_ptr<T, Free> things_;
+ private:
+  [[gnu::noinline]] void resize(std::size_t capacity) {
+    const std::size_t used = size();
+    const std::size_t bytes = Block::rounded(capacity * sizeof(T));
+    Block bigger(bytes);
+    if (used > 0) std::memcpy(bigger.get(), begin_, used * sizeof(T));
+    settle(reinterpret_cast<T*>(bigger.get()), used, bytes / sizeof(T));
+    own_ = std::move(bigger);
+  }
+
+  void settle(T* begin, std::size_t used, std::size_t capacity) {
+    begin_ = begin;
+    end_ = begin + used;
+    limit_ = begin + capacity;
+  }
+
+  Block own_;  // empty while somebody else keeps the things
+  T* begin_ = nullptr;
   T* end_ = nullptr;
   T* limit_ = nullptr;
+};
+
+// One block for the columns of which each row has one thing. First they are asked what they need.
+class Room {
+ public:
+  template <class T>
+  void operator()(Memory<T>& memory, std::size_t count) {
+    const std::size_t bytes = Block::rounded(count * sizeof(T));
+    if (block_.get() != nullptr) memory.move_to(block_.get() + used_, bytes / sizeof(T));
+    used_ += bytes;
+  }
+
+  void allocate() {
+    block_ = Block(std::max<std::size_t>(used_, 1));
+    used_ = 0;
+  }
+
+ private:
+  Block block_;
+  std::size_t used_ = 0;
 };
 
 template <class T>
 class Numbers {
  public:
-  void reserve(std::size_t count) { values_.reserve(count); }
+  void ask(Room& room, std::size_t count) { room(values_, count); }
   void expect(std::size_t seen, std::size_t rows) { values_.expect(seen, rows); }
   std::size_t size() const { return values_.size(); }
   std::size_t bytes() const { return size() * sizeof(T); }
@@ -95,7 +152,7 @@ class Numbers {
 
 class Bits {
  public:
-  void reserve(std::size_t count) { bytes_.reserve(count / 8 + 1); }
+  void ask(Room& room, std::size_t count) { room(bytes_, count / 8 + 1); }
   void expect(std::size_t seen, std::size_t rows) { bytes_.expect(seen, rows); }
   std::size_t size() const { return size_; }
   std::size_t bytes() const { return bytes_.size(); }
@@ -179,10 +236,10 @@ class Texts {
  public:
   Texts() { offsets_.push(0); }
 
-  void reserve(std::size_t count) { offsets_.reserve(count + 1); }
+  void ask(Room& room, std::size_t count) { offsets_.ask(room, count + 1); }
   void expect(std::size_t seen, std::size_t rows) {
     data_.expect(seen, rows);
-    offsets_.expect(seen, rows);
+    if (offsets_.size() > seen + 1) offsets_.expect(seen, rows);  // several to a row
   }
   std::size_t size() const { return offsets_.size() - 1; }
   std::size_t text_bytes() const { return data_.size(); }
@@ -224,9 +281,9 @@ class Texts {
 // Texts of which some, as a rule most, are null.
 class SparseTexts {
  public:
-  void reserve(std::size_t count) {
-    texts_.reserve(count);
-    present_.reserve(count);
+  void ask(Room& room, std::size_t count) {
+    texts_.ask(room, count);
+    present_.ask(room, count);
   }
   void expect(std::size_t seen, std::size_t rows) { texts_.expect(seen, rows); }
   std::size_t text_bytes() const { return texts_.text_bytes(); }

@@ -103,7 +103,7 @@ template <class Values>
 class Maps {
  public:
   Maps() { offsets_.push(0); }
-  void reserve(std::size_t rows) { offsets_.reserve(rows + 1); }
+  void ask(Room& room, std::size_t rows) { offsets_.ask(room, rows + 1); }
   void expect(std::size_t seen, std::size_t rows) {
     keys_.expect(seen, rows);
     values_.expect(seen, rows);
@@ -151,7 +151,11 @@ struct Names {
 // The rows of one record batch. Filled by RowEncoder, then finished and read only.
 class Chunk {
  public:
-  Chunk(std::shared_ptr<const Names> shared, std::size_t rows) : names(std::move(shared)) { reserve(rows); }
+  Chunk(std::shared_ptr<const Names> shared, std::size_t rows) : names(std::move(shared)) {
+    ask(rows);
+    room_.allocate();
+    ask(rows);
+  }
   Chunk(const Chunk&) = delete;
   Chunk& operator=(const Chunk&) = delete;
 
@@ -245,22 +249,15 @@ class Chunk {
     return out;
   }
 
-  void reserve(std::size_t rows) {
-    for (auto* column : {&ts_ns, &offset_ns, &session, &ticket, &trace_hi, &trace_lo, &span_id, &parent_span_id,
-                         &lineage_id, &duration_ns})
-      column->reserve(rows);
-    for (auto* column : {&ring, &event_type, &component, &model_id, &severity, &status}) column->reserve(rows);
-    for (auto* column : {&span, &decision, &text_lost, &truncated}) column->reserve(rows);
-    for (auto* column : {&request_id, &rationale}) column->reserve(rows);
-    for (auto* column : {&decision_chain_id, &status_message, &event_id, &caused_by, &options, &links})
-      column->reserve(rows);
-    for (auto* column : {&attr_int, &attr_uint}) column->reserve(rows);
-    weight.reserve(rows);
-    attr_num.reserve(rows);
-    attr_str.reserve(rows);
-    attr_bool.reserve(rows);
+  void ask(std::size_t rows) {
+    const auto each = [&](auto&... columns) { (columns.ask(room_, rows), ...); };
+    each(ts_ns, offset_ns, session, ring, ticket, event_type, component, model_id, request_id, decision_chain_id,
+         trace_hi, trace_lo, span_id, parent_span_id, span, lineage_id, severity, status, status_message, duration_ns,
+         decision, rationale, weight, event_id, caused_by, options, links, text_lost, truncated, attr_int, attr_num,
+         attr_str, attr_bool, attr_uint);
   }
 
+  Room room_;
   Array event_types_;
   Array components_;
   Array models_;

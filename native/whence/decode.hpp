@@ -96,7 +96,11 @@ class EventDecoder {
   void reset(const std::array<std::uint64_t, kSlotWords>& words, bool text_lost) {
     const std::uint64_t tag = words[kTagWord];
     event_.event_id.clear();
-    event_.rationale = event_.model = event_.chain_id = event_.caused_by = {};
+    // each by itself: what was just stored in parts is slow to copy
+    event_.rationale = {};
+    event_.model = {};
+    event_.chain_id = {};
+    event_.caused_by = {};
     event_.time_ns = words[kTimeWord] & INT64_MAX;  // only damage sets the highest bit
     event_.duration_ns = 0;
     event_.lineage_id = 0;
