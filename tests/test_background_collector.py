@@ -193,3 +193,106 @@ def test_ended_collectors_and_threads_are_drained(run_app: RunApp, tmp_path: Pat
         env={"OUT": str(out)},
     )
     assert sorted(numbers(out)) == list(range(520))
+
+
+def test_a_full_disk_disturbs_nobody_and_is_made_up_for(run_app: RunApp, tmp_path: Path) -> None:
+    """Told of in `trouble`; once there is room again all is delivered, each once. R1.39"""
+    out = tmp_path / "out.ndjson"
+    run_app(
+        """
+        import os, resource, whence
+        tick = whence.kind("background_tick", component="X", n=int)
+        collector = whence.BackgroundCollector(to=[os.environ["OUT"]], interval_ms=5)
+        with collector:
+            tick(0)
+            assert collector.flush()
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (os.stat(os.environ["OUT"]).st_size, hard))
+            for n in range(1, 500):
+                tick(n)
+            assert not collector.flush(timeout_s=0.3)
+            assert "File too large" in collector.trouble, collector.trouble
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+            assert collector.flush()
+            assert collector.trouble == ""
+        (ledger,) = collector.ledger().values()
+        assert ledger.closes and ledger.delivered == 500, ledger
+        """,
+        env={"OUT": str(out)},
+    )
+    assert numbers(out) == list(range(500))
+
+
+def test_nothing_is_raised_where_threads_or_time_run_out(run_app: RunApp, tmp_path: Path) -> None:
+    """No thread to be had, endless or absurd times, calls after the end. R1.39 R1.40"""
+    run = run_app(
+        """
+        import atexit, math, os, threading, whence
+        tick = whence.kind("background_tick", component="X", n=int)
+        tick(0)
+        def collector(name, **options):
+            return whence.BackgroundCollector(to=[os.environ["OUT"] + name + ".ndjson"], **options)
+
+        start = threading.Thread.start
+        for nth in (1, 2):
+            left = [nth]
+            def failing(self):
+                left[0] -= 1
+                if left[0] == 0:
+                    raise RuntimeError("can't start new thread")
+                start(self)
+            threading.Thread.start = failing
+            with collector(f"none{nth}") as without:
+                tick(1)
+                assert not without.flush(0.1)
+                assert "can't start new thread" in without.trouble
+            threading.Thread.start = start
+
+        with collector("long", interval_ms=10**30, grace_s=math.inf) as long:
+            tick(2)
+            assert long.flush(math.inf) and long.trouble == "", long.trouble
+            assert long.flush(math.nan) is False
+            long.flush(-math.inf)
+        long.stop(math.inf), long.stop(math.nan), long.flush(), long.ledger(), long.trouble
+        with collector("nan", interval_ms=10**400, grace_s=math.nan) as absurd:
+            tick(3)
+            absurd.flush(1.0)
+
+        last = collector("last").start()
+        def at_the_very_end():
+            tick(4)
+            last.stop(), last.flush(), last.ledger(), last.trouble
+            collector("late").start().stop()
+            print("ended well")
+        atexit.register(at_the_very_end)
+        """,
+        env={"OUT": str(tmp_path / "o-")},
+    )
+    assert (run.stdout, run.stderr) == ("ended well\n", "")
+
+
+def test_one_that_was_made_before_a_fork_is_the_parents(run_app: RunApp, tmp_path: Path) -> None:
+    """Started or not: in the child start() does nothing, and no file of it is held. R1.40"""
+    out = tmp_path / "out.ndjson"
+    run = run_app(
+        """
+        import os, sys, whence
+        tick = whence.kind("background_tick", component="X", n=int)
+        tick(0)
+        others = [os.environ["OUT"] + ".json", "otlp-file:" + os.environ["OUT"] + ".jsonl"]
+        collector = whence.BackgroundCollector(to=[os.environ["OUT"], *others], interval_ms=5)
+        if (pid := os.fork()) == 0:
+            with collector:
+                tick(100)
+                assert not collector.flush() and collector.ledger() == {}
+            held = {os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")}
+            assert not any(path.startswith(os.environ["OUT"]) for path in held), held
+            sys.exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        with collector:
+            assert collector.flush()
+        """,
+        env={"OUT": str(out)},
+    )
+    assert numbers(out) == [0]
+    assert run.stderr == ""

@@ -28,6 +28,7 @@ __all__ = ["BackgroundCollector"]
 DEFAULT_INTERVAL_MS = 1_000
 LEAST_INTERVAL_S = 0.01
 GLANCE_S = 0.05
+LONGEST_S = 30 * 86_400.0  # what no lock is waited for longer, however long somebody asks for
 FORMATS = {"otlp_grpc": "otlp://localhost:4317", "loki": "loki://localhost:3100"}
 
 _running: weakref.WeakSet[BackgroundCollector] = weakref.WeakSet()
@@ -96,15 +97,27 @@ class BackgroundCollector:
         self._asked = 0  # the round that somebody waits for
         self._stopping = False
         self._thread: threading.Thread | None = None
+        _running.add(self)
 
     def start(self) -> Self:
-        """Begins to collect. May be called once; `with` does it."""
+        """Begins to collect. May be called once; `with` does it.
+
+        Does nothing in a forked child of the process that made it. Where no thread can be had,
+        `trouble` says so, and nothing is collected.
+        """
         if self._thread is not None:
             raise RuntimeError("a collector is started once: make another one")
-        self._pipeline.start()
-        self._thread = threading.Thread(target=self._run, name="whence-collect", daemon=True)
-        self._thread.start()
-        _running.add(self)
+        if self._is_elsewhere():
+            return self
+        thread = threading.Thread(target=self._run, name="whence-collect", daemon=True)
+        try:
+            self._pipeline.start()
+            thread.start()
+        except (RuntimeError, MemoryError) as error:  # the program goes on without a collector
+            self._trouble = f"cannot collect: {error}"
+            self._leave_behind()
+            return self
+        self._thread = thread
         atexit.register(self.stop)
         return self
 
@@ -117,11 +130,12 @@ class BackgroundCollector:
             return
         atexit.unregister(self.stop)
         _running.discard(self)
-        end_s = time.monotonic() + (self._grace_s if timeout_s is None else timeout_s)
+        end_s = _moment(self._grace_s if timeout_s is None else timeout_s)
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        self._thread.join(max(0.0, end_s - time.monotonic()))
+        if self._thread is not threading.current_thread():
+            self._thread.join(max(0.0, end_s - time.monotonic()))
         with contextlib.suppress(Exception):
             self._pipeline.finish(max(0.0, end_s - time.monotonic()), give_up=True)
 
@@ -133,7 +147,7 @@ class BackgroundCollector:
         """
         if self._thread is None or self._is_elsewhere():
             return False
-        end_s = time.monotonic() + timeout_s
+        end_s = _moment(timeout_s)
         with self._changed:
             # the round under way may have passed a ring already: the next one counts
             wanted = self._asked = self._rounds + 2
@@ -188,7 +202,12 @@ class BackgroundCollector:
             with self._changed:
                 self._rounds += 1
                 self._changed.notify_all()
-            if self._glances.wait(self._interval_s(), self._wait):
+            try:
+                waited = self._glances.wait(self._interval_s(), self._wait)
+            except Exception as error:
+                self._trouble = f"cannot wait: {type(error).__name__}: {error}"
+                waited = self._wait(LEAST_INTERVAL_S)
+            if waited:
                 with self._changed:
                     if self._stopping:
                         return
@@ -208,7 +227,8 @@ class BackgroundCollector:
 
     def _interval_s(self) -> float:
         configured = self._interval_ms or _positive(_configured(), "export_interval_ms")
-        return max(LEAST_INTERVAL_S, (configured or DEFAULT_INTERVAL_MS) / 1e3)
+        interval_s = (configured or DEFAULT_INTERVAL_MS) / 1e3
+        return min(max(LEAST_INTERVAL_S, interval_s), LONGEST_S)
 
     def _is_elsewhere(self) -> bool:
         return os.getpid() != self._pid
@@ -218,6 +238,12 @@ class BackgroundCollector:
         for delivery in self._pipeline.deliveries:
             with contextlib.suppress(Exception):
                 delivery.leave_behind()
+
+
+def _moment(timeout_s: float) -> float:
+    """When that time has passed; what is no time has passed at once."""
+    seconds = timeout_s if timeout_s == timeout_s else 0.0
+    return time.monotonic() + min(max(0.0, seconds), LONGEST_S)
 
 
 def _configured() -> dict[str, object]:

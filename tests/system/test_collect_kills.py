@@ -21,7 +21,9 @@ from tests.apps import AppRun
 from whence.collect.sessions import read_recording
 from whence.ring.folders import session_folders
 
-KILLS = 8
+STRESS = bool(os.environ.get("WHENCE_STRESS"))
+KILLS = 67 if STRESS else 8  # in each of three tests: 201 with stress
+ENOUGH_SLOTS = 1_000_000 if STRESS else 200_000  # for what is recorded meanwhile
 
 PRODUCER = """
     import sys, threading, whence
@@ -102,7 +104,7 @@ def killed_and_continued(
 @pytest.mark.parametrize("name", ["out.ndjson", "out.ndjson.gz"])
 def test_a_killed_collector_goes_on_where_it_was(base: Path, name: str) -> None:
     """Every event is in the file exactly once, and the ledger says so. R1.39 R1.40 R1.47"""
-    events, ledger = killed_and_continued(base, base / name, 200_000, seed=len(name))
+    events, ledger = killed_and_continued(base, base / name, ENOUGH_SLOTS, seed=len(name))
     recording = read_recording(list(session_folders(base)))
     recorded = {event.event_id for event in recording.events}
     assert sum(ring.lost for ring in recording.rings) == 0

@@ -91,6 +91,10 @@ class OtlpFileSink(Sink):
         self._files[payload.signal].append(payload.body)
         return Reply(payload.events)
 
+    def leave_behind(self) -> None:
+        """In a forked child: the files and their locks are the parent's."""
+        self.close()
+
     def close(self) -> None:
         """Gives up the files."""
         for file in self._files.values():
