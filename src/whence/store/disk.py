@@ -60,6 +60,8 @@ class Disk:
         self._before("link", target)
         os.link(source, beside, follow_symlinks=False)
         os.replace(beside, target)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside)  # renaming does nothing where both are names of one file
 
     def unlink(self, path: Path) -> None:
         """Takes a file away; nothing if it is gone already."""

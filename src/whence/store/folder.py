@@ -137,6 +137,11 @@ class FolderStore:
         found = find_manifest(self.path)
         return Snapshot(self.path, found.manifest, found.trouble, self._sessions)
 
+    def damaged_sessions(self) -> dict[str, str]:
+        """The session files that cannot be read, and why."""
+        self._sessions.read()
+        return dict(self._sessions.damaged)
+
     def owner(self) -> Owner | None:
         """Who writes here now, if anybody does."""
         return owner_of(self.path)

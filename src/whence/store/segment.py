@@ -65,7 +65,11 @@ class Note:
 
 
 def in_order(table: pa.Table) -> pa.Table:
-    """The rows sorted by time, then session, ring and ticket; the table itself if they are."""
+    """The rows sorted by time, then session, ring and ticket; the table itself if they are.
+
+    Raises KeyError for a table that lacks one of these.
+    """
+    table.select(ORDER)
     return table if _is_in_order(table) else table.sort_by([(name, "ascending") for name in ORDER])
 
 
