@@ -15,6 +15,11 @@ __all__ = ["open_sink", "scheme_of"]
 # Scheme: the module and function that make the sink, called as `function(url, options)`, and how
 # such a URL looks. A path without a scheme is a file. Modules are imported when they are asked for.
 _SINKS: dict[str, tuple[str, str]] = {
+    "clickhouse": (
+        "whence.export.clickhouse:open_clickhouse_sink",
+        "clickhouse://host:8123[,host2]/database[?cluster=NAME]",
+    ),
+    "clickhouses": ("whence.export.clickhouse:open_clickhouse_sink", "clickhouses://host/database"),
     "file": ("whence.export.file_sinks:open_file_sink", "./out.ndjson or ./out.json[.gz|.zst]"),
     "loki": ("whence.export.loki:open_loki_sink", "loki://host:3100[?tenant=..&format=json]"),
     "lokis": ("whence.export.loki:open_loki_sink", "lokis://host"),
@@ -29,6 +34,7 @@ _SINKS: dict[str, tuple[str, str]] = {
 }
 
 _FILES = ("file", "otlp-file")
+_OF_MANY_HOSTS = ("clickhouse", "clickhouses")
 
 
 def open_sink(url: str, options: Mapping[str, Any] | None = None) -> Sink:
@@ -47,7 +53,7 @@ def open_sink(url: str, options: Mapping[str, Any] | None = None) -> Sink:
     make: Callable[[str, Mapping[str, Any]], Sink]
     make = getattr(importlib.import_module(module), function)
     try:
-        if scheme not in _FILES:
+        if scheme not in (*_FILES, *_OF_MANY_HOSTS):
             _check_place(url)
         return make(url, options or {})
     except UnknownSink:

@@ -46,7 +46,7 @@ def test_a_segment_sent_again_changes_nothing(made: Client) -> None:
     assert inserts.put(arrival, content) == 30_000
     assert inserts.put(arrival, content) == 0
     assert Inserts(made).put(arrival, memoryview(content)) == 0
-    inserts._insert(arrival, content, arrival.segment)
+    inserts._insert(arrival, content, arrival.segment, 60)
     assert counted(made) == [30_000, 30_000]
     spread = on_shards(made)
     assert len(spread) == 3

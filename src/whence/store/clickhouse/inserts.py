@@ -62,26 +62,31 @@ class Inserts:
         self._doubtful: dict[str, int] = {}  # segments whose inserts failed, and how often
 
     def put(
-        self, arrival: Arrival, content: bytes | memoryview, siblings: Collection[str] = ()
+        self,
+        arrival: Arrival,
+        content: bytes | memoryview,
+        siblings: Collection[str] = (),
+        timeout_s: float | None = None,
     ) -> int:
         """Sends a segment's Parquet as it is; how many of its rows were missing before.
 
         `siblings` are segments that surely have no event in common with it; rows of others that
         are near in time may be the same events under another name, and are compared. When this
-        returns, every event is there. Raises ClusterUnavailable when trying again may help,
+        returns, every event is there. Each of its requests takes `timeout_s` at most. Raises ClusterUnavailable when trying again may help,
         ClusterError otherwise.
         """
-        before = self._held(arrival, siblings)
+        limit_s = timeout_s or LEAST_TIMEOUT_S + len(content) / LEAST_BYTES_PER_S
+        before = self._held(arrival, siblings, limit_s)
         if before.own == arrival.rows:
             self._doubtful.pop(arrival.segment, None)
             return 0
         try:
             if before.own == 0 and before.strange == 0:
-                self._insert(arrival, content, arrival.segment)
+                self._insert(arrival, content, arrival.segment, limit_s)
             else:
-                self._insert(arrival, content, self._token(arrival), missing=True)
+                self._insert(arrival, content, self._token(arrival), limit_s, missing=True)
             if before.strange == 0 and (before.own or arrival.segment in self._doubtful):
-                self._verify(arrival, siblings)
+                self._verify(arrival, siblings, limit_s)
         except ClusterUnavailable:
             self._doubtful[arrival.segment] = self._doubtful.get(arrival.segment, 0) + 1
             raise
@@ -100,13 +105,14 @@ class Inserts:
             settings={"distributed_foreground_insert": 1},
         )
 
-    def _held(self, arrival: Arrival, siblings: Collection[str]) -> _Held:
+    def _held(self, arrival: Arrival, siblings: Collection[str], timeout_s: float) -> _Held:
         [[own, strange]] = self._client.rows(
             "SELECT toInt32(countIf(segment = {segment:String})), "
             "toInt32(least(countIf(segment != {segment:String} "
             "AND NOT has({siblings:Array(String)}, segment)), 1)) "
             f"FROM {self._client.place.events} WHERE {_NEAR}",
             {"segment": arrival.segment, "siblings": sorted(siblings), **_near(arrival)},
+            timeout_s=timeout_s,
         )
         return _Held(own, strange)
 
@@ -117,7 +123,13 @@ class Inserts:
         return f"{arrival.segment}-{secrets.token_hex(8)}"
 
     def _insert(
-        self, arrival: Arrival, content: bytes | memoryview, token: str, *, missing: bool = False
+        self,
+        arrival: Arrival,
+        content: bytes | memoryview,
+        token: str,
+        timeout_s: float,
+        *,
+        missing: bool = False,
     ) -> None:
         place = self._client.place
         only = f"WHERE {_IDENTITY} NOT IN (SELECT {_IDENTITY} FROM {place.events} WHERE {_NEAR})"
@@ -137,12 +149,12 @@ class Inserts:
             content,
             {"segment": arrival.segment, **_near(arrival)},
             settings,
-            timeout_s=LEAST_TIMEOUT_S + len(content) / LEAST_BYTES_PER_S,
+            timeout_s=timeout_s,
         )
 
-    def _verify(self, arrival: Arrival, siblings: Collection[str]) -> None:
+    def _verify(self, arrival: Arrival, siblings: Collection[str], timeout_s: float) -> None:
         """After doubt: counts what is there. A shard may have noted a token and died with it."""
-        own = self._held(arrival, siblings).own
+        own = self._held(arrival, siblings, timeout_s).own
         if own < arrival.rows:
             raise ClusterUnavailable(
                 f"{own} of {arrival.rows} rows of segment {arrival.segment} are there"
