@@ -72,8 +72,8 @@ class Inserts:
 
         `siblings` are segments that surely have no event in common with it; rows of others that
         are near in time may be the same events under another name, and are compared. When this
-        returns, every event is there. Each of its requests takes `timeout_s` at most. Raises ClusterUnavailable when trying again may help,
-        ClusterError otherwise.
+        returns, every event is there. Each of its requests takes `timeout_s` at most. Raises
+        ClusterUnavailable when trying again may help, ClusterError otherwise.
         """
         limit_s = timeout_s or LEAST_TIMEOUT_S + len(content) / LEAST_BYTES_PER_S
         before = self._held(arrival, siblings, limit_s)
