@@ -40,6 +40,8 @@ def outcome(
     chain = find_chain(index, id)
     if not chain.request_id:
         raise WhenceError(f"{chain.name} belongs to no request; outcomes are told of requests")
+    if chain.request_id.startswith("lost:"):
+        raise WhenceError(f"the id of {chain.request_id} was overwritten; tell it by its full id")
     session = index.recording.session(chain.events[0].session)
     join_run(session.run if session else "", "whence outcome")
     try:

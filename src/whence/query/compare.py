@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from whence.model.event import AttributeValue, TraceEvent
 from whence.model.recording import Recording
+from whence.query.align import aligned
 from whence.query.chain import Chain, find_chain
 from whence.query.contract import Contract
 from whence.query.contracts import BUILT_IN
@@ -21,8 +21,6 @@ from whence.query.words import event_sentence, value_text
 
 __all__ = ["Comparison", "Difference", "Side", "Step", "StepSide", "TimePair", "compare"]
 
-# Beyond so many pairs of events to look at, the nth event of a type is taken to be the other's nth.
-_MOST_PAIRS = 4_000_000
 _TIME_UNITS = frozenset({"ns", "us", "ms", "s"})
 _TIMES = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)? ?(?:ns|us|ms|s|min|h)\b")
 
@@ -122,8 +120,7 @@ def compare(
     """Compare the chains that two texts name, each in its source, which may be the same.
 
     What the texts may be, and the errors they raise, are those of `find_chain`. Steps are aligned
-    by their event types, in order. Costs the product of the chains' lengths at worst, and
-    no more than a few million steps.
+    by their event types, in order, as many as can be. Costs what `aligned` does, and reading.
     """
     index_a, index_b = as_index(a_source), as_index(b_source)
     chains = find_chain(index_a, a), find_chain(index_b, b)
@@ -192,48 +189,19 @@ class _View:
 
 def _steps(a: _View, b: _View) -> Iterator[Step]:
     """Every step of either chain once, in an order that keeps both chains'."""
-    for operation, a_from, a_to, b_from, b_to in _operations(a.keys, b.keys):
-        if operation == "equal":
-            for at, other in zip(range(a_from, a_to), range(b_from, b_to), strict=True):
-                yield _both(a, at, b, other)
-            continue
-        for at in range(a_from, a_to):
-            name, component = a.keys[at], a.events[at].component
-            yield Step(kind="only a", event_type=name, component=component, a=a.side(at), b=None)
-        for at in range(b_from, b_to):
-            name, component = b.keys[at], b.events[at].component
-            yield Step(kind="only b", event_type=name, component=component, a=None, b=b.side(at))
-
-
-def _operations(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[str, int, int, int, int]]:
-    shorter = min(len(a), len(b))
-    first = next((at for at in range(shorter) if a[at] != b[at]), shorter)
-    rest = range(shorter - first)
-    last = next((at for at in rest if a[-1 - at] != b[-1 - at]), len(rest))
-    yield "equal", 0, first, 0, first
-    a_middle, b_middle = _told_apart(a[first : len(a) - last], b[first : len(b) - last])
-    matcher = difflib.SequenceMatcher(None, a_middle, b_middle, autojunk=False)
-    for operation, a_from, a_to, b_from, b_to in matcher.get_opcodes():
-        yield operation, first + a_from, first + a_to, first + b_from, first + b_to
-    yield "equal", len(a) - last, len(a), len(b) - last, len(b)
-
-
-def _told_apart(
-    a: Sequence[str], b: Sequence[str]
-) -> tuple[Sequence[tuple[str, int]], Sequence[tuple[str, int]]]:
-    """Keys that are alike where steps may be; of long chains, each the nth of its kind."""
-    if len(a) * len(b) <= _MOST_PAIRS:
-        return [(key, 0) for key in a], [(key, 0) for key in b]
-    return _numbered(a), _numbered(b)
-
-
-def _numbered(keys: Sequence[str]) -> list[tuple[str, int]]:
-    seen: dict[str, int] = {}
-    found = []
-    for key in keys:
-        seen[key] = seen.get(key, 0) + 1
-        found.append((key, seen[key]))
-    return found
+    for at, other in aligned(a.keys, b.keys):
+        if at is None or other is None:
+            side = a if at is not None else b
+            place = at if at is not None else other or 0
+            yield Step(
+                kind="only b" if at is None else "only a",
+                event_type=side.keys[place],
+                component=side.events[place].component,
+                a=None if at is None else a.side(at),
+                b=None if other is None else b.side(other),
+            )
+        else:
+            yield _both(a, at, b, other)
 
 
 def _both(a: _View, at: int, b: _View, other: int) -> Step:
