@@ -23,6 +23,7 @@ from whence.ring.folders import session_folders
 
 STRESS = bool(os.environ.get("WHENCE_STRESS"))
 KILLS = 67 if STRESS else 8  # in each of three tests: 201 with stress
+pytestmark = pytest.mark.timeout(1_800 if STRESS else 120)
 ENOUGH_SLOTS = 1_000_000 if STRESS else 200_000  # for what is recorded meanwhile
 
 PRODUCER = """
