@@ -47,7 +47,7 @@ def verify(
     more is to come: a chain that is open is incomplete.
 
     Raises ContractError for contracts that make no sense, and the errors of reading a source.
-    Reading costs about 8 us an event, checking about 40 us a chain.
+    Reading costs about 8 us an event, checking about 100 us a chain.
     """
     return hold(recordings_of(source), contracts_of(contracts), strict=strict, ended=ended)
 

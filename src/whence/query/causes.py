@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from whence.model.event import TraceEvent
 from whence.model.ids import parse_event_id
@@ -53,6 +54,12 @@ UNSURE = frozenset(
 )
 
 
+_VERBS = {
+    SAMPLED: "left out by sampling or a limit",
+    WEAK: "left out below the minimum",
+    REFUSED: "refused when recorded",
+}
+
 # Files whose loss takes no event and no word of an event.
 _WITHOUT_EVENTS = frozenset({"gates", "control"})
 
@@ -79,6 +86,14 @@ class Cause:
         return f"{self.kind}: {self.sentence}" if self.sentence else self.kind
 
 
+class _Taker(NamedTuple):
+    """A ring that lost events: up to when, and how many of the types that are asked for."""
+
+    ring: RingLedger
+    until_ns: int | None
+    known: Mapping[str, int]
+
+
 class Causes:
     """What one recording tells about events that are not in it. Threads may share it.
 
@@ -89,6 +104,8 @@ class Causes:
         self._index = index
         self._ended = ended
         self._gates = GateHistory(index)
+        self._took: dict[tuple[str, ...] | None, Sequence[_Taker]] = {}
+        self._untouched: dict[tuple[str, ...], bool] = {}
 
     def of_absence(
         self,
@@ -103,17 +120,19 @@ class Causes:
 
         None stands for an open end of the interval. `tail` says that the chain has not ended and
         nothing that must come later is there, so that the event may still be to come.
-        Cost: the rings that lost events, and the gate changes of these types.
+        Cost: the rings that may have lost such events, and the gate changes of these types.
         """
-        start_ns = self._index.time_ns(chain[0])
-        found = [
-            *self._filtered(),
-            *self.of_damage(chain),
-            *self._off(types, earliest_ns, latest_ns, start_ns),
-            *self._sampled(types, chain, earliest_ns, latest_ns, start_ns),
-            *self._lost(types, earliest_ns, start_ns),
-            *self._left_out(types, chain),
-        ]
+        found: list[Cause] = []
+        if not self._nothing_took(tuple(types)):
+            start_ns = self._index.time_ns(chain[0])
+            found = [
+                *self._filtered(),
+                *self.of_damage(chain),
+                *self._off(types, earliest_ns, latest_ns, start_ns),
+                *self._sampled(types, chain, earliest_ns, latest_ns, start_ns),
+                *self._lost(tuple(types), earliest_ns, start_ns),
+                *self._left_out(types, chain),
+            ]
         if tail:
             found.extend(self._unfinished(chain))
         return tuple(found) or (Cause(kind=NOT_RECORDED),)
@@ -227,16 +246,11 @@ class Causes:
                     yield _cause(WEAK, sentence, era)
 
     def _lost(
-        self, types: Collection[str] | None, earliest_ns: int | None, start_ns: int
+        self, types: tuple[str, ...] | None, earliest_ns: int | None, start_ns: int
     ) -> Iterator[Cause]:
-        for ring in self._leaking:
-            until_ns = self._common_ns(ring)
+        for ring, until_ns, known in self._takers(types):
             if _precedes(until_ns, earliest_ns):
                 continue  # all that this ring wrote since then is still there
-            gone = {name: self._overwritten(ring, name) for name in types or ()}
-            known = {name: count for name, count in gone.items() if count}
-            if types and not known and None not in gone.values():
-                continue
             where = f"ring {ring.ring} overwrote"
             if ring.ring == REMOVED_RINGS:
                 where = f"the rings of {listed(ring.owners)} were removed with"
@@ -257,30 +271,57 @@ class Causes:
                 end_ns=until_ns,
             )
 
+    def _takers(self, types: tuple[str, ...] | None) -> Sequence[_Taker]:
+        """The rings that may have lost events of these types, of any type for None."""
+        found = self._took.get(types)
+        if found is None:
+            found = self._took[types] = list(self._find_takers(types))
+        return found
+
+    def _find_takers(self, types: tuple[str, ...] | None) -> Iterator[_Taker]:
+        for ring in self._leaking:
+            gone = {name: self._overwritten(ring, name) for name in types or ()}
+            known = {name: count for name, count in gone.items() if count}
+            if not types or known or None in gone.values():
+                yield _Taker(ring, self._common_ns(ring), known)
+
+    def _nothing_took(self, types: tuple[str, ...]) -> bool:
+        """Whether nothing at all speaks of events of these types that are not here."""
+        found = self._untouched.get(types)
+        if found is None:
+            recording = self._index.recording
+            found = self._untouched[types] = not (
+                recording.damage
+                or any(self._filtered())
+                or self._takers(types)
+                or any(self._gates.off(name) or self._gates.restricted(name) for name in types)
+                or any(self._counts_left_out.get((kind, name)) for kind in _VERBS for name in types)
+            )
+        return found
+
     def _left_out(self, types: Collection[str], chain: Sequence[TraceEvent]) -> Iterator[Cause]:
         """What the counts say of types of which the log of gates says nothing."""
         value = self._gates.sample_value(chain)
-        counts: defaultdict[tuple[str, str], int] = defaultdict(int)
-        for ring in self._index.recording.rings:
-            for row in ring.per_kind:
-                if row.kind in types:
-                    counts[SAMPLED, row.kind] += row.sampled_out + row.throttled
-                    counts[WEAK, row.kind] += row.below_minimum
-                    counts[REFUSED, row.kind] += row.rejected + row.nested
-        verbs = {
-            SAMPLED: "left out by sampling or a limit",
-            WEAK: "left out below the minimum",
-            REFUSED: "refused when recorded",
-        }
-        for kind, verb in verbs.items():
+        for kind, verb in _VERBS.items():
             for name in sorted(types):
-                count = counts[kind, name]
+                count = self._counts_left_out.get((kind, name), 0)
                 told = kind != REFUSED and any(self._gates.restricted(name))
                 kept = kind == SAMPLED and value is not None and self._gates.keeps(name, value)
                 if count and not told and not kept:
                     were = "was" if count == 1 else "were"
                     sentence = f"{count_text(count)} {name} {were} {verb}"
                     yield Cause(kind=kind, sentence=sentence, count=count)
+
+    @cached_property
+    def _counts_left_out(self) -> Mapping[tuple[str, str], int]:
+        """By kind of cause and event type: how many calls recorded nothing for it."""
+        counts: defaultdict[tuple[str, str], int] = defaultdict(int)
+        for ring in self._index.recording.rings:
+            for row in ring.per_kind:
+                counts[SAMPLED, row.kind] += row.sampled_out + row.throttled
+                counts[WEAK, row.kind] += row.below_minimum
+                counts[REFUSED, row.kind] += row.rejected + row.nested
+        return dict(counts)
 
     def _unfinished(self, chain: Sequence[TraceEvent]) -> Iterator[Cause]:
         names = dict.fromkeys(event.session for event in chain)

@@ -88,7 +88,8 @@ class ChainCheck:
         for place, event in enumerate(events):
             self._places[canonical(event.event_type)].append(place)
         wanted = {requirement.type: requirement for requirement in contract.require}
-        wanted.setdefault(contract.opens, Requirement(contract.opens, count="1+"))
+        if contract.opens not in wanted:
+            wanted[contract.opens] = Requirement(contract.opens, count="1+")
         self._wanted = wanted
         self._end_types = {end.type for end in contract.ends}
         self._ending = self._find_ends()

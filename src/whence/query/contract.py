@@ -129,7 +129,8 @@ class Contract:
 
     A chain is held to a contract if it has one of the contract's necessary members, and if the
     sessions that recorded it know the opening type at all. `within` bounds the time from the
-    opening event to the end. With no `ends`, a chain needs none. Types that many runtimes share
+    opening event to the end. With no `ends`, a chain needs none. `members` are the types of which
+    a chain under the contract has at least one. Types that many runtimes share
     go by any of their spellings (`whence.model.names`).
     """
 
@@ -139,6 +140,7 @@ class Contract:
     require: tuple[Requirement, ...] = ()
     within: Duration | None = None
     guards: tuple[Guard, ...] = ()
+    members: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_name("the name of a contract", self.name)
@@ -154,12 +156,8 @@ class Contract:
         types = [requirement.type for requirement in self.require]
         for repeated in {name for name in types if types.count(name) > 1}:
             raise ContractError(f'contract "{self.name}" requires {repeated} twice; count them')
-
-    @property
-    def members(self) -> frozenset[str]:
-        """The types of which a chain under this contract has at least one."""
         needed = {member.type for member in self.require if not member.optional}
-        return frozenset({self.opens, *needed, *(end.type for end in self.ends)})
+        _put(self, "members", frozenset({self.opens, *needed, *(end.type for end in self.ends)}))
 
 
 @lru_cache(maxsize=256)
