@@ -301,3 +301,30 @@ def test_recover_never_removes_what_it_has_just_written(whence_dir: Path, tmp_pa
     assert [entry.name for entry in folder.iterdir()] == ["notes.txt"]
     (session,) = json.loads(target.read_text())["sessions"]
     assert session["name"] == folder.name
+
+
+def test_the_chains_of_a_killed_process_are_verified(whence_dir: Path, tmp_path: Path) -> None:
+    """R5.12 R5.16 From the session as from its export: two complete, one cut short by the kill."""
+    record("kill")
+    assert whence("export", "--output", tmp_path / "run.json").returncode == 0
+    for source in ([], ["--from", tmp_path / "run.json"]):
+        found = whence("verify", "--json", *source)
+        (verdict,) = json.loads(found.stdout)["contracts"]
+        assert found.returncode == 1
+        assert (verdict["chains"], verdict["complete"], verdict["first"]) == (3, 2, "req-3")
+        (group,) = verdict["groups"]
+        assert (group["why"], group["chains"], len(verdict["flaws"][0]["event_ids"])) == (
+            "crashed",
+            1,
+            3,
+        )
+
+
+def test_the_chains_of_a_running_process_are_verified(whence_dir: Path) -> None:
+    """R5.12 R5.16 The one that is open may yet end: unknown while it runs, complete thereafter."""
+    with running():
+        found = whence("verify", "--json")
+        (verdict,) = json.loads(found.stdout)["contracts"]
+        assert (found.returncode, verdict["verdict"], verdict["open"]) == (0, "unknown", 1)
+        assert whence("verify", "--strict").returncode == 1
+    assert whence("verify").stdout == "inference  3 chains  3 complete (100 %)  complete\n"

@@ -99,6 +99,19 @@ def test_members_that_are_there_but_lack_a_field_lead_to_the_gaps(run: Run, expo
     assert "admission_decision has no wcrt_ns" in found.output
 
 
+def test_a_gap_names_the_events_it_rests_on(run: Run, export: Export) -> None:
+    """R5.12 What is there and wrong is named by its id, which why takes for a question."""
+    events = inference_chain()
+    events[3] = replace(events[3], attributes={})
+    path = export(recording(events))
+    text = " ".join(run("why", "--from", path).output.split())
+    said = f"execution_completed has no deadline_met (not recorded; event {events[3].event_id})"
+    assert said in text
+    data = json.loads(run("why", "--from", path, "--json").output)
+    assert data["gaps"][0]["event_ids"] == [events[3].event_id]
+    assert data["reports"][0]["event_ids"] == [one.event_id for one in events]
+
+
 def test_an_unknown_id_exits_with_4_and_the_nearest(run: Run, export: Export) -> None:
     """R5.11 Not found is told on standard error with ids that look alike."""
     path = export(late_recording())

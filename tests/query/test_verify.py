@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.query.build import (
+    SESSION,
     at_ms,
     event,
     inference_chain,
@@ -19,7 +21,7 @@ from tests.query.build import (
     session,
 )
 from whence.model.event import TraceEvent
-from whence.model.recording import Recording
+from whence.model.recording import Damage, GateChange, Recording
 from whence.query.chain import chains
 from whence.query.completeness import check_chain, contract_for
 from whence.query.contract import Contract, Requirement
@@ -219,3 +221,45 @@ def test_a_verification_is_plain_data() -> None:
     assert data["verdict"] == data["contracts"][0]["verdict"] == "incomplete"
     assert data["contracts"][0]["groups"][0]["first"] == "req-1"
     assert len(data["contracts"][0]["flaws"][0]["event_ids"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            GateChange(SESSION, at_ms(0), "scheduling_decision", on=False),
+            ("off", "was switched off"),
+        ),
+        (
+            GateChange(SESSION, at_ms(0), "scheduling_decision", on=True, rate=2**-20),
+            ("possibly sampled out", "was sampled"),
+        ),
+        (
+            GateChange(SESSION, at_ms(0), "scheduling_decision", on=True, minimum=0.5),
+            ("possibly below minimum", "was left out below its minimum"),
+        ),
+    ],
+)
+def test_what_was_off_or_left_out_is_unknown(change: GateChange, why: tuple[str, str]) -> None:
+    """R5.12 R5.16 Gates explain gaps; chains of one reason are one group, wherever each began."""
+    events = [
+        replace(one, request_id="", decision_chain_id=one.request_id)  # sampled, nobody knows how
+        for one in many(3, dict.fromkeys(range(3), "scheduling_decision"))
+    ]
+    found = verify(recording(events, gate_changes=[change]))
+    (verdict,) = found.contracts
+    assert (verdict.unknown, found.ok) == (3, True)
+    (group,) = verdict.groups
+    assert (group.why, group.detail) == (why[0], f"scheduling_decision {why[1]}")
+
+
+def test_lost_texts_and_damaged_files_are_told_apart() -> None:
+    """R5.12 R5.16 A decision whose words were overwritten, and a ring that cannot be read."""
+    events = inference_chain()
+    events[1] = replace(events[1], rationale="", text_lost=True)
+    (group,) = verify(recording(events)).contracts[0].groups
+    assert (group.why, group.unsure) == ("text lost", True)
+    damaged = replace(recording(inference_chain()), damage=(Damage(SESSION, "ring-1", "torn"),))
+    found = verify(damaged)
+    assert (found.damaged, found.verdict) == (1, "unknown")
+    assert found.contracts[0].groups[0].detail == "ring-1 cannot be read: torn"

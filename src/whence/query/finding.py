@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from whence.query.causes import UNSURE, Cause
+from whence.query.words import count_text, listed
 
 __all__ = ["Finding", "gap_text"]
+
+_MOST_IDS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,15 @@ class Finding:
 
 
 def gap_text(finding: Finding) -> str:
-    """What is wrong and all that is known of why, as one."""
+    """What is wrong, all that is known of why, and the events that it rests on, as one."""
     optional = ", optional" if finding.optional else ""
     causes = " or ".join(cause.text for cause in finding.causes)
-    return f"{finding.sentence}{optional}" + (f" ({causes})" if causes else "")
+    notes = "; ".join(part for part in (causes, _events(finding.event_ids)) if part)
+    return f"{finding.sentence}{optional}" + (f" ({notes})" if notes else "")
+
+
+def _events(event_ids: tuple[str, ...]) -> str:
+    shown = [event_id for event_id in event_ids[:_MOST_IDS] if event_id]
+    if len(event_ids) > _MOST_IDS:
+        shown.append(f"{count_text(len(event_ids) - _MOST_IDS)} more")
+    return f"event{'s' if len(shown) > 1 else ''} {listed(shown)}" if shown else ""
