@@ -46,7 +46,7 @@ PyObject* capsule(std::unique_ptr<Struct> content, const char* name) {
   if (made == nullptr)
     content->release(content.get());
   else
-    content.release();
+    static_cast<void>(content.release());  // the capsule's now
   return made;
 }
 

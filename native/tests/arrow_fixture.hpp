@@ -88,7 +88,7 @@ class ArrayReader {
     for (std::int32_t at = this->at<std::int32_t>(1, i); at < this->at<std::int32_t>(1, i + 1); ++at)
       CHECK(found.emplace(keys.text(at), values.text(at)).second);
     std::string out;
-    for (const auto& [key, value] : found) out += (out.empty() ? "" : ",") + key + "=" + value;
+    for (const auto& [key, value] : found) out.append(out.empty() ? "" : ",").append(key).append("=").append(value);
     return out;
   }
 

@@ -262,9 +262,9 @@ void threads_share_batches_and_columns() {
   const auto columns = arrow::RowEncoder(batch).encode(kClocks);
   ArrowArrayStream whole = stream_of(batch);
   const std::vector<Row> wanted = read_stream(whole);
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 3; ++i)
-    threads.emplace_back([&] {
+  std::vector<std::thread> threads(3);
+  for (std::thread& thread : threads)
+    thread = std::thread([&] {
       check::scene("threads that encode one batch, and read one set of columns, do not disturb each other");
       for (int n = 0; n < 20; ++n) {
         ArrowArrayStream shared{};

@@ -117,7 +117,6 @@ _MOST = 2**64 - 1
 _SEVERITIES = tuple(Severity)
 _AT_ONCE = Duration(0)
 _NO_ATTRIBUTES: ReadOnlyDict[AttributeValue] = ReadOnlyDict()
-_HYPHENS = (slice(0, 8), slice(8, 12), slice(12, 16), slice(16, 20), slice(20, 32))
 
 
 def _is_map(column: pa.ChunkedArray) -> bool:
@@ -161,8 +160,8 @@ def _event_id(given: str | None, session: int, ring: int, ticket: int) -> str:
     if given is not None:
         return given
     number = (session & 0xFFFF_FFFF_FFFF) << 80 | 8 << 76 | (ring >> 6 & 0xFFF) << 64
-    digits = f"{number | 2 << 62 | (ring & 63) << 56 | ticket & 0xFF_FFFF_FFFF_FFFF:032x}"
-    return "-".join(digits[part] for part in _HYPHENS)
+    text = f"{number | 2 << 62 | (ring & 63) << 56 | ticket & 0xFF_FFFF_FFFF_FFFF:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _attributes(columns: Mapping[str, pa.ChunkedArray]) -> list[ReadOnlyDict[AttributeValue]]:
