@@ -108,10 +108,12 @@ def test_servers_are_refused_in_this_version(run: Run, source: str) -> None:
     assert "not read by this version" in found.stderr
 
 
-def test_stores_are_refused_in_this_version(run: Run, tmp_path: Path) -> None:
-    """R5.9 A folder with a MANIFEST is a store, which is not taken for sessions."""
+def test_a_damaged_store_is_told_of(run: Run, tmp_path: Path) -> None:
+    """R5.9 A folder with a MANIFEST is a store; what is wrong with it stands on standard error."""
     (tmp_path / "MANIFEST").write_text("{}")
-    assert "not read by this version" in run("why", "--from", tmp_path).stderr
+    result = run("why", "--from", tmp_path)
+    assert result.exit_code == 4
+    assert "MANIFEST" in result.stderr
 
 
 def test_an_export_is_read_from_a_file_and_from_standard_input(run: Run, export: Export) -> None:

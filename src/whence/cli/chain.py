@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import click
 from rich.text import Text
 
+from whence.cli.asked import explained
 from whence.cli.filters import Picked, filter_options
 from whence.cli.render.answer import story_lines
 from whence.cli.render.page import line, page_cells, print_json, print_lines, table
@@ -88,7 +89,11 @@ def chain(
     """
     if heuristic and not with_related:
         raise click.UsageError("--heuristic goes with --related")
-    index = Index(choice.recording())
+    if choice.is_store:
+        recording, name, _ = explained(choice, picked, id)
+        id, index = name or id, Index(recording)
+    else:
+        index = Index(choice.recording())
     tell_unreadable(index.recording)
     found = find_chain(index, id)
     passes = picked.among(index)

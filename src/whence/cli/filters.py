@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from whence.cli.render.page import line, print_lines
+from whence.cli.render.page import clock_text, line, print_lines
 from whence.cli.render.safe import safe
 from whence.model.errors import ContractError
 from whence.model.event import TraceEvent
@@ -48,10 +48,11 @@ class Picked:
 
     def among(self, index: Index) -> Callable[[TraceEvent], bool]:
         """Whether an event of this recording was asked for."""
+        matches, wall_ns = self.query.matches, index.recording.wall_ns
         if self.last is None or index.newest_ns is None:
-            return self.query.matches
+            return lambda event: matches(event, wall_ns(event))
         since_ns = index.newest_ns - self.last.nanos
-        return lambda event: index.time_ns(event) >= since_ns and self.query.matches(event)
+        return lambda event: index.time_ns(event) >= since_ns and matches(event, wall_ns(event))
 
     def warn(self, kinds: Iterable[KindInfo], events: Iterable[TraceEvent] = ()) -> None:
         """Say on standard error that the type asked for is none of these kinds, if they are known.
@@ -78,7 +79,15 @@ class Picked:
             ("model", query.model_id),
             ("request", query.request_id),
             ("severity", query.min_severity.name if query.min_severity is not None else None),
+            ("decision chain", query.decision_chain_id),
+            ("trace", query.trace_id),
+            ("status", query.status),
+            ("errors", None if query.has_errors is None else str(query.has_errors).lower()),
+            ("text", query.text),
+            ("where", query.where),
             ("last", duration_text(self.last.nanos) if self.last else None),
+            ("since", clock_text(query.from_wall_ns, always_dated=True) or None),
+            ("until", clock_text(query.until_wall_ns, always_dated=True) or None),
         )
         return ", ".join(f"{name} {value}" for name, value in named if value is not None)
 

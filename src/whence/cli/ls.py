@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import click
 from whence.cli.render.ledger import damage_lines, missing_lines
 from whence.cli.render.page import clock_text, line, print_json, print_lines, table
 from whence.cli.render.safe import safe
-from whence.cli.sources import sessions_room
+from whence.cli.sources import Choice, sessions_room
 from whence.cli.verb import Verb, json_option
 from whence.model.recording import SessionInfo
 
@@ -19,14 +20,18 @@ __all__ = ["ls"]
 
 @click.command(cls=Verb)
 @click.option("--live", is_flag=True, help="Only processes that still run.")
+@click.option("--from", "source", metavar="STORE", help="Those that a store has events of.")
 @json_option
-def ls(live: bool, as_json: bool) -> None:
+def ls(live: bool, source: str | None, as_json: bool) -> None:
     """List the recorded processes, newest run first.
 
     Live ones are "recording"; what a "dead" one recorded stays readable until it is removed. Of a
     "damaged" one not even the session file can be read. Files whose header or length is wrong are
     named below.
     """
+    if source is not None:
+        _list_stored(source, live, as_json)
+        return
     room = sessions_room()
     known = room.list_sessions()
     found = [info for info in known if info.live or not live]
@@ -38,21 +43,33 @@ def ls(live: bool, as_json: bool) -> None:
     if not found and not unreadable:
         print_lines([line(safe(_none_live(known)) if known else "No process has recorded here.")])
         return
-    rows = [
-        (
-            info.state,
-            str(info.pid),
-            info.service,
-            clock_text(info.started_wall_ns, always_dated=True),
-            info.name,
-        )
-        for info in found
-    ]
+    rows = [_row(info) for info in found]
     rows += [("damaged", "", "", "", torn.session) for torn in unreadable]
-    print_lines(table(("state", "pid", "service", "started", "session"), rows, left=(0, 2, 3, 4)))
+    print_lines(table(_HEADER, rows, left=(0, 2, 3, 4)))
     print_lines(damage_lines(damage))
     for info in found:
         print_lines(line(safe(f"{info.name}: {told.plain}")) for told in missing_lines(info))
+
+
+def _list_stored(source: str, live: bool, as_json: bool) -> None:
+    with contextlib.closing(Choice(source).engine()) as engine:
+        sessions = [info for info in engine.sessions() if info.live or not live]
+    sessions.sort(key=lambda info: (-info.started_wall_ns, info.name))
+    if as_json:
+        print_json({"sessions": sessions, "damage": []})
+    elif sessions:
+        rows = [_row(info) for info in sessions]
+        print_lines(table(_HEADER, rows, left=(0, 2, 3, 4)))
+    else:
+        print_lines([line(safe(f"{source} has events of no process."))])
+
+
+_HEADER = ("state", "pid", "service", "started", "session")
+
+
+def _row(info: SessionInfo) -> tuple[str, ...]:
+    started = clock_text(info.started_wall_ns, always_dated=True)
+    return info.state, str(info.pid), info.service, started, info.name
 
 
 def _none_live(known: Sequence[SessionInfo]) -> str:

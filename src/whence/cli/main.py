@@ -22,7 +22,9 @@ from whence.cli.outcome import outcome
 from whence.cli.record import record
 from whence.cli.recover import recover
 from whence.cli.render.page import escape_unencodable
+from whence.cli.select import select
 from whence.cli.ship import ship
+from whence.cli.sql import sql
 from whence.cli.stats import stats
 from whence.cli.stream import stream
 from whence.cli.top import top
@@ -94,6 +96,8 @@ for command in (
     chain,
     compare,
     verify,
+    select,
+    sql,
     ls,
     stats,
     stream,

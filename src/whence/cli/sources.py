@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import os
@@ -17,9 +18,13 @@ import click
 from whence.cli.render.ledger import damage_lines
 from whence.cli.render.page import line, print_lines
 from whence.cli.render.safe import safe
+from whence.cli.render.waiting import waiting
 from whence.model.errors import SessionNotFound, UnsupportedFormat, WhenceError
 from whence.model.event import TraceEvent
+from whence.model.query import TraceQuery
 from whence.model.recording import Damage, KindInfo, Recording, RingLedger, SessionInfo
+from whence.query.engine import Engine
+from whence.query.shapes import Budget
 from whence.receive.compressed import is_compressed
 
 __all__ = [
@@ -28,6 +33,7 @@ __all__ = [
     "Stream",
     "find_sessions",
     "is_export",
+    "is_store",
     "read_sessions",
     "sessions_room",
     "source_options",
@@ -122,11 +128,31 @@ class Choice:
             return "--from", self.source
         return ("--all",) if self.all_sessions else ()
 
+    @property
+    def is_store(self) -> bool:
+        """Whether the source is a store, which is asked rather than read."""
+        return self.source is not None and is_store(self.source)
+
+    def engine(self) -> Engine:
+        """What answers questions about the source; close it after use.
+
+        Raises what recording() raises, and WhenceError where what reads stores is not installed.
+        """
+        if self.source is not None and is_store(self.source):
+            return _store_engine(self.source)
+        from whence.query.in_memory import InMemory
+
+        return InMemory(self.recording())
+
     def recording(self) -> Recording:
         """The recording to read; by default that of the newest run that lives, or has events.
 
-        Raises SessionNotFound, UnsupportedFormat, CorruptFile and OSError.
+        A store must be small enough to be held, else BudgetExceeded is raised. Raises
+        SessionNotFound, UnsupportedFormat, CorruptFile and OSError.
         """
+        if self.is_store:
+            with contextlib.closing(self.engine()) as engine, waiting("reading the store"):
+                return engine.recording(TraceQuery(), Budget())
         export = self._export()
         if export is not None:
             return _parsed(*export)
@@ -164,8 +190,10 @@ class Choice:
         if source == "-":
             return sys.stdin.buffer.read(), "standard input"
         path = Path(source)
-        if "://" in source or (path.is_dir() and (path / "MANIFEST").exists()):
-            raise UnsupportedFormat(f"{source}: stores and servers are not read by this version")
+        if "://" in source:
+            raise UnsupportedFormat(f"{source}: servers are not read by this version")
+        if is_store(source):
+            raise UnsupportedFormat(f"{source} is a store; this reads processes and exports")
         return (path.read_bytes(), source) if is_export(source) else None
 
 
@@ -189,8 +217,8 @@ def source_options(function: F) -> F:
             "source",
             metavar="SOURCE",
             help="Where to read: a pid, the name of a session or its beginning, a folder, "
-            "an export file, or - for an export on standard input. By default the newest run that "
-            "lives; where none does, the newest that recorded anything.",
+            "an export file, - for an export on standard input, or a store. By default the newest "
+            "run that lives; where none does, the newest that recorded anything.",
         ),
         click.option("--pid", type=int, help="Read the session of this process."),
         click.option("--session", metavar="NAME", help="Read the session of this name."),
@@ -210,6 +238,27 @@ def is_export(source: str) -> bool:
     with path.open("rb") as file:
         beginning = file.read(512)
     return beginning.lstrip()[:1] in (b"{", b"[") or is_compressed(beginning)
+
+
+def is_store(source: str) -> bool:
+    """Whether the source is the folder of a store."""
+    folder = Path(source)
+    return "://" not in source and any((folder / name).is_file() for name in _STORE_FILES)
+
+
+_STORE_FILES = ("MANIFEST", "MANIFEST.previous")
+
+
+def _store_engine(source: str) -> Engine:
+    try:
+        from whence.query.folder_engine import FolderEngine
+    except ImportError as error:
+        raise WhenceError(
+            f"stores cannot be read here ({error}): pip install 'whence[store]'"
+        ) from None
+    engine = FolderEngine(source)
+    print_lines(damage_lines(engine.damage), err=True)
+    return engine
 
 
 def find_sessions(spec: str | None) -> list[Path]:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from whence.cli.asked import ledger_of
 from whence.cli.filters import Picked, filter_options
 from whence.cli.interval import seconds_of
 from whence.cli.render.activity import rate_lines
@@ -61,10 +62,15 @@ def stats(
     sum does not close or a file of a session cannot be read.
     """
     found = _looked_twice(choice, interval_s) if interval_s is not None else None
-    recording = choice.recording()
+    counts = None
+    if choice.is_store:
+        recording, counts = ledger_of(choice, picked)
+    else:
+        recording = choice.recording()
     closes = all(ring.closes for ring in recording.rings)
     recording = _of_kinds(recording, picked)
-    counts = None if picked.everything else _counted(recording, picked)
+    if not choice.is_store and not picked.everything:
+        counts = _counted(recording, picked)
     bases = sorted({Path(info.path).parent for info in recording.sessions if info.path})
     collectors = collectors_in(bases, recording.sessions, recording.rings)
     if as_json:

@@ -12,6 +12,8 @@ from whence.cli.render.safe import clip, safe
 from whence.model.errors import (
     AmbiguousId,
     BadCondition,
+    BadQuestion,
+    BudgetExceeded,
     ContractError,
     IdNotFound,
     NotASession,
@@ -34,6 +36,8 @@ _CODES: tuple[tuple[type[Exception], int, str], ...] = (
     (FileNotFoundError, NOT_FOUND, "not found"),
     (AmbiguousId, USAGE, "ambiguous"),
     (BadCondition, USAGE, "usage"),
+    (BadQuestion, USAGE, "usage"),
+    (BudgetExceeded, FAILED, "budget"),
     (ContractError, USAGE, "usage"),
     (UnknownSink, USAGE, "usage"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from whence.cli.asked import explained
 from whence.cli.filters import Picked, filter_options
 from whence.cli.render.answer import answer_lines
 from whence.cli.render.page import print_json, print_lines
@@ -68,8 +69,13 @@ def why(
     """
     declared = load_contracts(contracts) if contracts else ()
     checks = [*(["--contracts", contracts] if contracts else []), *(["--strict"] if strict else [])]
-    index = Index(choice.recording())
-    picked.warn(index.recording.kinds, index.events)
+    chosen = None
+    if choice.is_store:
+        recording, id, chosen = explained(choice, picked, id)
+        index = Index(recording)
+    else:
+        index = Index(choice.recording())
+        picked.warn(index.recording.kinds, index.events)
     tell_unreadable(index.recording)
     answer = explain(
         index,
@@ -78,7 +84,7 @@ def why(
         strict=strict,
         source_words=choice.words,
         check_words=checks,
-        among=None if picked.everything else picked.among(index),
+        among=chosen or (None if picked.everything else picked.among(index)),
     )
     if as_json:
         print_json(answer)

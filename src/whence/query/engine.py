@@ -55,9 +55,13 @@ class Engine(Protocol):
     def find(self, text: str, limit: int = 10) -> list[Found]:
         """What the text may mean: an id, or the beginning or end of one.
 
-        Requests come first, then decision chains, then events; of these there are only those of the
-        first sort that has any, and none by its part where one is called exactly so.
+        Requests come first, then decision chains, traces, events; of these there are only those of
+        the first sort that has any, and none by its part where one is called exactly so. Sixteen
+        hexadecimal digits may also be a span: then that, or an event in it, is found.
         """
+
+    def event(self, event_id: str) -> TraceEvent | None:
+        """The event of that id, in whatever case it is written; None if there is none."""
 
     def newest_wrong(self, query: TraceQuery, budget: Budget = UNLIMITED) -> TraceEvent | None:
         """The event to explain when nothing is named.
@@ -65,6 +69,9 @@ class Engine(Protocol):
         That is the newest decision or event of a chain that went wrong; else the newest decision,
         the newest event that went wrong, or the newest of all. None if nothing matches.
         """
+
+    def newest_wall_ns(self) -> int | None:
+        """When the newest event happened; None if there is none, or no clock is known."""
 
     def sessions(self) -> Sequence[SessionInfo]:
         """The processes that recorded."""

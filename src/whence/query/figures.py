@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 from math import isfinite
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from whence.query.shapes import Aggregate, GroupRow
 
 __all__ = ["SHARES", "Member", "group_rows", "ordered_rows", "percentile", "seconds_asked"]
 
-SHARES = {"p50": Fraction(50, 100), "p95": Fraction(95, 100), "p99": Fraction(99, 100)}
+SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 class Member(NamedTuple):
@@ -66,13 +65,13 @@ def ordered_rows(rows: Iterable[GroupRow]) -> list[GroupRow]:
     return sorted(rows, key=lambda row: (row.bucket_ns or 0, -row.count, row.keys))
 
 
-def percentile(ordered: Sequence[float], share: Fraction) -> float:
+def percentile(ordered: Sequence[float], share: float) -> float:
     """Between the two values nearest to that share of the way, linearly; ValueError for none."""
     if not ordered:
         raise ValueError("nothing has no percentiles")
-    at = share * (len(ordered) - 1)
+    at = share * (len(ordered) - 1)  # in floats, as engines do it
     below = int(at)
-    rest = float(at - below)
+    rest = at - below
     low = float(ordered[below])
     return low if not rest else low + (float(ordered[below + 1]) - low) * rest
 

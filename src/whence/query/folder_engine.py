@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 
@@ -12,6 +12,7 @@ from whence.model.errors import BadQuestion, BudgetExceeded
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Damage, Recording, RingLedger, SessionInfo
+from whence.model.span import is_span_id
 from whence.query.duck import Duck, files_source
 from whence.query.shapes import (
     MOST_EXACT_ROWS,
@@ -33,7 +34,14 @@ from whence.query.sql.groups import (
     rows_of,
     with_percentiles,
 )
-from whence.query.sql.ids import chain_ids_sql, event_ids_sql, event_sql, request_ids_sql
+from whence.query.sql.ids import (
+    chain_ids_sql,
+    event_ids_sql,
+    event_sql,
+    request_ids_sql,
+    span_sql,
+    trace_ids_sql,
+)
 from whence.query.sql.pages import page_sql
 from whence.query.sql.statement import Statement, is_storable
 from whence.query.sql.wrong import choices_sql
@@ -98,9 +106,28 @@ class FolderEngine:
             return []
         return self._at_once(lambda now: self._meanings(now, text, limit))
 
+    def event(self, event_id: str) -> TraceEvent | None:
+        """The event of that id; one that was derived from its place is found by that."""
+        if not event_id or not is_storable(event_id):
+            return None
+        return self._at_once(lambda now: self._event(now, event_id))
+
     def newest_wrong(self, query: TraceQuery, budget: Budget = UNLIMITED) -> TraceEvent | None:
         """The event to explain when nothing is named, looked for from the newest file on."""
         return self._at_once(lambda now: self._newest_wrong(now, query, budget))
+
+    def newest_wall_ns(self) -> int | None:
+        """When the newest event happened, as the manifest says."""
+        return max((each.max_ts for each in self._snapshot().manifest.files), default=None)
+
+    def table(self, query: TraceQuery, budget: Budget = UNLIMITED) -> pa.Table:
+        """All matching events as they are stored, the oldest first."""
+        return self._at_once(lambda now: self._all(now, query, budget))
+
+    @property
+    def damage(self) -> Sequence[Damage]:
+        """What is wrong with the store, as far as a look at its manifest tells."""
+        return self._snapshot().damage
 
     def sessions(self) -> Sequence[SessionInfo]:
         """The processes that recorded."""
@@ -208,20 +235,7 @@ class FolderEngine:
         return int(counted[0][0]) <= self._exact_rows
 
     def _recording(self, now: _Generation, query: TraceQuery, budget: Budget) -> Recording:
-        files = now.files_for(query)
-        table = SCHEMA.empty_table()
-        if files:
-            statement = Statement(DUCKDB)
-            text = page_sql(
-                statement,
-                self._source(files, budget),
-                SCHEMA.names,
-                query,
-                sessions=now.keys_of(query.session),
-                limit=None if budget.rows is None else budget.rows + 1,
-            )
-            table = self._ask(statement, text, budget)
-            _check(budget, rows=len(table))
+        table = self._all(now, query, budget)
         events = events_of(table, now.names)
         whole = query == TraceQuery()
         stored = now.of(None if whole else {event.session for event in events})
@@ -236,6 +250,22 @@ class FolderEngine:
             damage=now.damage,
             held=held,
         )
+
+    def _all(self, now: _Generation, query: TraceQuery, budget: Budget) -> pa.Table:
+        if not (files := now.files_for(query)):
+            return SCHEMA.empty_table()
+        statement = Statement(DUCKDB)
+        text = page_sql(
+            statement,
+            self._source(files, budget),
+            SCHEMA.names,
+            query,
+            sessions=now.keys_of(query.session),
+            limit=None if budget.rows is None else budget.rows + 1,
+        )
+        table = self._ask(statement, text, budget)
+        _check(budget, rows=len(table))
+        return table
 
     def _held(self, now: _Generation, leaking: Sequence[str]) -> Mapping[tuple[str, int, str], int]:
         """How many events are stored, by session, ring and type, of sessions that lost some."""
@@ -257,19 +287,42 @@ class FolderEngine:
             return []
         source = self._source(now.manifest.files, UNLIMITED)
         for whole in (True, False):
-            for kind, write in (("request", request_ids_sql), ("chain", chain_ids_sql)):
+            for kind, write in _SORTS:
                 statement = Statement(DUCKDB)
                 asked = write(statement, source, text, whole=whole, limit=limit)
                 if rows := self._rows(statement, asked, UNLIMITED):
-                    return [Found(kind, name) for (name,) in rows]  # type: ignore[arg-type]
-            statement = Statement(DUCKDB)
-            predicate = event_sql if whole else event_ids_sql
-            also = predicate(statement, text, list(now.sessions))
-            asked = page_sql(statement, source, SCHEMA.names, TraceQuery(), also=also, limit=limit)
-            events = events_of(self._ask(statement, asked, UNLIMITED), now.names)
-            if found := sorted({e.event_id for e in events if _is_called(e.event_id, text)}):
-                return [Found("event", name) for name in found]
+                    return [Found(kind, _name(row)) for row in rows]
+            ways = [event_sql if whole else event_ids_sql]
+            if whole and is_span_id(text.lower()):
+                ways.append(lambda s, text, sessions: span_sql(s, text))
+            for predicate in ways:
+                statement = Statement(DUCKDB)
+                also = predicate(statement, text, list(now.sessions))
+                asked = page_sql(
+                    statement, source, SCHEMA.names, TraceQuery(), also=also, limit=limit
+                )
+                events = events_of(self._ask(statement, asked, UNLIMITED), now.names)
+                if predicate in (event_sql, event_ids_sql):
+                    names = {e.event_id for e in events if _is_called(e.event_id, text)}
+                    found = sorted(names)
+                else:
+                    found = [e.event_id for e in sorted(events, key=lambda e: not e.span)[:1]]
+                if found:
+                    return [Found("event", name) for name in found]
         return []
+
+    def _event(self, now: _Generation, event_id: str) -> TraceEvent | None:
+        keys = list(now.sessions)
+        page = self._page(
+            now,
+            TraceQuery(),
+            "newest",
+            1,
+            None,
+            UNLIMITED,
+            lambda statement: event_sql(statement, event_id, keys),
+        )
+        return page.events[0] if page.events else None
 
     def _newest_wrong(
         self, now: _Generation, query: TraceQuery, budget: Budget
@@ -354,6 +407,18 @@ class _Generation:
 
 
 _NO_ROWS = "no_events"
+_SORTS: tuple[tuple[Literal["request", "chain", "trace"], Callable[..., str]], ...] = (
+    ("request", request_ids_sql),
+    ("chain", chain_ids_sql),
+    ("trace", trace_ids_sql),
+)
+
+
+def _name(row: Sequence[Any]) -> str:
+    """A text, or the two halves of a trace's id."""
+    if len(row) == 1:
+        return str(row[0])
+    return "".join(f"{half & 2**64 - 1:016x}" for half in row)
 
 
 def _by_and_by(

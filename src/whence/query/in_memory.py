@@ -13,8 +13,9 @@ from whence.model.errors import BudgetExceeded
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery, is_error
 from whence.model.recording import Recording, RingLedger, SessionInfo
+from whence.model.span import is_span_id
 from whence.query.figures import Member, group_rows
-from whence.query.index import Index, as_index
+from whence.query.index import Index, Names, as_index
 from whence.query.outcome import went_wrong
 from whence.query.plain import attribute_text
 from whence.query.select import select
@@ -85,12 +86,17 @@ class InMemory:
         """What the text may mean, by the tables of the index."""
         return list(islice(self._meanings(text), limit))
 
+    def event(self, event_id: str) -> TraceEvent | None:
+        """The event of that id."""
+        names = self._index.event_spellings.get(event_id.lower())
+        return self._index.events[self._index.event_ids[names[0]]] if names else None
+
     def newest_wrong(self, query: TraceQuery, budget: Budget = UNLIMITED) -> TraceEvent | None:
         """The event to explain when nothing is named."""
         matching = sorted(select(self._index, query), key=self._place, reverse=True)
         is_decision = self._index.is_decision
         for wanted in (
-            lambda event: went_wrong(event) and (is_decision(event) or event.decision_chain_id),
+            lambda e: went_wrong(e) and (is_decision(e) or any(self._index.chain_key(e))),
             is_decision,
             went_wrong,
             lambda event: True,
@@ -99,6 +105,11 @@ class InMemory:
                 if wanted(event):
                     return event
         return None
+
+    def newest_wall_ns(self) -> int | None:
+        """When the newest event happened, on the clock of its session."""
+        walls = map(self._recording.wall_ns, self._recording.events)
+        return max((wall for wall in walls if wall is not None), default=None)
 
     def sessions(self) -> Sequence[SessionInfo]:
         """The processes that recorded."""
@@ -112,23 +123,28 @@ class InMemory:
         """Nothing is held."""
 
     def _meanings(self, text: str) -> Iterator[Found]:
-        index = self._index
         if not text:
             return
-        requests, chains, events = index.request_names, index.chain_names, index.event_names
+        index, folded = self._index, text.lower()
         if text in index.requests:
             yield Found("request", text)
-        elif text in index.chain_keys:
+        elif text in self._chains:
             yield Found("chain", text)
-        elif found := index.event_spellings.get(text.lower()):
+        elif folded in self._traces.all:
+            yield Found("trace", folded)
+        elif found := index.event_spellings.get(folded):
             yield from (Found("event", name) for name in found)
-        elif names := sorted(requests.matching(text)):
+        elif is_span_id(folded) and (at := index.spans.get(int(folded, 16))):
+            yield Found("event", index.events[at[0]].event_id)
+        elif names := sorted(index.request_names.matching(text)):
             yield from (Found("request", name) for name in names)
-        elif names := sorted(chains.matching(text)):
+        elif names := sorted(Names(self._chains).matching(text)):
             yield from (Found("chain", name) for name in names)
+        elif names := sorted(self._traces.matching(folded)):
+            yield from (Found("trace", name) for name in names)
         else:
-            for folded in sorted(events.matching(text.lower())):
-                yield from (Found("event", name) for name in index.event_spellings[folded])
+            for name in sorted(index.event_names.matching(folded)):
+                yield from (Found("event", each) for each in index.event_spellings[name])
 
     def _key(self, event: TraceEvent, order: Order) -> PageKey:
         duration_ns = event.duration.nanos if order == "longest" else 0
@@ -148,6 +164,15 @@ class InMemory:
         keys = tuple(group_value(event, name) for name in question.group_by)
         value = measured_value(event, question.of)
         return Member(keys, self._time_ns(event), event.weight, value, is_error(event))
+
+    @cached_property
+    def _chains(self) -> frozenset[str]:
+        events = self._recording.events
+        return frozenset(e.decision_chain_id for e in events if e.decision_chain_id != e.request_id)
+
+    @cached_property
+    def _traces(self) -> Names:
+        return Names(dict.fromkeys(e.trace_id for e in self._recording.events if e.trace_id))
 
     @cached_property
     def _keys(self) -> dict[str, int]:

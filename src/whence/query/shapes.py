@@ -151,5 +151,5 @@ class GroupRow:
 class Found(NamedTuple):
     """Something that an id, or the beginning or end of one, may mean."""
 
-    kind: Literal["request", "chain", "event"]
+    kind: Literal["request", "chain", "trace", "event"]
     name: str

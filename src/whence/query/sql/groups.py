@@ -33,7 +33,7 @@ def groups_sql(
     """One row for each group: see rows_of(). Without `exact` there are no percentiles in it."""
     s, keys = statement, _keys(statement, question)
     value = f"({_value(s, question.of)})"
-    shares = [str(float(SHARES[name])) for name in question.percentiles] if exact else []
+    shares = [str(SHARES[name]) for name in question.percentiles] if exact else []
     figures = [
         "count(*)",
         "sum(weight)",
@@ -113,7 +113,7 @@ def with_percentiles(
     answer = []
     for row in rows:
         held = sorted(histograms.get((row.bucket_ns, row.keys), ()))
-        shares = {name: _read(held, float(SHARES[name])) for name in question.percentiles}
+        shares = {name: _read(held, SHARES[name]) for name in question.percentiles}
         p50, p95, p99 = (shares.get(name) for name in SHARES)
         answer.append(replace(row, p50=p50, p95=p95, p99=p99, approx=bool(shares)))
     return answer

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from whence.model.ids import parse_event_id
 from whence.query.sql.filters import signed
 from whence.query.sql.statement import Statement, is_storable
 
-__all__ = ["chain_ids_sql", "event_ids_sql", "event_sql", "request_ids_sql"]
+__all__ = [
+    "chain_ids_sql",
+    "event_ids_sql",
+    "event_sql",
+    "request_ids_sql",
+    "span_sql",
+    "trace_ids_sql",
+]
 
 _DIGITS = 32
 _HEX = frozenset("0123456789abcdef")
@@ -25,6 +32,21 @@ def request_ids_sql(s: Statement, source: str, text: str, *, whole: bool, limit:
 def chain_ids_sql(s: Statement, source: str, text: str, *, whole: bool, limit: int) -> str:
     """The same of decision chains that are not a whole request."""
     return _names(s, source, "decision_chain_id", _NAMED, text, whole=whole, limit=limit)
+
+
+def trace_ids_sql(s: Statement, source: str, text: str, *, whole: bool, limit: int) -> str:
+    """The two halves of the traces whose digits are these, or begin or end so, in order."""
+    wanted = " OR ".join(_traces(s, text.lower(), whole)) or "FALSE"
+    return (
+        f"SELECT DISTINCT trace_hi, trace_lo FROM {source}"
+        f" WHERE (trace_hi <> 0 OR trace_lo <> 0) AND ({wanted})"
+        f" ORDER BY trace_hi, trace_lo LIMIT {s.integer(limit)}"
+    )
+
+
+def span_sql(s: Statement, text: str) -> str:
+    """A predicate: the span of these digits, and the events that lie in it."""
+    return f"span_id = {s.integer(signed(int(text, 16)))}"
 
 
 def event_sql(s: Statement, text: str, sessions: Sequence[int]) -> str:
@@ -89,3 +111,34 @@ def _keys(s: Statement, sessions: Sequence[int], low: int, high: int) -> str:
 
 def _ticket_bits(s: Statement) -> str:
     return s.dialect.bit_and("ticket", s.integer(2**56 - 1))
+
+
+def _traces(s: Statement, digits: str, whole: bool) -> Iterator[str]:
+    if not digits or not set(digits) <= _HEX or len(digits) > _DIGITS:
+        return
+    if whole and len(digits) != _DIGITS:
+        return
+    low, high = digits.ljust(_DIGITS, "0"), digits.ljust(_DIGITS, "f")
+    halves = zip(
+        ("trace_hi", "trace_lo"), (low[:16], low[16:]), (high[:16], high[16:]), strict=True
+    )
+    yield "(" + " AND ".join(_half(s, *each) for each in halves) + ")"
+    if not whole:
+        yield "(" + " AND ".join(_tails(s, digits)) + ")"
+
+
+def _half(s: Statement, column: str, low: str, high: str) -> str:
+    """Digits that begin alike have one sign, so that signed numbers are in their order."""
+    least, most = signed(int(low, 16)), signed(int(high, 16))
+    if (low, high) == ("0" * 16, "f" * 16):
+        return "TRUE"
+    return f"{column} BETWEEN {s.integer(least)} AND {s.integer(most)}"
+
+
+def _tails(s: Statement, digits: str) -> Iterator[str]:
+    for column, tail in (("trace_lo", digits[-16:]), ("trace_hi", digits[:-16])):
+        if len(tail) == 16:
+            yield f"{column} = {s.integer(signed(int(tail, 16)))}"
+        elif tail:
+            mask = s.integer(16 ** len(tail) - 1)
+            yield f"{s.dialect.bit_and(column, mask)} = {s.integer(int(tail, 16))}"

@@ -14,13 +14,14 @@ __all__ = ["choices_sql"]
 def choices_sql(s: Statement, decisions: Sequence[str]) -> Iterator[str]:
     """Predicates of the event to explain, the best choice first.
 
-    They are: a decision or an event of a chain that went wrong, any decision, anything that went
-    wrong, anything. `decisions` are the kinds that were declared to be decisions.
+    They are: a decision, or an event of a chain or trace, that went wrong; any decision; anything
+    that went wrong; anything. `decisions` are the kinds that were declared to be decisions.
     """
     wrong = _went_wrong(s)
     names = ", ".join(map(s.text, decisions))
     decision = f"(decision OR event_type IN ({names}))" if names else "decision"
-    chain = "(coalesce(decision_chain_id, '') <> '' OR request_id <> '')"
+    traced = "trace_hi <> 0 OR trace_lo <> 0"
+    chain = f"(coalesce(decision_chain_id, '') <> '' OR request_id <> '' OR {traced})"
     yield f"({wrong} AND ({decision} OR {chain}))"
     yield decision
     yield wrong

@@ -1,0 +1,98 @@
+"""What commands ask of: an engine over the chosen source, whether that is a store or small."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from whence.cli.filters import Picked
+from whence.cli.render.waiting import waiting
+from whence.cli.sources import Choice
+from whence.model.event import TraceEvent
+from whence.model.query import TraceQuery
+from whence.model.recording import Recording
+from whence.query.engine import Engine
+from whence.query.in_memory import InMemory
+from whence.query.shapes import Aggregate, Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["asking", "explained", "filtered", "ledger_of"]
+
+
+@contextlib.contextmanager
+def asking(choice: Choice, picked: Picked) -> Iterator[tuple[Engine, TraceQuery]]:
+    """An engine over the source, and the question that the filters put to it; it is closed after.
+
+    Of small sources the newest events are chosen beforehand: these may know no wall time.
+    """
+    if not choice.is_store:
+        recording = choice.recording()
+        picked.warn(recording.kinds, recording.events)
+        if picked.last is not None:
+            recording = replace(recording, events=picked.of(recording))
+        yield InMemory(recording), picked.query
+        return
+    with contextlib.closing(choice.engine()) as engine, waiting("asking the store"):
+        yield engine, _since(picked, engine)
+
+
+def explained(
+    choice: Choice, picked: Picked, text: str | None
+) -> tuple[Recording, str | None, Callable[[TraceEvent], bool] | None]:
+    """What explains the chain of that id, or of the newest that went wrong: for whence.query.why.
+
+    The recording, the text to look for in it, and, of the newest, which event it is.
+    """
+    from whence.query.reach import around, around_newest_wrong
+
+    with contextlib.closing(choice.engine()) as engine, waiting("looking into the store"):
+        if text is not None:
+            return *around(engine, text), None
+        recording, chosen = around_newest_wrong(engine, _since(picked, engine))
+        key = chosen.order_key, chosen.event_id
+        return recording, None, lambda event: (event.order_key, event.event_id) == key
+
+
+def filtered(choice: Choice, picked: Picked) -> tuple[Recording, tuple[TraceEvent, ...], str]:
+    """The recording, its events that were asked for, and in words what was left out, if anything.
+
+    Of a store only these events are read.
+    """
+    if not choice.is_store:
+        recording = choice.recording()
+        picked.warn(recording.kinds, recording.events)
+        events = picked.of(recording)
+        return recording, events, picked.words if len(events) < len(recording.events) else ""
+    with asking(choice, picked) as (engine, query):
+        recording = engine.recording(query, Budget())
+    return recording, recording.events, picked.words
+
+
+def ledger_of(choice: Choice, picked: Picked) -> tuple[Recording, dict[str, Any] | None]:
+    """The ledgers of a store without its events, and how many of these pass the filters, if any."""
+    with asking(choice, picked) as (engine, query):
+        recording = Recording(sessions=tuple(engine.sessions()), rings=tuple(engine.ledger()))
+        if picked.everything:
+            return recording, None
+        by_type = engine.aggregate(Aggregate(("type",), measures=("count",)), query)
+    counts = {
+        "filters": picked.words,
+        "events": sum(row.rows for row in by_type),
+        "readable": sum(ring.readable for ring in recording.rings),
+        "by_type": {row.keys[0]: row.rows for row in by_type},
+    }
+    return recording, counts
+
+
+def _since(picked: Picked, engine: Engine) -> TraceQuery:
+    """The query, from so long before the newest event of all on."""
+    query = picked.query
+    newest_ns = engine.newest_wall_ns()
+    if picked.last is None or newest_ns is None:
+        return query
+    since_ns = newest_ns - picked.last.nanos
+    return replace(query, from_wall_ns=max(since_ns, query.from_wall_ns or since_ns))

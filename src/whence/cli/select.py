@@ -1,0 +1,211 @@
+"""whence select: pages of events, or figures of groups of them, by filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+from rich.text import Text
+
+from whence.cli.asked import asking
+from whence.cli.filters import Picked
+from whence.cli.render.page import clock_text, line, print_json, print_lines, table
+from whence.cli.render.safe import safe
+from whence.cli.sources import Choice, source_options
+from whence.cli.verb import Verb, json_option
+from whence.cli.wider_filters import wider_filter_options
+from whence.model.errors import ContractError
+from whence.query.contract import parse_length
+from whence.query.plain import plain_event
+from whence.query.shapes import MEASURES, ORDERS, Aggregate, Budget, GroupRow, Order, Page, PageKey
+from whence.query.words import count_text, duration_text, event_sentence
+
+__all__ = ["select"]
+
+
+def _bucket(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    try:
+        return None if value is None else parse_length(value).nanos
+    except ContractError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _key(context: click.Context, parameter: click.Parameter, value: str | None) -> PageKey | None:
+    try:
+        return None if value is None else PageKey.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command(cls=Verb)
+@source_options
+@wider_filter_options
+@click.option(
+    "--group-by",
+    "group_by",
+    metavar="NAMES",
+    help="Figures of groups instead of events: type, component, model, request, severity, status, "
+    "session, or the name of an attribute; several with commas.",
+)
+@click.option("--bucket", "bucket_ns", callback=_bucket, metavar="LENGTH", help="And by time: 1h.")
+@click.option(
+    "--of",
+    default="duration_ns",
+    show_default=True,
+    metavar="NAME",
+    help="What groups are measured in: an attribute that is a number.",
+)
+@click.option(
+    "--order",
+    type=click.Choice(ORDERS),
+    default="newest",
+    show_default=True,
+    help="Which events come first.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    metavar="ROWS",
+    help="How many events a page has.",
+)
+@click.option(
+    "--after", callback=_key, metavar="KEY", help="Go on behind the page that named this key."
+)
+@json_option
+def select(
+    choice: Choice,
+    picked: Picked,
+    group_by: str | None,
+    bucket_ns: int | None,
+    of: str,
+    order: Order,
+    limit: int,
+    after: PageKey | None,
+    as_json: bool,
+) -> None:
+    """Print the events that pass all filters, a page at a time, or figures of groups of them.
+
+    Works on running processes, export files and stores alike. Under a page stands the key with
+    which --after goes on; events that come meanwhile neither shift nor repeat what follows.
+
+    With --group-by or --bucket, each group has its count, its rate a second, the average and the
+    percentiles of how long its events lasted (or of what --of names), and the share of errors.
+    Where some events were sampled out, a count is of all that they stand for, and "rows" says how
+    many are there; percentiles are those of the rows. Beyond 20 million rows percentiles are read
+    from a histogram and marked ~: they are off by 1.1 % at most.
+
+    A condition of --where compares fields by "and": attributes, or model_id, rationale, severity,
+    duration_ns and the like, with = != < <= > >= to true, false, a text in quotes, one word, or a
+    number with a unit such as 40ms, 512 MB or 5%.
+    """
+    grouped = group_by is not None or bucket_ns is not None
+    if grouped and after is not None:
+        raise click.UsageError("--after goes with events, not with groups")
+    if after is not None and after.order != order:
+        raise click.UsageError(f"the key is of pages with --order {after.order}")
+    with asking(choice, picked) as (engine, query):
+        if grouped:
+            names = tuple(name.strip() for name in (group_by or "").split(",") if name.strip())
+            question = Aggregate(names, bucket_ns, MEASURES, of)
+            rows = engine.aggregate(question, query, Budget())
+        else:
+            page = engine.select(query, order=order, limit=limit, after=after, budget=Budget())
+    if grouped:
+        print_json({"groups": _plain_rows(question, rows)}) if as_json else print_lines(
+            _group_lines(question, rows)
+        )
+    elif as_json:
+        print_json(
+            {
+                "events": [
+                    plain_event(event) | ({} if wall_ns is None else {"wall_ns": wall_ns})
+                    for event, wall_ns in zip(page.events, page.wall_ns, strict=True)
+                ],
+                "next": str(page.next) if page.next else None,
+            }
+        )
+    else:
+        print_lines(_event_lines(page))
+
+
+def _event_lines(page: Page) -> Iterator[Text]:
+    if not page.events:
+        yield line("No event is what was asked for.")
+        return
+    rows = [
+        (
+            clock_text(wall_ns) or f"{event.timestamp.value_ns} ns",
+            event.event_type,
+            event.component,
+            event.request_id,
+            duration_text(event.duration.nanos) if event.duration.nanos else "",
+            event_sentence(event),
+        )
+        for event, wall_ns in zip(page.events, page.wall_ns, strict=True)
+    ]
+    header = ("time", "event type", "component", "request", "lasted", "")
+    yield from table(header, rows, left=(0, 1, 2, 3, 5))
+    if page.next:
+        yield line((f"More: --after {page.next}", "dim"))
+
+
+def _group_lines(question: Aggregate, rows: Sequence[GroupRow]) -> Iterator[Text]:
+    if not rows:
+        yield line("No event is what was asked for.")
+        return
+    weighted = any(row.weighted for row in rows)
+    labels = (*(["from"] if question.bucket_ns else []), *question.group_by)
+    figures = ("count", *(["rows"] if weighted else []), "a second", "avg", "p50", "p95", "p99")
+    header = (*labels, *figures, "errors")
+    cells = [(*_labels(question, row), *_figures(question, row, weighted)) for row in rows]
+    yield from table(header, cells, left=range(len(labels)))
+    if weighted:
+        text = "Counts are of all events that the rows stand for: some were sampled out."
+        yield line((text, "dim"))
+    if any(row.approx for row in rows):
+        yield line(("~ read from a histogram, off by 1.1 % at most", "dim"))
+
+
+def _labels(question: Aggregate, row: GroupRow) -> list[str]:
+    begun = [clock_text(row.bucket_ns, always_dated=True)] if question.bucket_ns else []
+    return [*begun, *(safe(key) if key else "-" for key in row.keys)]
+
+
+def _figures(question: Aggregate, row: GroupRow, weighted: bool) -> Iterator[str]:
+    yield count_text(round(row.count))
+    if weighted:
+        yield count_text(row.rows)
+    yield _number(row.rate)
+    yield _measured(question, row.avg)
+    for value in (row.p50, row.p95, row.p99):
+        yield ("~" if row.approx and value is not None else "") + _measured(question, value)
+    yield "" if row.error_rate is None else f"{row.error_rate:.2%}"
+
+
+def _measured(question: Aggregate, value: float | None) -> str:
+    if value is not None and (question.of == "duration_ns" or question.of.endswith("_ns")):
+        return duration_text(round(value))
+    return _number(value)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+
+
+def _plain_rows(question: Aggregate, rows: Sequence[GroupRow]) -> list[dict[str, object]]:
+    return [
+        {
+            "group": dict(zip(question.group_by, row.keys, strict=True)),
+            "bucket_ns": row.bucket_ns,
+            "rows": row.rows,
+            "count": row.count,
+            "weighted": row.weighted,
+            **{name: getattr(row, name) for name in MEASURES if name != "count"},
+            "approx": row.approx,
+        }
+        for row in rows
+    ]

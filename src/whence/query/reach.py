@@ -1,0 +1,147 @@
+"""The part of a large source that is needed to explain one chain, by a few small questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from whence.model.errors import AmbiguousId, IdNotFound
+from whence.model.event import TraceEvent
+from whence.model.query import TraceQuery
+from whence.model.recording import Recording
+from whence.query.engine import Engine
+from whence.query.shapes import Budget
+from whence.query.words import can_be_typed
+
+__all__ = ["around", "around_newest_wrong"]
+
+MOST_MEANINGS = 1_000
+MOST_ROWS = 200_000  # of one request, chain or trace
+MOST_TRACES = 10
+MOST_NAMED = 5
+_SHOWN = 10
+
+
+def around(engine: Engine, text: str) -> tuple[Recording, str]:
+    """What explains the chain that an id, or its beginning or end, names; and the whole id.
+
+    The recording holds the chain with all of its request, what its traces hold, and the requests
+    that it names. It holds no event where nothing is called so. Raises AmbiguousId, and
+    BudgetExceeded for a request of very many events.
+    """
+    gathering = _Gathering(engine)
+    for name in dict.fromkeys((text, text.strip().lstrip("…"))):
+        if found := engine.find(name, MOST_MEANINGS):
+            if len(found) > 1:
+                names = tuple(each.name for each in found[:_SHOWN])
+                count = f"{len(found)}{'' if len(found) < MOST_MEANINGS else ' or more'}"
+                what = f"{text!r} names {count} {found[0].kind}s: give more of the id"
+                raise AmbiguousId(what, names, len(found))
+            kind, name = found[0]
+            if kind == "event":
+                seeds = gathering.event(name)
+            elif kind == "request":
+                seeds = gathering.load(TraceQuery(request_id=name))
+            elif kind == "chain":
+                seeds = gathering.load(TraceQuery(decision_chain_id=name))
+            else:
+                seeds = gathering.load(TraceQuery(trace_id=name))
+            return gathering.complete(seeds), name
+        for at, letter in enumerate(name):
+            if letter == "/":
+                query = TraceQuery(request_id=name[:at], decision_chain_id=name[at + 1 :])
+                if seeds := gathering.load(query):
+                    return gathering.complete(seeds), name
+    nothing = Recording(sessions=tuple(engine.sessions()), rings=tuple(engine.ledger()))
+    return nothing, text
+
+
+def around_newest_wrong(engine: Engine, query: TraceQuery) -> tuple[Recording, TraceEvent]:
+    """What explains the newest decision that went wrong, and its event; else as newest_wrong().
+
+    Raises IdNotFound where nothing matches.
+    """
+    event = engine.newest_wrong(query)
+    if event is None:
+        nothing = "nothing is stored here" if query == TraceQuery() else "no event here is"
+        raise IdNotFound(f"{nothing}{'' if query == TraceQuery() else ' what was asked for'}")
+    gathering = _Gathering(engine)
+    return gathering.complete([event]), event
+
+
+@dataclass
+class _Gathering:
+    engine: Engine
+    parts: list[Recording] = field(default_factory=list)
+    asked: set[TraceQuery] = field(default_factory=set)
+
+    def load(self, query: TraceQuery) -> tuple[TraceEvent, ...]:
+        """The matching events; none if they were asked for before."""
+        if query in self.asked:
+            return ()
+        self.asked.add(query)
+        self.parts.append(self.engine.recording(query, Budget(rows=MOST_ROWS)))
+        return self.parts[-1].events
+
+    def event(self, name: str) -> tuple[TraceEvent, ...]:
+        """The event of that id."""
+        event = self.engine.event(name)
+        return () if event is None else (event,)
+
+    def complete(self, seeds: Iterable[TraceEvent]) -> Recording:
+        """What was gathered, with the whole chains of these events and what they lead to."""
+        chain = list(seeds)
+        found = chain
+        for _ in range(2):  # a chain may lead to requests, these to chains
+            asked = [query for event in found for query in _names(event)]
+            found = [event for query in asked for event in self.load(query)]
+            chain += found
+        for trace in list(dict.fromkeys(e.trace_id for e in chain if e.trace_id))[:MOST_TRACES]:
+            self.load(TraceQuery(trace_id=trace))
+        for text in list(dict.fromkeys(_texts(chain)))[:MOST_NAMED]:
+            self.load(TraceQuery(request_id=text))
+        return self._merged()
+
+    def _merged(self) -> Recording:
+        events = {(e.order_key, e.event_id): e for part in self.parts for e in part.events}
+        sessions = {info.name: info for part in self.parts for info in part.sessions}
+        known: dict[str, Recording] = {}
+        for part in self.parts:
+            for info in part.sessions:
+                known.setdefault(info.name, part)
+        held = {key: n for part in self.parts for key, n in (part.held or {}).items()}
+        kinds = (k for n, part in known.items() for k in part.kinds if k.session in ("", n))
+        return Recording(
+            events=tuple(events.values()),
+            kinds=tuple(dict.fromkeys(kinds)),
+            sessions=tuple(sessions.values()),
+            rings=tuple(r for n, part in known.items() for r in part.rings if r.session == n),
+            gate_changes=tuple(
+                g for n, part in known.items() for g in part.gate_changes if g.session == n
+            ),
+            damage=self.parts[0].damage if self.parts else (),
+            held=held,
+        )
+
+
+def _names(event: TraceEvent) -> Iterator[TraceQuery]:
+    """Questions for all that shares the event's chain; the event itself if it stands alone."""
+    if event.request_id:
+        yield TraceQuery(request_id=event.request_id)
+    if event.decision_chain_id != event.request_id:
+        yield TraceQuery(decision_chain_id=event.decision_chain_id)
+    elif not event.request_id and event.trace_id:
+        yield TraceQuery(trace_id=event.trace_id)
+    elif not event.request_id:
+        at = event.timestamp
+        yield TraceQuery(at, at, event.event_type, session=event.session)
+
+
+def _texts(events: Iterable[TraceEvent]) -> Iterator[str]:
+    """What may be the ids of other requests."""
+    own = {name for event in events for name in (event.request_id, event.decision_chain_id)}
+    for event in events:
+        texts = [value for value in event.attributes.values() if isinstance(value, str)]
+        for text in (event.caused_by, *texts):
+            if can_be_typed(text) and text not in own and " " not in text:
+                yield text

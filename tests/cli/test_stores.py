@@ -1,0 +1,189 @@
+"""Commands over a store say what they say over the processes and exports it was made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+pytest.importorskip("duckdb", reason="stores are asked with duckdb")
+pytest.importorskip("pyarrow", reason="stores are read with pyarrow")
+
+from tests.query.build import (
+    event,
+    inference_chain,
+    late_chain,
+    recording,
+    rejected_chain,
+)
+from tests.query.stores import stored
+from whence.model.recording import Recording
+
+Run = Callable[..., Result]
+
+
+def world() -> Recording:
+    """A late request, one in time, a rejected one, and sampled ticks."""
+    ticks = [
+        event("tick", 500 + n, "", ticket=60 + n, duration_ms=n, weight=10.0, component="Clock")
+        for n in range(20)
+    ]
+    return recording(
+        [
+            *late_chain(),
+            *inference_chain("req-000409", 300, first_ticket=20),
+            *rejected_chain("req-7", 400, 30),
+            *ticks,
+        ]
+    )
+
+
+@pytest.fixture
+def sources(tmp_path: Path, export: Callable[[Recording], Path]) -> dict[str, Path]:
+    """The same events as an export and as a store."""
+    return {"export": export(world()), "store": stored(tmp_path / "traces", world(), segments=3)}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("why",),
+        ("why", "req-000412"),
+        ("why", "q-7"),
+        ("why", "--component", "AdmissionController"),
+        ("chain", "req-000412"),
+        ("chain", "12", "--type", "scheduling_decision"),
+        ("select", "--json"),
+        ("select", "--limit", "3", "--order", "oldest"),
+        ("select", "--type", "tick", "--group-by", "type,severity", "--bucket", "5ms"),
+        ("select", "--group-by", "deadline_met", "--json"),
+        ("select", "--errors"),
+        ("select", "--where", "deadline_met = false", "--last", "1h", "--json"),
+        ("select", "--last", "10ms"),
+        ("select", "--since", "2026-11-20T00:00:00+00:00", "--text", "Selected"),
+        ("select", "--until", "2020-01-01"),
+        ("select", "--order", "longest", "--limit", "2", "--json"),
+    ],
+)
+def test_a_store_is_asked_like_an_export(
+    run: Run, sources: dict[str, Path], arguments: tuple[str, ...]
+) -> None:
+    """R5.11 R4.7 The answer over a store is that over the same events elsewhere."""
+    told = {}
+    for name, path in sources.items():
+        result = run(*arguments, "--from", path)
+        assert result.exit_code in (0, 3), result.output
+        told[name] = result.exit_code, _comparable(result.output.replace(str(path), "SOURCE"))
+    assert told["store"] == told["export"]
+
+
+def _comparable(output: str) -> Any:
+    """JSON as values, whose attributes have no order; of text the words, for the same reason."""
+    try:
+        return json.loads(output)
+    except ValueError:
+        return [sorted(line.replace(",", " ").split()) for line in output.splitlines()]
+
+
+def test_pages_go_on_where_they_ended(run: Run, sources: dict[str, Path]) -> None:
+    """R4.45 The key under a page leads to the next one, over stores and exports."""
+    for path in sources.values():
+        seen: list[str] = []
+        key: list[str] = []
+        while True:
+            result = run("select", "--limit", 7, "--json", *key, "--from", path)
+            page = json.loads(result.output)
+            seen += [each["event_id"] for each in page["events"]]
+            if page["next"] is None:
+                break
+            assert len(page["events"]) == 7
+            key = ["--after", page["next"]]
+        assert seen == [each.event_id for each in reversed(world().events)]
+    text = run("select", "--limit", 7, "--from", path).output
+    assert "More: --after newest.0." in text
+
+
+def test_figures_of_groups_are_tabled(run: Run, sources: dict[str, Path]) -> None:
+    """R4.44 R5.5 Counts stand for what was sampled out, and the table says so."""
+    result = run("select", "--group-by", "component", "--from", sources["store"])
+    head, first, *rest = result.output.splitlines()
+    assert head.split()[:4] == ["component", "count", "rows", "a"]
+    assert first.split()[:3] == ["Clock", "200", "20"]
+    assert rest[-1] == "Counts are of all events that the rows stand for: some were sampled out."
+    groups = json.loads(
+        run("select", "--group-by", "component", "--json", "--from", sources["store"]).output
+    )["groups"]
+    assert groups[0]["group"] == {"component": "Clock"}
+    assert (groups[0]["count"], groups[0]["rows"], groups[0]["weighted"]) == (200.0, 20, True)
+    assert groups[0]["p50"] == 10_000_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("select", "--where", "n ="), "cannot understand the condition"),
+        (("select", "--trace", "17"), "32 hexadecimal"),
+        (("select", "--since", "soon"), "neither a moment"),
+        (("select", "--after", "x"), "no key of a page"),
+        (("select", "--after", "oldest.0.1.2.3.4"), "--order oldest"),
+        (("select", "--after", "newest.0.1.2.3.4", "--bucket", "1s"), "not with groups"),
+        (("select", "--bucket", "soon"), "no length of time"),
+        (("sql", "DROP VIEW events"), "only one SELECT"),
+        (("sql", "SELECT nothing FROM events"), "nothing"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_told_so(
+    run: Run, sources: dict[str, Path], arguments: tuple[str, ...], message: str
+) -> None:
+    """R4.7 Exit code 2, and what is wrong in words."""
+    result = run(*arguments, "--from", sources["store"])
+    assert result.exit_code == 2, result.output
+    assert message in result.output
+
+
+def test_sql_answers_a_select(run: Run, sources: dict[str, Path]) -> None:
+    """R4.7 A table on a terminal, rows of JSON for machines; too many rows are an error."""
+    statement = "SELECT event_type, count(*) AS n FROM events GROUP BY ALL ORDER BY n DESC LIMIT 1"
+    result = run("sql", statement, "--from", sources["store"])
+    assert result.output.split() == ["event_type", "n", "tick", "20", "1", "row"]
+    rows = json.loads(run("sql", statement, "--json", "--from", sources["store"]).output)
+    assert rows == [{"event_type": "tick", "n": 20}]
+    maps = "SELECT attr_bool, 1.5::DECIMAL(3,1) AS d, ts_ns > 1 AS late FROM events LIMIT 1"
+    assert json.loads(run("sql", maps, "--json", "--from", sources["store"]).output) == [
+        {"attr_bool": {"admitted": True}, "d": 1.5, "late": True}
+    ]
+    result = run("sql", "FROM events", "--limit", 3, "--from", sources["store"])
+    assert result.exit_code == 1
+    assert "more than 3 rows" in result.output
+    result = run("sql", "SELECT 1", "--from", sources["export"])
+    assert (result.exit_code, "is no store" in result.output) == (2, True)
+
+
+def test_the_ledger_of_a_store_is_told(run: Run, sources: dict[str, Path]) -> None:
+    """R5.9 What is stored is readable; its processes are listed."""
+    whole = json.loads(run("stats", "--json", "--from", sources["store"]).output)
+    assert [ring["readable"] for ring in whole["rings"]] == [len(world().events)]
+    assert whole["closes"] is True
+    picked = json.loads(run("stats", "--json", "--type", "tick", "--from", sources["store"]).output)
+    assert picked["picked"]["by_type"] == {"tick": 20}
+    assert "tick" in run("stats", "--type", "tick", "--from", sources["store"]).output
+    listed = run("ls", "--from", sources["store"]).output
+    assert "demo-4711" in listed
+    sessions = json.loads(run("ls", "--json", "--from", sources["store"]).output)["sessions"]
+    assert [each["name"] for each in sessions] == ["demo-4711"]
+    assert "no process" in run("ls", "--live", "--from", sources["store"]).output
+
+
+def test_an_unknown_id_and_an_empty_store_are_told(run: Run, tmp_path: Path) -> None:
+    """R5.16 Exit code 4, with what is known of why it is not there."""
+    empty = stored(tmp_path / "empty", replace(world(), events=()))
+    assert run("why", "--from", empty).exit_code == 4
+    assert "nothing is stored" in run("why", "--from", empty).output
+    assert run("why", "req-1", "--from", empty).exit_code == 4
+    assert run("select", "--from", empty).output == "No event is what was asked for.\n"
+    assert run("stream", "--from", empty).exit_code == 1
