@@ -21,7 +21,7 @@ from whence._native import Context
 from whence._native import Span as span
 from whence.emit.fields import F32, U8, U32, U64, Strength
 from whence.emit.kind import Kind, kind
-from whence.emit.recorder import Session, prepare, session, start
+from whence.emit.recorder import Session, keep_stores_with, prepare, session, start
 from whence.emit.request import current, request
 from whence.model.errors import WhenceError
 from whence.model.option import Option
@@ -162,4 +162,9 @@ def __dir__() -> list[str]:
     return sorted(set(globals()) | set(__all__))
 
 
+def _keep_store(folder: str, words: str) -> None:
+    importlib.import_module("whence.background_store").keep(folder, words)
+
+
+keep_stores_with(_keep_store)
 prepare()

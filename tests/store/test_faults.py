@@ -21,7 +21,8 @@ from whence.collect.sink_ledger import SinkLedger
 from whence.model.errors import NotAStore, UnsupportedFormat
 from whence.store.disk import Disk
 from whence.store.folder import FolderStore
-from whence.store.recovery import MANIFEST, PREVIOUS, find_manifest
+from whence.store.place import MANIFEST, PREVIOUS
+from whence.store.recovery import find_manifest
 
 OLD, NEW = 5, 40
 MIDNIGHT = NOON + 12 * 3600 * SECOND

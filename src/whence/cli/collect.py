@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +21,7 @@ from whence.collect.follower import Follower
 from whence.collect.glances import Glances
 from whence.collect.live import Collected, LiveSessions
 from whence.collect.pipeline import Pipeline, common_start
-from whence.collect.positions import StateFile
+from whence.collect.positions import StateFile, state_path
 from whence.collect.sessions import find_sessions, list_sessions
 from whence.collect.sink_ledger import SinkLedger
 from whence.collect.wanted import Wanted
@@ -134,7 +132,7 @@ def _header(context: click.Context, parameter: click.Parameter, value: tuple[str
 )
 @click.option(
     "--state",
-    "state_path",
+    "own_path",
     type=click.Path(path_type=Path, dir_okay=False),
     help="The file that keeps how far each sink has come. By default one beside the sessions, "
     "another for other sinks.",
@@ -184,7 +182,7 @@ def collect(
     model: str | None,
     request: str | None,
     severity: str | None,
-    state_path: Path | None,
+    own_path: Path | None,
     keep: bool,
     rotate_bytes: int | None,
     headers: dict[str, str],
@@ -216,7 +214,7 @@ def collect(
     with contextlib.ExitStack() as kept:
         for target in targets:
             kept.callback(target.close)
-        state = _own_state(state_path or _state_path(source, [each.name for each in targets]))
+        state = _own_state(own_path or _usual_state(source, [each.name for each in targets]))
         kept.callback(state.close)
         if state.trouble:
             _tell(state.trouble)
@@ -328,13 +326,12 @@ def _own_state(path: Path) -> StateFile:
         raise ExportError(f"cannot keep positions in {path}: {error.strerror}") from error
 
 
-def _state_path(source: str | None, names: Sequence[str]) -> Path:
+def _usual_state(source: str | None, names: Sequence[str]) -> Path:
     base = base_folders()[0]
     if source is not None and Path(source).is_dir():
         path = Path(source).absolute()
         base = path.parent if (path / "session").exists() else path
-    text = "\n".join(sorted(names))
-    return base / f"collector-{hashlib.sha256(os.fsencode(text)).hexdigest()[:12]}.state"
+    return state_path(base, names)
 
 
 def _forget_removed(deliveries: Sequence[Delivering], find: Callable[[], Iterable[Path]]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from whence import _native
 from whence._native import Batch, Catalogue, RingReader
-from whence.collect.follower import Ended, Place, Span, Step
+from whence.collect.follower import Ended, Place, Positions, Span, Step
 from whence.collect.kinds import kind_infos
 from whence.collect.local import local_session
 from whence.collect.sink import Drained
@@ -25,9 +25,11 @@ class LocalSource:
 
     Readers are made anew for every step: between steps none keeps the memory of an ended
     TraceCollector. What such a collector's ring still held is read from its file, if it has one.
+    `start` is where to go on in rings that were read before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start: Positions | None = None) -> None:
+        self._start = start or {}
         self._session: str = ""
         self._catalogue = Catalogue()
         self._ids = Batch()  # empty: those to come share what it knows of long request ids
@@ -87,7 +89,7 @@ class LocalSource:
     def _begin(self, info: SessionInfo) -> None:
         self._session = info.uuid
         self._catalogue = Catalogue(int(info.run or "0", 16))
-        self._next = {}
+        self._next = dict(self._start.get(info.uuid, {}))
         self._over = set()
 
     def _drain(

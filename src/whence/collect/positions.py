@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import stat
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from whence.collect.sink_ledger import SinkLedger
 from whence.model.errors import CollectorRunning
 
-__all__ = ["Acknowledged", "StateFile", "read_sinks", "read_state"]
+__all__ = ["Acknowledged", "StateFile", "read_sinks", "read_state", "state_path"]
 
 FORMAT = "whence-collector"
 VERSION = 1
@@ -87,6 +88,12 @@ class StateFile:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def state_path(base: Path, names: Sequence[str]) -> Path:
+    """The state file, beside the sessions in `base`, of a collector to sinks of these names."""
+    text = "\n".join(sorted(names))
+    return base / f"collector-{hashlib.sha256(os.fsencode(text)).hexdigest()[:12]}.state"
 
 
 def read_state(path: Path) -> dict[str, Any] | None:

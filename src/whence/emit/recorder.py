@@ -13,11 +13,20 @@ from whence.model.names import DECISION_TYPES
 from whence.ring import byte_cap
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from whence.emit.config import TracingConfig
 
-__all__ = ["Session", "describe", "join_run", "prepare", "session", "start"]
+__all__ = [
+    "Session",
+    "describe",
+    "join_run",
+    "keep_stores_with",
+    "prepare",
+    "session",
+    "start",
+]
 
 DEFAULT_RING_SLOTS = 10_000
 _FEW_SLOTS = 16
@@ -54,6 +63,7 @@ def start(
     text_bytes: int = 256 << 10,
     strict: bool | None = None,
     config: TracingConfig | None = None,
+    store: str | os.PathLike[str] | None = None,
 ) -> Session:
     """Starts recording with these settings; without it the first event starts with the defaults.
 
@@ -63,7 +73,8 @@ def start(
     which types are recorded, at which rate, and how collectors shall export them; left out,
     $WHENCE_CONFIG says it. With `strict=False` refused events, such as a decision without a
     rationale or a field of the wrong type, are counted as rejected and do not raise; left out,
-    $WHENCE_STRICT=0 says so.
+    $WHENCE_STRICT=0 says so. `store` is a folder that keeps what this process records, and all
+    others that name it: a thread in one of them collects, and another takes over at its end.
 
     Raises AlreadyStarted when a session exists and these settings come too late, ValueError for
     sizes out of range. Makes a folder and files: about a millisecond. Any thread.
@@ -77,8 +88,9 @@ def start(
         raise ValueError(
             f"text_bytes must be from {MIN_TEXT_BYTES:,} to {MAX_TEXT_BYTES:,}, not {text_bytes}"
         )
+    kept = None if store is None else os.path.realpath(store)
     configured = _native.configure(
-        description=_description(service, config),
+        description=_description(service, config, store=kept),
         ring_slots=ring_slots,
         text_bytes=text_bytes // 8 * 8,
     )
@@ -90,7 +102,23 @@ def start(
         config.apply()
     if strict is not None:
         _native.set_strict(strict)
+    if kept is not None:
+        _keep_store(kept, service or os.path.basename(sys.argv[0] if sys.argv else ""))
     return _as_session(_native.start())
+
+
+def keep_stores_with(keep: Callable[[str, str], object]) -> None:
+    """Says what keeps a store, which this floor does not know: called with its folder, and with
+    words for whose it is."""
+    global _keep_store
+    _keep_store = keep
+
+
+def _nobody(folder: str, words: str) -> None:
+    raise RuntimeError("import whence, and call whence.start()")
+
+
+_keep_store: Callable[[str, str], object] = _nobody
 
 
 def session() -> Session | None:
@@ -179,6 +207,7 @@ def _description(
     service: str | None,
     config: TracingConfig | None = None,
     more: dict[str, str] | None = None,
+    store: str | None = None,
 ) -> str:
     """The JSON in the session file: at most 3,840 bytes, else attributes are left out."""
     script = sys.argv[0] if sys.argv else ""
@@ -202,6 +231,8 @@ def _description(
         text["export_batch_size"] = config.export_batch_size
         text["export_interval_ms"] = config.export_interval_ms
         text["export_format"] = config.export_format.value
+    if store is not None:
+        text["store"] = store
     whole = json.dumps(text | {"attributes": attributes})
     return whole if len(whole) <= 3840 else json.dumps(text)
 

@@ -28,11 +28,19 @@ from whence.store.manifest import (
     encoded,
     plain_positions,
 )
-from whence.store.owner import LOCK, Owner, OwnerLock, owner_of
-from whence.store.recovery import EVENTS, MANIFEST, PREVIOUS, Found, find_manifest, segment_files
+from whence.store.owner import Owner, OwnerLock, owner_of
+from whence.store.place import (
+    EVENTS,
+    MANIFEST,
+    NEW_MANIFEST,
+    PREVIOUS,
+    QUARANTINE,
+    SESSIONS,
+    check_place,
+)
+from whence.store.recovery import Found, find_manifest, segment_files
 from whence.store.segment import Encoded, days_of, encode_segment, in_order, what_is_wrong
 from whence.store.sessions import (
-    SESSIONS,
     SessionFiles,
     StoredSession,
     read_session,
@@ -43,9 +51,7 @@ from whence.store.sessions import (
 __all__ = ["FolderStore", "Snapshot"]
 
 T = TypeVar("T")
-QUARANTINE = "quarantine"
 CHECKED_BYTES = 256 << 20
-_NEW_MANIFEST = ".MANIFEST.new"
 _TEMPORARY = re.compile(
     r"\.(?:MANIFEST|MANIFEST\.previous|L\d-.+\.parquet|[0-9a-f-]{36}\.json)\.new"
 )
@@ -116,7 +122,7 @@ class FolderStore:
         if not write:
             self._manifest = find_manifest(self.path).manifest
             return
-        _check_place(self.path)
+        check_place(self.path)
         self._make_folder()
         self._lock = OwnerLock(self.path, words, self._mode)
         try:
@@ -152,6 +158,11 @@ class FolderStore:
     def manifest(self) -> Manifest:
         """The owner's current generation; a reader's is that of its opening."""
         return self._manifest
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether an owner's folder was taken away, or it never owned one."""
+        return self._lock is None or not self._lock.holds
 
     @property
     def is_durable(self) -> bool:
@@ -355,7 +366,7 @@ class FolderStore:
     # ---- committing
 
     def _check_owned(self) -> None:
-        if self._lock is None or not self._lock.holds:
+        if self.is_lost:
             raise OSError(f"{self.path} is not this process's to write to")
 
     def _write_segment(self, segment: Encoded) -> None:
@@ -377,7 +388,7 @@ class FolderStore:
 
     def _commit(self, manifest: Manifest) -> None:
         content = encoded(manifest)
-        current, beside = self.path / MANIFEST, self.path / _NEW_MANIFEST
+        current, beside = self.path / MANIFEST, self.path / NEW_MANIFEST
         self._disk.write(beside, content, self._mode)
         if current.exists():
             self._disk.link(current, self.path / PREVIOUS)
@@ -403,17 +414,3 @@ def _merged(
     old: Mapping[str, Mapping[int, T]], new: Mapping[str, Mapping[int, T]]
 ) -> Mapping[str, Mapping[int, T]]:
     return {**old, **{uuid: {**old.get(uuid, {}), **rings} for uuid, rings in new.items()}}
-
-
-def _check_place(path: Path) -> None:
-    """A store is made in a new or empty folder only, or where one was."""
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise NotAStore(f"{path} is a file; a store is a folder")
-    ours = {MANIFEST, PREVIOUS, _NEW_MANIFEST, LOCK, EVENTS, SESSIONS, QUARANTINE}
-    present = set(os.listdir(path))
-    if present and not present & {MANIFEST, PREVIOUS} and (strange := sorted(present - ours)):
-        raise NotAStore(
-            f"{path} is no store and holds other things ({strange[0]}): name a new folder"
-        )

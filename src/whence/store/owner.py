@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from whence.model.errors import StoreOwned
 from whence.ring.session_file import is_locked
+from whence.store.place import LOCK
 
-__all__ = ["LOCK", "Owner", "OwnerLock", "owner_of"]
+__all__ = ["Owner", "OwnerLock", "owner_of"]
 
-LOCK = "LOCK"
 _held: weakref.WeakSet[OwnerLock] = weakref.WeakSet()
 
 

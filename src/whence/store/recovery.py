@@ -11,13 +11,11 @@ from whence.collect.sink_ledger import SinkLedger
 from whence.model.errors import CorruptFile, NotAStore
 from whence.store.disk import read_plain_file
 from whence.store.manifest import Manifest, parsed_manifest, parsed_positions, parsed_rings
+from whence.store.place import EVENTS, MANIFEST, PREVIOUS
 from whence.store.segment import Note, is_segment_name, read_note
 
-__all__ = ["EVENTS", "MANIFEST", "PREVIOUS", "Found", "find_manifest", "segment_files"]
+__all__ = ["Found", "find_manifest", "segment_files"]
 
-MANIFEST = "MANIFEST"
-PREVIOUS = "MANIFEST.previous"
-EVENTS = "events"
 # Readers keep what they know by generation: no number that was given out comes again.
 SKIPPED = 1_000_000
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)

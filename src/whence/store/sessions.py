@@ -17,9 +17,9 @@ from whence.model.plain_parts import plain_gate, plain_kind, plain_ring, plain_s
 from whence.model.recording import GateChange, KindInfo, RingLedger, SessionInfo
 from whence.store.disk import Disk, read_plain_file
 from whence.store.manifest import RingTally
+from whence.store.place import SESSIONS
 
 __all__ = [
-    "SESSIONS",
     "SessionFiles",
     "StoredSession",
     "parsed_session_document",
@@ -29,7 +29,6 @@ __all__ = [
     "write_session",
 ]
 
-SESSIONS = "sessions"
 FORMAT = "whence-json"
 VERSION = 1
 _NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json")
