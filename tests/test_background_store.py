@@ -78,7 +78,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[str], Producer]]:
             each.kill()
 
 
-def rows_by_service(path: Path) -> dict[str, int]:
+def rows_by_name(path: Path) -> dict[str, int]:
     """How many events of each service a reader sees."""
     try:
         snapshot = FolderStore(path).snapshot()
@@ -94,7 +94,7 @@ def rows_by_service(path: Path) -> dict[str, int]:
 def wait_for(path: Path, wanted: dict[str, int], seconds: float = 60.0) -> float:
     """Until a reader sees that; how long it took."""
     began = time.monotonic()
-    while (found := rows_by_service(path)) != wanted:
+    while (found := rows_by_name(path)) != wanted:
         assert time.monotonic() - began < seconds, found
         time.sleep(0.01)
     return time.monotonic() - began
@@ -164,7 +164,7 @@ def test_another_takes_over_when_the_owner_is_killed(
     while len(list(session_folders(tmp_path / "whence"))) > 1:  # the dead one goes
         time.sleep(0.01)
     second.end()
-    assert rows_by_service(traces) == {"first": 50, "second": 14}
+    assert rows_by_name(traces) == {"first": 50, "second": 14}
     assert snapshot(traces).manifest.rows == 64
 
 
@@ -212,7 +212,7 @@ def test_another_stores_sessions_are_left_alone(run_app: RunApp, tmp_path: Path)
         """,
         env={"STORE": str(tmp_path / "traces")},
     )
-    assert rows_by_service(tmp_path / "traces") == {"alone": 1}
+    assert rows_by_name(tmp_path / "traces") == {"alone": 1}
     assert len(app.session_dirs) == 2
 
 
