@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.query.build import SESSION, recording
+from whence.cli.render.answer import answer_lines
 from whence.model.event import TraceEvent
 from whence.model.time import Duration, Timestamp
 from whence.query.critical_path import critical_path
 from whence.query.index import Index
+from whence.query.why import why
 
 
 def span(span_id: int, start_ns: int, end_ns: int, parent: int = 0) -> TraceEvent:
@@ -95,3 +97,16 @@ def test_the_path_is_as_long_as_the_spans(times: list[tuple[int, int, int]]) -> 
             assert start_ns <= from_ns
             assert to_ns <= start_ns + own.duration.nanos
     assert at == end - begin
+
+
+def test_the_answer_says_which_spans_its_length_rests_on() -> None:
+    """R5.14 R5.11 By span, the longest first; where there is but one span, nothing is said."""
+    ms = 1_000_000
+    spans = [span(1, 0, 100 * ms), span(2, 0, 60 * ms, 1), span(3, 60 * ms, 70 * ms, 1)]
+    found = why(recording(spans, rings=[]), "req-1")
+    line = "Critical path  s2 60.0 ms · s1 30.0 ms · s3 10.0 ms"
+    assert line in [text.plain for text in answer_lines(found)]
+    assert "s2 60.0 ms · s1 30.0 ms" in found._repr_html_()
+    alone = why(recording(spans[:1], rings=[]), "req-1")
+    assert not any("Critical path" in text.plain for text in answer_lines(alone))
+    assert [part.name for part in alone.critical_path] == ["s1"]

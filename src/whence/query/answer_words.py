@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from whence.query.check import COMPLETE, ChainReport
+from whence.query.critical_path import time_by_span
 from whence.query.safe import safe
 from whence.query.why import Answer, StoryRow
 from whence.query.words import (
@@ -19,6 +20,7 @@ from whence.query.words import (
 __all__ = [
     "chain_texts",
     "cut",
+    "path_text",
     "process_text",
     "row_offset",
     "story_unit",
@@ -29,6 +31,7 @@ __all__ = [
 
 _MOST_SERVICE = 30
 _MOST_NAME = 40
+_MOST_SPANS = 5
 
 
 def when_text(answer: Answer) -> str:
@@ -53,6 +56,18 @@ def time_text(answer: Answer) -> str:
         f"{share.name} {offset_text(share.duration_ns, unit).lstrip('+')}"
         for share in answer.time_went
     )
+
+
+def path_text(answer: Answer) -> str:
+    """The spans that the chain's length rests on, the longest first; empty for fewer than two."""
+    times = time_by_span(answer.critical_path)
+    if len(times) < 2:
+        return ""
+    named = sorted(times.items(), key=lambda pair: -pair[1])
+    said = [f"{cut(name, _MOST_NAME)} {duration_text(ns)}" for name, ns in named[:_MOST_SPANS]]
+    if len(named) > _MOST_SPANS:
+        said.append(f"{count_text(len(named) - _MOST_SPANS)} more")
+    return " · ".join(said)
 
 
 def story_unit(story: Sequence[StoryRow]) -> str:

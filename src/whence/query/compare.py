@@ -12,7 +12,7 @@ from whence.query.align import aligned
 from whence.query.chain import Chain, find_chain
 from whence.query.contract import Contract
 from whence.query.contracts import BUILT_IN
-from whence.query.critical_path import PathPart, critical_path
+from whence.query.critical_path import PathPart, time_by_span
 from whence.query.index import Index, as_index
 from whence.query.outcome import Outcome
 from whence.query.told import is_told, told_sentence, untold
@@ -138,15 +138,15 @@ def compare(
             pid=answer.pid,
             event_count=answer.event_count,
             complete=answer.complete,
-            critical_path=critical_path(index, chain.events),
+            critical_path=answer.critical_path,
         )
-        for answer, index, chain in zip(answers, (index_a, index_b), chains, strict=True)
+        for answer in answers
     ]
     went = [{share.name: share.duration_ns for share in answer.time_went} for answer in answers]
     lengths = [
         {"in all": _length_ns(i, c)} for i, c in zip((index_a, index_b), chains, strict=True)
     ]
-    paths = [_by_name(side.critical_path) for side in sides]
+    paths = [time_by_span(side.critical_path) for side in sides]
     same_outcome = sides[0].outcome.word == sides[1].outcome.word
     return Comparison(
         same=same_outcome and all(step.kind == "same" for step in steps),
@@ -261,14 +261,6 @@ def _sentence(event: TraceEvent) -> str:
 def _length_ns(index: Index, chain: Chain) -> int:
     own = untold(chain.events)
     return max(index.time_ns(e) + e.duration.nanos * e.span for e in own) - index.time_ns(own[0])
-
-
-def _by_name(path: Sequence[PathPart]) -> Mapping[str, int]:
-    found: dict[str, int] = {}
-    for part in path:
-        name = part.name or "between spans"
-        found[name] = found.get(name, 0) + part.duration_ns
-    return found
 
 
 def _paired(a: Mapping[str, int], b: Mapping[str, int]) -> Iterator[TimePair]:

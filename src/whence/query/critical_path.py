@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from whence.model.event import TraceEvent
 from whence.query.index import Index
 
-__all__ = ["PathPart", "critical_path"]
+__all__ = ["PathPart", "critical_path", "time_by_span"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,15 @@ def critical_path(index: Index, events: Sequence[TraceEvent]) -> tuple[PathPart,
         for owner, from_ns, to_ns in reversed(found)
         if to_ns > from_ns
     )
+
+
+def time_by_span(path: Sequence[PathPart]) -> dict[str, int]:
+    """How long the path is in the spans of each name, in order of first appearance."""
+    found: dict[str, int] = {}
+    for part in path:
+        name = part.name or "between spans"
+        found[name] = found.get(name, 0) + part.duration_ns
+    return found
 
 
 def _last_before(inside: list[int], starts: dict[int, int], at_ns: int) -> int | None:

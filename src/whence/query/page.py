@@ -8,6 +8,7 @@ from html import escape
 from whence.model.event import Option
 from whence.query.answer_words import (
     chain_texts,
+    path_text,
     process_text,
     row_offset,
     story_unit,
@@ -43,6 +44,8 @@ def answer_page(answer: Answer) -> str:
     lines = [" &nbsp; ".join(part for part in head if part)]
     if answer.time_went:
         lines.append(f"{_label('Time went')}{_text(time_text(answer))}")
+    if path := path_text(answer):
+        lines.append(f"{_label('Critical path')}{_text(path)}")
     parts = [_lines(lines), _story([row for row in answer.story if not row.told])]
     lines = [
         _label("Chain") + _styled("span", text, _COLOURS.get(verdict, ""))

@@ -15,6 +15,7 @@ from whence.query.check import ChainCheck, ChainReport
 from whence.query.completeness import contract_for
 from whence.query.contract import Contract
 from whence.query.contracts import BUILT_IN
+from whence.query.critical_path import PathPart, critical_path
 from whence.query.finding import Finding
 from whence.query.index import Index, as_index
 from whence.query.outcome import NO_OUTCOME, Outcome, outcome_of, went_wrong
@@ -83,7 +84,7 @@ class Answer:
     contract does. `gaps` is everything missing or wrong, the optional last. `next_commands` are
     worth typing next. `complete` is whether nothing is known to be missing. `told` are the outcomes
     that somebody told of it later. `sampled` says in words of which of its events only a share was
-    recorded, "" if of none.
+    recorded, "" if of none. `critical_path` says which spans its length rests on.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Answer:
     complete: bool
     told: tuple[Told, ...] = ()
     sampled: str = ""
+    critical_path: tuple[PathPart, ...] = ()
 
     def _repr_html_(self) -> str:
         """For notebooks: the same words, without scripts."""
@@ -171,6 +173,7 @@ def why(
         next_commands=tuple(commands),
         complete=complete,
         told=_told(index, chain.events),
+        critical_path=critical_path(index, chain.events),
         sampled=sampled_text(chain.events),
     )
 

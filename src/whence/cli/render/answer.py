@@ -12,6 +12,7 @@ from whence.cli.render.safe import clip, pad, safe, wrap
 from whence.model.event import Option
 from whence.query.answer_words import (
     chain_texts,
+    path_text,
     process_text,
     row_offset,
     story_unit,
@@ -42,11 +43,14 @@ _VERDICT_STYLES = {"complete": "green", "incomplete": "red", "unknown": "yellow"
 def answer_lines(answer: Answer, most_rows: int = 200) -> Iterator[Text]:
     """The answer in lines of at most 100 cells; of a longer story the beginning and the end."""
     yield from _verdict(answer)
-    if answer.time_went:
-        label = "Time went   "
-        for part in wrap(time_text(answer), page_cells() - len(label)):
-            yield line((label, "dim"), part)
-            label = " " * len(label)
+    for label, text in (
+        ("Time went   ", time_text(answer)),
+        ("Critical path  ", path_text(answer)),
+    ):
+        head = label
+        for part in wrap(text, page_cells() - len(label)) if text else ():
+            yield line((head, "dim"), part)
+            head = " " * len(label)
     yield line()
     happened = [row for row in answer.story if not row.told]
     yield from story_lines(happened, most_rows)
