@@ -148,7 +148,10 @@ def test_hostile_names_stay_on_their_line(run: Run, export: Export) -> None:
     path = export(recording(inference_chain(name)[:3]))
     found = run("verify", "--from", path)
     assert "\x1b" not in found.output
-    assert len(found.output.splitlines()) == 2
+    *_, first = found.output.splitlines()
+    assert len(found.output.splitlines()) == 3
+    told = run(*first.removeprefix("First: whence ").split())  # by an event's id
+    assert told.exit_code == 3
 
 
 def _time_of_day(wall_ns: int | None) -> str:

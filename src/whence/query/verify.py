@@ -16,7 +16,7 @@ from whence.query.contract import Contract
 from whence.query.contracts import BUILT_IN
 from whence.query.flaws import FlawGroup, FlawGroups
 from whence.query.index import Index, as_index
-from whence.query.words import share_text
+from whence.query.words import can_be_typed, share_text
 
 __all__ = ["NOTHING", "Flaw", "Verdict", "Verification", "verify"]
 
@@ -188,7 +188,7 @@ class _Tally:
         if report.complete:
             return
         self._open += report.open
-        self._first.setdefault(report.verdict, chain.name)
+        self._first.setdefault(report.verdict, _typed_name(chain))
         self._groups.add(chain.name, report, index)
         flaws = self._flaws[report.verdict]
         if len(flaws) < self._most:
@@ -212,6 +212,11 @@ class _Tally:
             ungrouped=self._groups.ungrouped,
             flaws=tuple(flaws[: self._most]),
         )
+
+
+def _typed_name(chain: Chain) -> str:
+    """The chain's name, or the id of its first event where nobody could type that."""
+    return chain.name if can_be_typed(chain.name) else chain.events[0].event_id or chain.name
 
 
 def _asked_for(index: Index, among: Among | None) -> Iterator[Chain]:
