@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -187,3 +188,52 @@ def test_an_unknown_id_and_an_empty_store_are_told(run: Run, tmp_path: Path) -> 
     assert run("why", "req-1", "--from", empty).exit_code == 4
     assert run("select", "--from", empty).output == "No event is what was asked for.\n"
     assert run("stream", "--from", empty).exit_code == 1
+
+
+@pytest.mark.parametrize("source", ["export", "store"])
+def test_tables_are_written_of_stores_and_exports(
+    run: Run, sources: dict[str, Path], tmp_path: Path, source: str
+) -> None:
+    """R5.18 R4.56 R4.57 R4.58 R4.60 CSV and Parquet, filtered, compressed, whole or not at all."""
+    import pyarrow.parquet as pq
+
+    path = sources[source]
+    output = tmp_path / "ticks.csv.gz"
+    result = run("export", "--format", "csv", "--type", "tick", "-o", output, "--from", path)
+    assert result.output == f"{output}: 20 events (type tick)\n"
+    lines = gzip.decompress(output.read_bytes()).decode().splitlines()
+    assert lines[0] == "timestamp_ns,event_type,model_id,request_id,payload"
+    assert len(lines) == 21
+    whole = run("export", "--format", "csv", "--columns", "all", "--from", path)
+    assert whole.output.splitlines()[0].startswith("wall_ns,timestamp_ns,session")
+    output = tmp_path / "late.parquet"
+    where = ("--where", "deadline_met = false")
+    told = run("export", "--format", "parquet", "-o", output, "--json", *where, "--from", path)
+    assert json.loads(told.output) == {
+        "path": str(output),
+        "events": 1,
+        "filters": "where deadline_met = false",
+    }
+    table = pq.read_table(output)
+    assert table.column("request_id").to_pylist() == ["req-000412"]
+    refused = run("export", "--format", "parquet", "--compress", "gzip", "-o", "x", "--from", path)
+    assert refused.exit_code == 1
+    assert "compressed already" in refused.output
+    assert run("export", "--format", "csv", "-o", tmp_path, "--from", path).exit_code == 1
+
+
+def test_a_store_is_exported_as_json_and_read_again(
+    run: Run, sources: dict[str, Path], tmp_path: Path
+) -> None:
+    """R4.55 R4.68 The export of a store explains what the store does."""
+    output = tmp_path / "again.json"
+    assert run("export", "-o", output, "--from", sources["store"]).exit_code == 0
+    first, again = (
+        json.loads(run("why", "req-000412", "--json", "--from", path).output)
+        for path in (sources["store"], output)
+    )
+    first.pop("next_commands"), again.pop("next_commands")
+    assert again == first
+    picked = tmp_path / "picked.json"
+    run("export", "-o", picked, "--where", "deadline_met = false", "--from", sources["store"])
+    assert json.loads(picked.read_text())["filtered"] == "where deadline_met = false"

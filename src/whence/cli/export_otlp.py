@@ -36,6 +36,8 @@ def export_otlp(
     """
     if choice.source is not None and (choice.source == "-" or is_export(choice.source)):
         raise UnsupportedFormat("OTLP is written from sessions, not from an export file")
+    if not picked.query.is_basic:
+        raise UnsupportedFormat("OTLP is written by type, component, model, request and severity")
     from whence.collect.sessions import read_batches
 
     drained, kinds, damage = read_batches(choice.paths())

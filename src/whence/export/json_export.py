@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from whence.export.codec import Codec
 
 __all__ = [
+    "packed",
     "replacing",
     "utc_text",
     "write_batches",
@@ -84,7 +85,7 @@ def write_recording_to(
     """The same into an open file, one event per line, in constant memory. Raises OSError."""
     opening = _opening(recording, exported_at_ns, filtered)
     parts = itertools.chain([opening], _event_lines(recording), [_END])
-    file.writelines(_packed(parts, codec))
+    file.writelines(packed(parts, codec))
 
 
 def _write(
@@ -96,12 +97,12 @@ def _write(
     parts = itertools.chain([opening], events, [_END])
     try:
         with replacing(Path(path)) as handle:
-            return sum(handle.write(part) for part in _packed(parts, codec))
+            return sum(handle.write(part) for part in packed(parts, codec))
     except OSError as error:
         raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _packed(parts: Iterable[bytes], codec: Codec | None) -> Iterator[bytes]:
+def packed(parts: Iterable[bytes], codec: Codec | None) -> Iterator[bytes]:
     """The parts themselves, or members of the codec of some megabytes each."""
     if codec is None:
         yield from parts
