@@ -201,6 +201,30 @@ def test_a_forked_child_is_collected_by_its_parent(run_app: RunApp, tmp_path: Pa
     assert found.manifest.rows == 7
 
 
+def test_flush_waits_until_all_is_in_the_store(run_app: RunApp, tmp_path: Path) -> None:
+    """True: what was recorded before can be read; without an owner's part there is no flush."""
+    app = run_app(
+        """
+        import os, time, whence
+        from whence.background_store import background_store
+        from whence.store.folder import FolderStore
+        whence.start("alone", store=os.environ["STORE"])
+        tick = whence.kind("tick", component="Clock", n=int)
+        kept = background_store()
+        while not kept.owns:
+            time.sleep(0.01)
+        for n in range(1, 4):
+            tick(n)
+            assert kept.flush()
+            assert FolderStore(os.environ["STORE"]).snapshot().manifest.rows == n
+        kept.stop()
+        assert not kept.flush()
+        """,
+        env={"STORE": str(tmp_path / "traces")},
+    )
+    assert app.stderr == ""
+
+
 def test_another_stores_sessions_are_left_alone(run_app: RunApp, tmp_path: Path) -> None:
     """A store collects the sessions that named it, and no others. R5.10"""
     run_app("import whence\nwhence.kind('other', component='X', n=int)(1)")

@@ -52,6 +52,9 @@ class BackgroundStore:
         self._words = words
         self._pid = os.getpid()
         self._stop = threading.Event()
+        self._changed = threading.Condition()
+        self._rounds = 0  # how often everything was drained
+        self._asked = 0  # the round that somebody waits for
         self._pipeline: Pipeline | None = None
         self._state: StateFile | None = None
         self._thread = threading.Thread(target=self._run, name="whence-keep", daemon=True)
@@ -79,6 +82,29 @@ class BackgroundStore:
         pipeline = self._pipeline if os.getpid() == self._pid else None
         return pipeline.deliveries[0].ledger() if pipeline else SinkLedger()
 
+    def flush(self, timeout_s: float = 30.0) -> bool:
+        """Drains and commits now. Whether all that was recorded before is in the store.
+
+        False: the time was too short, something was given up, or another process owns the store.
+        """
+        pipeline = self._pipeline
+        if pipeline is None or self._stop.is_set() or os.getpid() != self._pid:
+            return False
+        end_s = time.monotonic() + timeout_s
+        with self._changed:
+            # the round under way may have passed a ring already: the next one counts
+            wanted = self._asked = self._rounds + 2
+            self._changed.notify_all()
+            while self._rounds < wanted and not self._stop.is_set():
+                left = end_s - time.monotonic()
+                if left <= 0:
+                    return False
+                self._changed.wait(left)
+        (delivery,) = pipeline.deliveries
+        settled = delivery.wait_settled(end_s - time.monotonic())
+        ledger = delivery.ledger()
+        return settled and not ledger.refused and not ledger.expired
+
     def stop(self, timeout_s: float = GRACE_S) -> None:
         """Drains a last time, commits for at most that long, and gives the store up."""
         if os.getpid() != self._pid or self._stop.is_set():
@@ -87,6 +113,8 @@ class BackgroundStore:
         _kept.discard(self)
         end_s = time.monotonic() + timeout_s
         self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             return
@@ -132,9 +160,20 @@ class BackgroundStore:
         self._trouble = "; ".join(store.trouble)
 
         def wait() -> bool:
-            return glances.wait(INTERVAL_S, self._stop.wait) or store.is_lost
+            with self._changed:
+                self._rounds += 1
+                self._changed.notify_all()
+            glances.wait(INTERVAL_S, self._wait)
+            return self._stop.is_set() or store.is_lost
 
         pipeline.run(wait, self._stop.is_set)
+
+    def _wait(self, seconds: float) -> bool:
+        """Whether there is something to do before the interval has passed."""
+        with self._changed:
+            if self._rounds >= self._asked and not self._stop.is_set():
+                self._changed.wait(seconds)
+            return self._stop.is_set() or self._rounds < self._asked
 
     def _finish(self, timeout_s: float) -> None:
         if self._pipeline is not None:
