@@ -311,3 +311,21 @@ def test_a_trace_of_several_requests_names_them() -> None:
     with pytest.raises(AmbiguousId) as caught:
         find_chain(recording(events), trace)
     assert caught.value.candidates == ("req-0", "req-1")
+
+
+def test_a_part_of_the_events_tells_the_same_runs_apart() -> None:
+    """R0.49 R5.13 Of a few events, too: rings say how long their runs lived."""
+    for gap_ms, apart in ((5_000, True), (10, False)):
+        whole = two_runs(gap_ms)
+        filler = event("tick", 40, "other", session="one", ticket=9)
+        whole = replace(
+            whole,
+            events=(*whole.events, filler),
+            rings=(ledger([*whole.events, filler], name="one"),),
+        )
+        few = replace(
+            whole, events=tuple(e for e in whole.events if e.session == "two" or not e.ticket)
+        )
+        for source in (whole, few):
+            sessions = {e.session for e in find_chain(source, "req-1").events}
+            assert (sessions == {"two"}) == apart

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pytest
+
 from tests.apps import AppRun
 from tests.query.build import (
     SESSION,
@@ -19,7 +21,7 @@ from whence.cli.render.answer import answer_lines
 from whence.model.event import AttributeValue, TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
-from whence.query.chain import find_chain
+from whence.query.chain import find_chain, reconstruct_chain
 from whence.query.completeness import completeness_share
 from whence.query.contracts import INFERENCE
 from whence.query.plain import plain
@@ -210,3 +212,24 @@ def test_of_the_tellers_own_run_rather_than_of_the_newest() -> None:
 
 def _labels(source: Recording, name: str) -> list[str]:
     return [said.label for said in why(source, name).told]
+
+
+def test_a_store_joins_what_was_told(run_app: RunApp, tmp_path: Path) -> None:
+    """R5.8 R5.21 From the rows of a folder the answer is the one that rings give."""
+    pytest.importorskip("duckdb")
+    from tests.query.stores import stored
+    from whence.query.folder_engine import FolderEngine
+
+    for body in (DECIDING.replace("{n}", "1"), TELLING.replace("{label}", "first")):
+        run_app(body)
+    source = run_app(DECIDING.replace("{n}", "2")).recording()
+    with FolderEngine(stored(tmp_path / "store", source), threads=1) as engine:
+        kept = engine.recording(TraceQuery(request_id="req-17"))
+    runs = {info.run for info in source.sessions}
+    names = ["req-17", *(f"req-17 of run {run}" for run in sorted(runs))]
+    found = [chain for name in names for chain in reconstruct_chain(kept, name)]
+    assert [e.event_id for e in found] == [
+        e.event_id for name in names for e in reconstruct_chain(source, name)
+    ]
+    assert _labels(kept, "req-17") == []
+    assert "first" in [e.attributes.get("label") for e in found]

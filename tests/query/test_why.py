@@ -244,3 +244,13 @@ def test_a_trace_that_went_wrong_is_explained_before_newer_ones_that_did_not() -
     fine = event("load", 2, "", ticket=2, trace_id="cd" * 16)
     answer = why(recording([failed, rest, fine]))
     assert (answer.name, answer.event_count) == ("ab" * 16, 2)
+
+
+def test_shared_types_are_known_by_any_spelling() -> None:
+    """R5.13 R5.11 Times and verdict of a recording in PascalCase are those of the canonical one."""
+    spelled = [replace(e, event_type=e.event_type.title().replace("_", "")) for e in late_chain()]
+    usual, found = (why(recording(events), "req-000412") for events in (late_chain(), spelled))
+    assert found.outcome == usual.outcome
+    assert found.time_went == usual.time_went
+    missed = event("DeadlineMiss", 9, attributes={"lateness_ns": 5_000_000})
+    assert why(recording([missed]), "req-1").outcome.word == "LATE"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from whence.model.condition import field_value
 from whence.model.event import TraceEvent
+from whence.model.names import canonical
 from whence.model.severity import Severity
 from whence.query.words import duration_text, part_text
 
@@ -80,7 +81,11 @@ def outcome_of(events: Sequence[TraceEvent]) -> Outcome:
 def _failure(events: Sequence[TraceEvent]) -> Outcome | None:
     for event in reversed(events):
         by_status = _failed_status(event)
-        if by_status or event.event_type == "fault_recorded" or says(event, "success", False):
+        if (
+            by_status
+            or canonical(event.event_type) == "fault_recorded"
+            or says(event, "success", False)
+        ):
             error = _first_text(event, "error", "reason")
             if error:
                 return Outcome(word="FAILED:", detail=error, wrong=True)
@@ -93,7 +98,7 @@ def _failure(events: Sequence[TraceEvent]) -> Outcome | None:
 
 def _lateness(events: Sequence[TraceEvent]) -> Outcome | None:
     for event in reversed(events):
-        if event.event_type == "deadline_miss" or says(event, "deadline_met", False):
+        if canonical(event.event_type) == "deadline_miss" or says(event, "deadline_met", False):
             elapsed_ns, allowed_ns = _times(event)
             late_ns = _nanos(event, "lateness_ns")
             if late_ns is None and elapsed_ns is not None and allowed_ns is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from whence.model.errors import IdNotFound
 from whence.model.event import Option, TraceEvent
+from whence.model.names import canonical
 from whence.model.recording import OpenSpan, Recording
 from whence.model.severity import Severity
 from whence.query.causes import CRASHED, NOT_RECORDED, OPEN, Cause, Causes
@@ -289,7 +290,9 @@ def _outcome(chain: Chain, gaps: Sequence[Finding]) -> Outcome:
 
 def _time_went(index: Index, events: Sequence[TraceEvent]) -> tuple[TimeShare, ...]:
     """Waiting until dispatch, executing, and the rest; nothing if neither was recorded."""
-    times = {event.event_type: index.time_ns(event) for event in events}  # the last of each type
+    types = [canonical(event.event_type) for event in events]
+    moments = [index.time_ns(event) for event in events]
+    times = dict(zip(types, moments, strict=True))  # the last of each type
     begun_ns = index.time_ns(events[0])
     started_ns = times.get("execution_started")
     ended_ns = times.get("execution_completed", times.get("fault_recorded"))
@@ -297,7 +300,7 @@ def _time_went(index: Index, events: Sequence[TraceEvent]) -> tuple[TimeShare, .
         missed_ns = times.get("deadline_miss")
         waited = () if missed_ns is None else (_share("waiting", missed_ns - begun_ns),)
         return waited
-    chosen = [index.time_ns(event) for event in events if event.event_type == "scheduling_decision"]
+    chosen = [at for name, at in zip(types, moments, strict=True) if name == "scheduling_decision"]
     waited_ns = max((at for at in chosen if at <= started_ns), default=started_ns) - begun_ns
     if ended_ns is None:
         return (_share("waiting", waited_ns),)
