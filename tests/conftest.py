@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # whence itself is imported only once WHENCE_DIR is set
     from tests.apps import AppRun
     from tests.own_events import OwnEvents
 
+pytest_plugins = ["tests.peers.clickhouse_fixtures"]
+
 _MEMORY = Path("/dev/shm")
 _folder: Path | None = None
 

@@ -21,8 +21,8 @@ class Dialect:
     one, too. `full_match(text, pattern)` is that of RE2 on code points. `to_wide(text)` and
     `to_float(text)` are for texts that spell such a number, correctly rounded; for others they
     may be NULL, but raise no error. `percentiles(value, shares)` is a list of exact ones,
-    interpolated linearly, and skips NULL. `json_length(text)` counts a JSON list. `bit_and(a, b)`
-    is of 64-bit integers.
+    interpolated linearly, and skips NULL. `number_to_small` makes 32 bits of a whole number.
+    `json_length(text)` counts a JSON list. `bit_and(a, b)` is of 64-bit integers.
     """
 
     name: str
@@ -39,6 +39,8 @@ class Dialect:
     to_wide: Callable[[str], str]
     to_float: Callable[[str], str]
     integer_to_wide: Callable[[str], str]
+    number_to_float: Callable[[str], str]
+    number_to_small: Callable[[str], str]
     to_text: Callable[[str], str]
     count_if: Callable[[str], str]
     sum_if: Callable[[str, str], str]
@@ -73,6 +75,8 @@ DUCKDB = Dialect(
     to_wide=lambda text: f"TRY_CAST({text} AS HUGEINT)",
     to_float=lambda text: f"TRY_CAST({text} AS DOUBLE)",
     integer_to_wide=lambda value: f"CAST({value} AS HUGEINT)",
+    number_to_float=lambda value: f"CAST({value} AS DOUBLE)",
+    number_to_small=lambda value: f"CAST({value} AS INTEGER)",
     to_text=lambda value: f"CAST({value} AS VARCHAR)",
     count_if=lambda condition: f"count(*) FILTER (WHERE {condition})",
     sum_if=lambda value, condition: f"coalesce(sum({value}) FILTER (WHERE {condition}), 0.0)",

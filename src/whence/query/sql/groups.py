@@ -60,7 +60,8 @@ def histogram_sql(
     """One row for each group and each piece of its histogram that is not empty: its count last."""
     s = statement
     value = _value(s, question.of)
-    size = f"CAST(floor(log2(abs(v)) * {HISTOGRAM_PARTS}) AS INTEGER) + {_OFFSET}"
+    part = s.dialect.number_to_small(f"floor(log2(abs(v)) * {HISTOGRAM_PARTS})")
+    size = f"{part} + {_OFFSET}"
     piece = f"CASE WHEN v = 0 THEN 0 WHEN v < 0 THEN -({size}) ELSE {size} END"
     keys = _keys(s, question)
     names = [f"k{number}" for number in range(len(keys))]
@@ -168,7 +169,7 @@ def _value(s: Statement, of: str) -> str:
     floats = [s.attribute("int", of), unsigned(s, s.attribute("uint", of))]
     spelled = s.dialect.full_match(text, s.text(NUMBER_TEXT))
     return (
-        f"coalesce({', '.join(f'CAST({value} AS DOUBLE)' for value in floats)}, "
+        f"coalesce({', '.join(map(s.dialect.number_to_float, floats))}, "
         f"CASE WHEN {s.dialect.is_finite(number)} THEN {number} END, "
         f"CASE WHEN {spelled} THEN {s.dialect.to_float(text)} END)"
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
 
 from tests.peers.clickhouse import CLUSTER, WRITER, Node, nodes
-from whence.store.clickhouse.http import Client
-from whence.store.clickhouse.place import read_place
+
+if TYPE_CHECKING:  # whence itself is imported only once WHENCE_DIR is set
+    from whence.store.clickhouse.http import Client
 
 _numbers = itertools.count()
 
@@ -49,6 +51,9 @@ def url_of(shards: list[Node]) -> Callable[..., str]:
 @pytest.fixture
 def client(url_of: Callable[..., str]) -> Iterator[Client]:
     """Asks the test's database, which has no tables yet."""
+    from whence.store.clickhouse.http import Client
+    from whence.store.clickhouse.place import read_place
+
     asks = Client(read_place(url_of(), environ={}))
     yield asks
     asks.close()

@@ -1,0 +1,374 @@
+"""Answers questions over the tables of a ClickHouse database, as others answer them over files."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from whence.model.errors import BudgetExceeded, ClusterError, ClusterUnavailable, NotAStore
+from whence.model.event import TraceEvent
+from whence.model.query import TraceQuery
+from whence.model.recording import Recording, RingLedger, SessionInfo
+from whence.query.shapes import (
+    MOST_EXACT_ROWS,
+    UNLIMITED,
+    Aggregate,
+    Budget,
+    Found,
+    GroupRow,
+    Order,
+    Page,
+    PageKey,
+)
+from whence.query.sql.clickhouse import CLICKHOUSE
+from whence.query.sql.filters import signed
+from whence.query.sql.groups import (
+    count_sql,
+    groups_sql,
+    histogram_sql,
+    rows_of,
+    with_percentiles,
+)
+from whence.query.sql.ids import chain_ids_sql, event_ids_sql, event_sql, request_ids_sql
+from whence.query.sql.pages import page_sql
+from whence.query.sql.statement import Statement, is_storable
+from whence.query.sql.wrong import choices_sql
+from whence.store.clickhouse import ddl
+from whence.store.clickhouse.http import OVER_BUDGET, Client, Parameter
+from whence.store.columns import SCHEMA, events_of
+from whence.store.sessions import StoredSession, parsed_session_document
+
+__all__ = ["ClusterEngine"]
+
+LONGEST_S = 3_600.0
+
+
+class ClusterEngine:
+    """An engine over the database that the client asks. One thread at a time asks.
+
+    A question about one request is asked of the one shard that has it. An answer is that of all
+    shards: while one is gone there is none, but ClusterUnavailable. Raises NotAStore where there
+    are no tables of ours, UnsupportedFormat for those of another version. Users who may only read
+    are enough; budgets bind the server where its settings may be asked for.
+    """
+
+    def __init__(self, client: Client, *, exact_rows: int = MOST_EXACT_ROWS) -> None:
+        self._client = client
+        self._exact_rows = exact_rows
+        self._known = _Known({})
+        self._stamp: object = None
+        if not ddl.check(client):
+            raise NotAStore(f"{client.place.name}: there are no tables of whence there")
+
+    def select(
+        self,
+        query: TraceQuery,
+        *,
+        order: Order = "oldest",
+        limit: int = 100,
+        after: PageKey | None = None,
+        budget: Budget = UNLIMITED,
+    ) -> Page:
+        """A page of events."""
+        if after is not None and after.order != order:
+            raise ValueError(f"the key is of pages of the {after.order} first, not the {order}")
+        return self._page(self._now(), query, order, limit, after, budget)
+
+    def aggregate(
+        self, question: Aggregate, query: TraceQuery, budget: Budget = UNLIMITED
+    ) -> list[GroupRow]:
+        """The figures of each group, exact unless more rows than `exact_rows` match."""
+        now = self._now()
+        sessions = now.keys_of(query.session)
+        exact = not question.percentiles or self._are_few(query, sessions, budget)
+        s = Statement(CLICKHOUSE)
+        text = groups_sql(s, self._events, question, query, sessions=sessions, exact=exact)
+        found = [_without_nan(row) for row in self._rows(s, text, budget)]
+        _check(budget, len(found))
+        rows = rows_of(question, found, query, now.names)
+        if exact:
+            return rows
+        s = Statement(CLICKHOUSE)
+        text = histogram_sql(s, self._events, question, query, sessions=sessions)
+        return with_percentiles(question, rows, self._rows(s, text, budget), now.names)
+
+    def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
+        """All matching events with what is known of their sessions."""
+        now = self._now()
+        events = events_of(self._all(now, query, budget), now.names)
+        whole = query == TraceQuery()
+        stored = now.of(None if whole else {event.session for event in events})
+        rings = tuple(ring for each in stored for ring in each.rings)
+        leaking = sorted({ring.session for ring in rings if ring.lost})
+        return Recording(
+            events=tuple(events),
+            kinds=tuple(kind for each in stored for kind in each.kinds),
+            sessions=tuple(each.info for each in stored),
+            rings=rings,
+            gate_changes=tuple(change for each in stored for change in each.gate_changes),
+            held=None if whole else self._held(now, leaking),
+        )
+
+    def table(self, query: TraceQuery, budget: Budget = UNLIMITED) -> pa.Table:
+        """All matching events as they are stored, the oldest first."""
+        return self._all(self._now(), query, budget)
+
+    def find(self, text: str, limit: int = 10) -> list[Found]:
+        """What the text may mean. Looking for a part of an id reads that column of every shard."""
+        if not text or not is_storable(text):
+            return []
+        now = self._now()
+        for whole in (True, False):
+            for kind, write in _SORTS:
+                s = Statement(CLICKHOUSE)
+                asked = write(s, self._events, text, whole=whole, limit=limit)
+                if rows := self._rows(s, asked, UNLIMITED):
+                    return [Found(kind, name) for (name,) in rows]
+            predicate = event_sql if whole else event_ids_sql
+            s = Statement(CLICKHOUSE)
+            also = predicate(s, text, list(now.sessions))
+            table = self._selected(s, TraceQuery(), (), UNLIMITED, also=also, limit=limit)
+            called = {each.event_id for each in events_of(table, now.names)}
+            if found := sorted(name for name in called if _is_called(name, text)):
+                return [Found("event", name) for name in found]
+        return []
+
+    def event(self, event_id: str) -> TraceEvent | None:
+        """The event of that id; one that was derived from its place is found by that."""
+        if not event_id or not is_storable(event_id):
+            return None
+        now = self._now()
+        keys = list(now.sessions)
+        page = self._page(
+            now,
+            TraceQuery(),
+            "newest",
+            1,
+            None,
+            UNLIMITED,
+            lambda s: event_sql(s, event_id, keys),
+        )
+        return page.events[0] if page.events else None
+
+    def newest_wrong(self, query: TraceQuery, budget: Budget = UNLIMITED) -> TraceEvent | None:
+        """The event to explain when nothing is named."""
+        now = self._now()
+        for number in range(4):
+
+            def choice(s: Statement, number: int = number) -> str:
+                return list(choices_sql(s, now.decisions))[number]
+
+            page = self._page(now, query, "newest", 1, None, budget, choice)
+            if page.events:
+                return page.events[0]
+        return None
+
+    def newest_wall_ns(self) -> int | None:
+        """When the newest event happened."""
+        s = Statement(CLICKHOUSE)
+        [[rows, newest]] = self._rows(s, f"SELECT count(), max(ts_ns) FROM {self._events}")
+        return newest if rows else None
+
+    def sessions(self) -> Sequence[SessionInfo]:
+        """The processes that recorded."""
+        return [each.info for each in self._now().sessions.values()]
+
+    def ledger(self) -> Sequence[RingLedger]:
+        """The counts of their rings; of sessions that were collected without a store none."""
+        return [ring for each in self._now().sessions.values() for ring in each.rings]
+
+    def close(self) -> None:
+        """Closes the connections. May come twice."""
+        self._client.close()
+
+    def __enter__(self) -> ClusterEngine:
+        """The engine itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Closes."""
+        self.close()
+
+    # ---- what the questions are made of
+
+    @property
+    def _events(self) -> str:
+        return self._client.place.events
+
+    def _page(
+        self,
+        now: _Known,
+        query: TraceQuery,
+        order: Order,
+        limit: int,
+        after: PageKey | None,
+        budget: Budget,
+        also: Callable[[Statement], str] = lambda s: "TRUE",
+    ) -> Page:
+        _check(budget, limit)
+        s = Statement(CLICKHOUSE)
+        table = self._selected(
+            s,
+            query,
+            now.keys_of(query.session),
+            budget,
+            order=order,
+            limit=limit + 1,
+            after=after,
+            also=also(s),
+        )
+        events = events_of(table.slice(0, limit), now.names)
+        walls = table.column("ts_ns").slice(0, limit).to_pylist()
+        more = len(table) > limit and bool(events)
+        return Page(tuple(events), tuple(walls), _key(table, limit, order) if more else None)
+
+    def _all(self, now: _Known, query: TraceQuery, budget: Budget) -> pa.Table:
+        most = None if budget.rows is None else budget.rows + 1
+        sessions = now.keys_of(query.session)
+        table = self._selected(Statement(CLICKHOUSE), query, sessions, budget, limit=most)
+        _check(budget, len(table))
+        return table
+
+    def _selected(
+        self,
+        s: Statement,
+        query: TraceQuery,
+        sessions: Sequence[int],
+        budget: Budget,
+        **how: Any,
+    ) -> pa.Table:
+        text = page_sql(s, self._events, SCHEMA.names, query, sessions=sessions, **how)
+        return self._table(s, text, budget)
+
+    def _are_few(self, query: TraceQuery, sessions: Sequence[int], budget: Budget) -> bool:
+        s = Statement(CLICKHOUSE)
+        [[count]] = self._rows(s, count_sql(s, self._events, query, sessions), budget)
+        return int(count) <= self._exact_rows
+
+    def _held(self, now: _Known, leaking: Sequence[str]) -> Mapping[tuple[str, int, str], int]:
+        """How many events are stored, by session, ring and type, of sessions that lost some."""
+        s = Statement(CLICKHOUSE)
+        wanted = ", ".join(s.integer(signed(key)) for name in leaking for key in now.keys_of(name))
+        if not wanted:
+            return {}
+        text = (
+            f"SELECT session, ring, event_type, count(*) FROM {self._events}"
+            f" WHERE session IN ({wanted}) GROUP BY session, ring, event_type"
+        )
+        return {(now.names[key], ring, kind): n for key, ring, kind, n in self._rows(s, text)}
+
+    def _now(self) -> _Known:
+        """What is known of sessions; read anew when there is more of it."""
+        table = self._client.place.sessions
+        [[*stamp]] = self._client.rows(f"SELECT count(), max(version) FROM {table}")
+        if stamp != self._stamp:
+            told = self._client.rows(
+                f"SELECT toString(uuid), argMax(document, version) FROM {table} GROUP BY uuid"
+            )
+            parsed = [parsed_session_document(document, uuid) for uuid, document in told]
+            parsed.sort(key=lambda each: (each.info.name, each.info.uuid))
+            self._known = _Known({each.info.key: each for each in parsed})
+            self._stamp = stamp
+        return self._known
+
+    # ---- asking
+
+    def _rows(self, s: Statement, text: str, budget: Budget = UNLIMITED) -> list[tuple[Any, ...]]:
+        table = self._table(s, text, budget)
+        return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+    def _table(self, s: Statement, text: str, budget: Budget) -> pa.Table:
+        values: dict[str, Parameter] = {n: value for n, (_, value) in s.values_in(text).items()}
+        settings: dict[str, int | str] = {"readonly": 2, "optimize_skip_unused_shards": 1}
+        if budget.time_s is not None:
+            settings["max_execution_time"] = max(1, math.ceil(budget.time_s))
+        if budget.bytes is not None:
+            settings["max_bytes_to_read"] = budget.bytes
+        limit_s = LONGEST_S if budget.time_s is None else budget.time_s
+        began_s = time.monotonic()
+        try:
+            content = self._client.query(
+                f"{text} FORMAT ArrowStream", values, settings, timeout_s=limit_s
+            )
+        except ClusterUnavailable:
+            if time.monotonic() - began_s >= limit_s:
+                raise BudgetExceeded(
+                    f"no answer within {limit_s:g} s: narrow the question, or allow more time"
+                ) from None
+            raise
+        except ClusterError as error:
+            if error.code in OVER_BUDGET:
+                raise BudgetExceeded(f"{error}: narrow the question, or allow more") from None
+            raise
+        except OverflowError as error:
+            raise BudgetExceeded(f"{error}: narrow the question") from None
+        with pa.ipc.open_stream(content) as stream:
+            answer: pa.Table = stream.read_all()
+        return answer
+
+
+class _Names(dict[int, str]):
+    """Session names by key, signed or not; of a session that nothing is known of, the key."""
+
+    def __missing__(self, key: int) -> str:
+        return self.get(key & 2**64 - 1) or f"session-{key & 2**64 - 1:016x}"
+
+
+class _Known:
+    """What sessions told of themselves, by their keys."""
+
+    def __init__(self, sessions: Mapping[int, StoredSession]) -> None:
+        self.sessions = sessions
+        self.names = _Names({key: each.info.name for key, each in sessions.items()})
+
+    @property
+    def decisions(self) -> list[str]:
+        """The kinds that were declared to be decisions."""
+        kinds = (kind for each in self.sessions.values() for kind in each.kinds)
+        return sorted({kind.name for kind in kinds if kind.decision and is_storable(kind.name)})
+
+    def keys_of(self, name: str | None) -> list[int]:
+        """The keys of the sessions of that name."""
+        return [key for key, each in self.sessions.items() if each.info.name == name]
+
+    def of(self, names: set[str] | None) -> list[StoredSession]:
+        """What is known of these sessions, or of all."""
+        return [e for e in self.sessions.values() if names is None or e.info.name in names]
+
+
+_SORTS: tuple[tuple[Literal["request", "chain"], Callable[..., str]], ...] = (
+    ("request", request_ids_sql),
+    ("chain", chain_ids_sql),
+)
+
+
+def _without_nan(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Percentiles of no values are none."""
+    shares = row[-1]
+    return (*row[:-1], None if shares is None else [None if v != v else v for v in shares])
+
+
+def _key(table: pa.Table, limit: int, order: Order) -> PageKey:
+    [row] = (
+        table.slice(limit - 1, 1)
+        .select(["duration_ns", "ts_ns", "session", "ring", "ticket"])
+        .to_pylist()
+    )
+    duration_ns = row["duration_ns"] if order == "longest" else 0
+    return PageKey(order, duration_ns, row["ts_ns"], row["session"], row["ring"], row["ticket"])
+
+
+def _is_called(event_id: str, text: str) -> bool:
+    name, part = event_id.lower(), text.lower()
+    return name.startswith(part) or name.endswith(part)
+
+
+def _check(budget: Budget, rows: int) -> None:
+    if budget.rows is not None and rows > budget.rows:
+        raise BudgetExceeded(
+            f"the answer has more than {budget.rows} rows: narrow the question, or allow more"
+        )
