@@ -152,10 +152,11 @@ def test_recordings_of_a_cluster_explain_the_same(client: Client) -> None:
     requests = ("req-000412", "req-9")
     asked = [TraceQuery(), *(TraceQuery(request_id=name) for name in (*requests, "nobody"))]
     with engines_over(source, client) as engines:
-        check_recordings({name: engines[name] for name in ("folder", "cluster")}, asked)
+        stores = {name: engines[name] for name in ("folder", "cluster")}
+        check_recordings(stores, asked)
         for name in requests:
             query = TraceQuery(request_id=name)
-            told = [why(Index(each.recording(query)), name) for each in engines.values()]
+            told = [why(Index(each.recording(query)), name) for each in stores.values()]
             for answer in told[1:]:
                 assert (answer.story, answer.gaps) == (told[0].story, told[0].gaps)
 

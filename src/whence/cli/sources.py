@@ -125,7 +125,7 @@ class Choice:
         if self.session is not None:
             return "--session", self.session
         if self.source is not None:
-            return "--from", self.source
+            return "--from", _shown(self.source)
         return ("--all",) if self.all_sessions else ()
 
     @property
@@ -190,10 +190,12 @@ class Choice:
         if source == "-":
             return sys.stdin.buffer.read(), "standard input"
         path = Path(source)
-        if "://" in source:
-            raise UnsupportedFormat(f"{source}: servers are not read by this version")
         if is_store(source):
-            raise UnsupportedFormat(f"{source} is a store; this reads processes and exports")
+            raise UnsupportedFormat(
+                f"{_shown(source)} is a store; this reads processes and exports"
+            )
+        if "://" in source:
+            raise UnsupportedFormat(f"{_shown(source)}: servers are not read by this version")
         return (path.read_bytes(), source) if is_export(source) else None
 
 
@@ -217,8 +219,8 @@ def source_options(function: F) -> F:
             "source",
             metavar="SOURCE",
             help="Where to read: a pid, the name of a session or its beginning, a folder, "
-            "an export file, - for an export on standard input, or a store. By default the newest "
-            "run that lives; where none does, the newest that recorded anything.",
+            "an export file, - for an export on standard input, a store, or clickhouse://. By "
+            "default the newest run that lives, or if none does, that recorded anything.",
         ),
         click.option("--pid", type=int, help="Read the session of this process."),
         click.option("--session", metavar="NAME", help="Read the session of this name."),
@@ -241,7 +243,9 @@ def is_export(source: str) -> bool:
 
 
 def is_store(source: str) -> bool:
-    """Whether the source is the folder of a store."""
+    """Whether the source is the folder of a store, or a ClickHouse database."""
+    if is_cluster(source):
+        return True
     folder = Path(source)
     return "://" not in source and any((folder / name).is_file() for name in _STORE_FILES)
 
@@ -249,8 +253,36 @@ def is_store(source: str) -> bool:
 _STORE_FILES = ("MANIFEST", "MANIFEST.previous")
 
 
+def is_cluster(source: str) -> bool:
+    """Whether the source is a ClickHouse database."""
+    return source.partition("://")[0].lower() in ("clickhouse", "clickhouses") and "://" in source
+
+
+def _shown(source: str) -> str:
+    """A source as people may see it: its password, if it has one, comes from the environment."""
+    if not is_cluster(source):
+        return source
+    from whence.store.clickhouse.place import without_password
+
+    return without_password(source)
+
+
+def _cluster_engine(source: str) -> Engine:
+    from whence.query.cluster import ClusterEngine
+    from whence.store.clickhouse.http import Client
+    from whence.store.clickhouse.place import read_place
+
+    try:
+        place = read_place(source)
+    except ValueError as error:
+        raise UnsupportedFormat(str(error)) from None
+    return ClusterEngine(Client(place))
+
+
 def _store_engine(source: str) -> Engine:
     try:
+        if is_cluster(source):
+            return _cluster_engine(source)
         from whence.query.folder_engine import FolderEngine
     except ImportError as error:
         raise WhenceError(

@@ -13,6 +13,7 @@ from whence.model.errors import BudgetExceeded, ClusterError, ClusterUnavailable
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording, RingLedger, SessionInfo
+from whence.model.span import is_span_id
 from whence.query.shapes import (
     MOST_EXACT_ROWS,
     UNLIMITED,
@@ -33,7 +34,14 @@ from whence.query.sql.groups import (
     rows_of,
     with_percentiles,
 )
-from whence.query.sql.ids import chain_ids_sql, event_ids_sql, event_sql, request_ids_sql
+from whence.query.sql.ids import (
+    chain_ids_sql,
+    event_ids_sql,
+    event_sql,
+    request_ids_sql,
+    span_sql,
+    trace_ids_sql,
+)
 from whence.query.sql.pages import page_sql
 from whence.query.sql.statement import Statement, is_storable
 from whence.query.sql.wrong import choices_sql
@@ -61,8 +69,12 @@ class ClusterEngine:
         self._exact_rows = exact_rows
         self._known = _Known({})
         self._stamp: object = None
-        if not ddl.check(client):
-            raise NotAStore(f"{client.place.name}: there are no tables of whence there")
+        try:
+            if not ddl.check(client):
+                raise NotAStore(f"{client.place.name}: there are no tables of whence there")
+        except BaseException:
+            client.close()
+            raise
 
     def select(
         self,
@@ -126,15 +138,19 @@ class ClusterEngine:
             for kind, write in _SORTS:
                 s = Statement(CLICKHOUSE)
                 asked = write(s, self._events, text, whole=whole, limit=limit)
-                if rows := self._rows(s, asked, UNLIMITED):
-                    return [Found(kind, name) for (name,) in rows]
-            predicate = event_sql if whole else event_ids_sql
+                if rows := self._rows(s, asked):
+                    return [Found(kind, _name(row)) for row in rows]
             s = Statement(CLICKHOUSE)
-            also = predicate(s, text, list(now.sessions))
-            table = self._selected(s, TraceQuery(), (), UNLIMITED, also=also, limit=limit)
-            called = {each.event_id for each in events_of(table, now.names)}
+            write_event = event_sql if whole else event_ids_sql
+            events = self._some(now, s, write_event(s, text, list(now.sessions)), limit)
+            called = {each.event_id for each in events}
             if found := sorted(name for name in called if _is_called(name, text)):
                 return [Found("event", name) for name in found]
+            if whole and is_span_id(text.lower()):
+                s = Statement(CLICKHOUSE)
+                events = self._some(now, s, span_sql(s, text), limit)
+                if events:
+                    return [Found("event", min(events, key=lambda e: not e.span).event_id)]
         return []
 
     def event(self, event_id: str) -> TraceEvent | None:
@@ -225,6 +241,10 @@ class ClusterEngine:
         walls = table.column("ts_ns").slice(0, limit).to_pylist()
         more = len(table) > limit and bool(events)
         return Page(tuple(events), tuple(walls), _key(table, limit, order) if more else None)
+
+    def _some(self, now: _Known, s: Statement, also: str, limit: int) -> list[TraceEvent]:
+        table = self._selected(s, TraceQuery(), (), UNLIMITED, also=also, limit=limit)
+        return events_of(table, now.names)
 
     def _all(self, now: _Known, query: TraceQuery, budget: Budget) -> pa.Table:
         most = None if budget.rows is None else budget.rows + 1
@@ -340,10 +360,18 @@ class _Known:
         return [e for e in self.sessions.values() if names is None or e.info.name in names]
 
 
-_SORTS: tuple[tuple[Literal["request", "chain"], Callable[..., str]], ...] = (
+_SORTS: tuple[tuple[Literal["request", "chain", "trace"], Callable[..., str]], ...] = (
     ("request", request_ids_sql),
     ("chain", chain_ids_sql),
+    ("trace", trace_ids_sql),
 )
+
+
+def _name(row: Sequence[Any]) -> str:
+    """A text, or the two halves of a trace's id."""
+    if len(row) == 1:
+        return str(row[0])
+    return "".join(f"{half & 2**64 - 1:016x}" for half in row)
 
 
 def _without_nan(row: tuple[Any, ...]) -> tuple[Any, ...]:

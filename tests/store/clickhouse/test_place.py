@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from whence.store.clickhouse.place import read_place
+from whence.store.clickhouse.place import read_place, without_password
 
 
 def test_a_url_names_hosts_user_database_and_cluster() -> None:
@@ -57,3 +57,16 @@ def test_what_cannot_be_understood_is_refused_without_its_secrets(url: str) -> N
         read_place(url, environ={})
     assert "secret" not in str(refused.value)
     assert "cret@" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("clickhouse://me:secret@one,two/db?cluster=c", "clickhouse://me@one,two/db?cluster=c"),
+        ("clickhouse://me:sec/re@t?#@one/db", "clickhouse://me@one/db"),
+        ("clickhouse://one/db", "clickhouse://one/db"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    """Also one that cannot be understood. R5.21"""
+    assert without_password(url) == shown

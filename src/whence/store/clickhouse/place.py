@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-__all__ = ["SCHEMES", "Place", "read_place"]
+__all__ = ["SCHEMES", "Place", "read_place", "without_password"]
 
 SCHEMES = ("clickhouse", "clickhouses")
 DEFAULT_DATABASE = "whence"
@@ -97,6 +97,13 @@ def read_place(
         _context(secure, asked.get("ca", ""), options.get("tls")),
         _days(asked.get("retention_days")),
     )
+
+
+def without_password(url: str) -> str:
+    """The URL as people may see it, whatever is wrong with it."""
+    scheme, found, rest = url.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    return f"{scheme}{found}{credentials.partition(':')[0]}{at}{place}"
 
 
 def _host(text: str, secure: bool) -> tuple[str, int]:
