@@ -100,7 +100,7 @@ def test_an_unknown_session_exits_with_4(run: Run, three: Room, room: Furnish) -
     assert "no session" in nothing.stderr
 
 
-@pytest.mark.parametrize("source", ["clickhouse://host/db", "https://host:4318", "http://x"])
+@pytest.mark.parametrize("source", ["https://host:4318", "http://x"])
 def test_servers_are_refused_in_this_version(run: Run, source: str) -> None:
     """R5.9 What cannot be read yet is said plainly, not searched for as a session."""
     found = run("why", "--from", source)

@@ -32,6 +32,7 @@ __all__ = [
     "Sessions",
     "Stream",
     "find_sessions",
+    "is_cluster",
     "is_export",
     "is_store",
     "read_sessions",
