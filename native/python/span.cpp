@@ -37,7 +37,7 @@ void span_dealloc(PyObject* object) {
   ContextObject* parent = self->span.parent;
   ContextObject* context = self->context;
   PyObject* kept[3] = {self->name, self->component, self->attributes};
-  PyObject_Free(object);
+  free_span(self);
   Py_DECREF(type);
   Py_XDECREF(parent);
   Py_XDECREF(context);

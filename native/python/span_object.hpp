@@ -40,7 +40,10 @@ inline SpanObject* used_span(PyObject* object) {
 // span("name", component=..., **attributes)
 PyObject* span_vectorcall(PyObject* type, PyObject* const* args, std::size_t flags, PyObject* keywords);
 
-// The same for those who know a parent, a start or an id: see kFunctions in span.cpp.
+// Gives the memory of a span back, which holds nothing any more.
+void free_span(SpanObject* self);
+
+// span() for those who know a parent, a start or an id: see kFunctions in span.cpp.
 PyObject* begin_span(PyObject* module, PyObject* args);
 
 bool make_span_words();  // False: an error is set

@@ -54,12 +54,14 @@ class SpanTable {
     return kNone;
   }
 
-  // Any thread. False: the entry is not (or no longer) of this span, as in a forked child.
+  // Any thread, but one alone for each span: until it clears the id nobody else touches the entry, so
+  // a look and a store will do. False: the entry is not of this span, as in a forked child.
   bool close(std::uint32_t at, std::uint64_t span_id) {
     if (at >= kSpanCount) return false;
-    std::uint64_t expected = span_id;
-    return words_[at * kSpanWords + kSpanId].compare_exchange_strong(
-        expected, 0, std::memory_order_release, std::memory_order_relaxed);
+    std::atomic<std::uint64_t>& id = words_[at * kSpanWords + kSpanId];
+    if (id.load(std::memory_order_relaxed) != span_id) return false;
+    id.store(0, std::memory_order_release);
+    return true;
   }
 
  private:
