@@ -49,12 +49,29 @@ inline bool parse_uuid(std::string_view text, std::uint8_t out[16]) {
   return true;
 }
 
+namespace detail {
+
+// The two digits of each byte.
+inline constexpr std::array<std::array<char, 2>, 256> kHexPairs = [] {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::array<std::array<char, 2>, 256> pairs{};
+  for (std::size_t byte = 0; byte < pairs.size(); ++byte) pairs[byte] = {kDigits[byte >> 4], kDigits[byte & 15]};
+  return pairs;
+}();
+
+inline char* write_hex(char* out, const std::uint8_t* bytes, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i, out += 2) std::memcpy(out, kHexPairs[bytes[i]].data(), 2);
+  return out;
+}
+
+}  // namespace detail
+
 inline void write_uuid(char out[36], const std::uint8_t bytes[16]) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  for (std::size_t i = 0; i < 16; ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) *out++ = '-';
-    *out++ = kDigits[bytes[i] >> 4];
-    *out++ = kDigits[bytes[i] & 15];
+  std::size_t at = 0;
+  for (const std::size_t group : {4, 2, 2, 2, 6}) {
+    if (at > 0) *out++ = '-';
+    out = detail::write_hex(out, bytes + at, group);
+    at += group;
   }
 }
 
@@ -107,13 +124,9 @@ struct TraceId {
 };
 
 inline void write_trace_id(char out[32], const TraceId& id) {
-  static constexpr char kDigits[] = "0123456789abcdef";
   std::uint8_t bytes[16];
   std::memcpy(bytes, id.words.data(), 16);
-  for (const std::uint8_t byte : bytes) {
-    *out++ = kDigits[byte >> 4];
-    *out++ = kDigits[byte & 15];
-  }
+  detail::write_hex(out, bytes, sizeof bytes);
 }
 
 // The trace of a request that came without one: the UUID itself, else a hash that differs from run
