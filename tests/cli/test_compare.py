@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from click.testing import Result
 from rich.cells import cell_len
 
@@ -30,10 +31,10 @@ STEPS = """\
 ! execution_completed  +20.0 ms  +46.8 ms  15.0 ms  15.0 ms
       rationale           A  -
                           B  15.0 ms of 15.0 ms budget; deadline missed
-      deadline_met        A  true
-                          B  false
       budget_ns           A  15.0 ms
                           B  -
+      deadline_met        A  true
+                          B  false
 """
 
 
@@ -101,3 +102,22 @@ def test_nothing_recorded_can_harm_a_terminal(run: Run, export: Export) -> None:
     assert max(map(cell_len, text.splitlines())) <= 100
     assert "47 more steps: --limit 0 shows them" in text
     assert "more steps" not in run("compare", "a", "b", "--from", path, "--limit", "0").output
+
+
+def test_chains_of_stores_are_compared(run: Run, export: Export, tmp_path: Path) -> None:
+    """R5.14 R5.21 Both from one store, or one from an export; ids by their ends, as elsewhere."""
+    pytest.importorskip("duckdb")
+    from tests.query.stores import stored
+
+    store = stored(tmp_path / "store", both())
+    answers = [
+        run("compare", *words).output
+        for words in (
+            ("req-1", "0412", "--from", store),
+            ("req-1", "0412", "--from", store, "--from-b", export(both())),
+            ("req-1", "0412", "--from", export(both())),
+        )
+    ]
+    assert STEPS in answers[0]
+    assert answers[0] == answers[1] == answers[2]
+    assert run("compare", "req-1", "req-99", "--from", store).exit_code == 4

@@ -15,12 +15,13 @@ from whence.model.query import TraceQuery
 from whence.model.recording import Recording
 from whence.query.engine import Engine
 from whence.query.in_memory import InMemory
+from whence.query.index import Index
 from whence.query.shapes import Aggregate, Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["asking", "explained", "filtered", "ledger_of"]
+__all__ = ["asking", "explained", "filtered", "indexed", "ledger_of"]
 
 
 @contextlib.contextmanager
@@ -55,6 +56,14 @@ def explained(
         recording, chosen = around_newest_wrong(engine, _since(picked, engine))
         key = chosen.order_key, chosen.event_id
         return recording, None, lambda event: (event.order_key, event.event_id) == key
+
+
+def indexed(choice: Choice, text: str) -> tuple[Index, str]:
+    """What holds the chain of that id, of a store no more than that, and the text to look for."""
+    if not choice.is_store:
+        return Index(choice.recording()), text
+    recording, found, _ = explained(choice, Picked(TraceQuery()), text)
+    return Index(recording), found or text
 
 
 def filtered(choice: Choice, picked: Picked) -> tuple[Recording, tuple[TraceEvent, ...], str]:

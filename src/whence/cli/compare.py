@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
+from whence.cli.asked import indexed
 from whence.cli.render.comparison import comparison_lines
 from whence.cli.render.page import print_json, print_lines
 from whence.cli.sources import Choice, source_options, tell_unreadable
 from whence.cli.verb import FAILED, Verb, json_option
 from whence.query.compare import compare as side_by_side
 from whence.query.contracts import known_contracts, load_contracts
-from whence.query.index import Index
 
 __all__ = ["compare"]
 
@@ -53,11 +53,11 @@ def compare(
     Exits with 0 if both came to the same outcome by the same steps and values, 1 if not, 4 if
     nothing is called A or B, 2 if several things are.
     """
-    index = Index(choice.recording())
+    index, a = indexed(choice, a)
     tell_unreadable(index.recording)
     other = index
-    if from_b is not None:
-        other = Index(Choice(source=from_b).recording())
+    if from_b is not None or choice.is_store:
+        other, b = indexed(choice if from_b is None else Choice(source=from_b), b)
         tell_unreadable(other.recording)
     declared = load_contracts(contracts) if contracts else ()
     found = side_by_side(index, a, other, b, known_contracts(declared))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from whence.cli.asked import indexed
 from whence.cli.render.page import line, print_json, print_lines
 from whence.cli.render.safe import safe
 from whence.cli.sources import Choice, source_options
@@ -12,7 +13,6 @@ from whence.emit.outcome import outcome as tell
 from whence.emit.recorder import join_run
 from whence.model.errors import WhenceError
 from whence.query.chain import find_chain
-from whence.query.index import Index
 
 __all__ = ["outcome"]
 
@@ -36,7 +36,7 @@ def outcome(
 
     Exits with 4 if nothing is called ID, 2 if several things are or nothing is told.
     """
-    index = Index(choice.recording())
+    index, id = indexed(choice, id)
     chain = find_chain(index, id)
     if not chain.request_id:
         raise WhenceError(f"{chain.name} belongs to no request; outcomes are told of requests")

@@ -229,7 +229,7 @@ def _differences(a: _View, ours: TraceEvent, b: _View, theirs: TraceEvent) -> It
     if ours.duration != theirs.duration:
         lengths = [value_text("duration_ns", event.duration.nanos) for event in (ours, theirs)]
         yield Difference(field="duration_ns", a=lengths[0], b=lengths[1], only_time=True)
-    for name in dict.fromkeys((*ours.attributes, *theirs.attributes)):
+    for name in sorted({*ours.attributes, *theirs.attributes}):
         yield from _values(name, a, ours.attributes.get(name), b, theirs.attributes.get(name))
 
 
