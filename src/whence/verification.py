@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from whence.model.errors import ContractError
+from whence.model.query import TraceQuery
 from whence.model.recording import Recording
 from whence.query.contract import Contract
 from whence.query.contracts import BUILT_IN, known_contracts, load_contracts
@@ -70,7 +71,8 @@ def recordings_of(source: Source) -> Iterable[Recording | Index]:
     if isinstance(source, Recording | Index):
         return [source]
     if isinstance(source, str | PathLike):
-        return [_read(os.fspath(source))]
+        path = os.fspath(source)
+        return _stored(path) if _is_store(path) else [_read(path)]
     if callable(read := getattr(source, "recording", None)):
         return [read()]
     if isinstance(source, Iterable):
@@ -104,6 +106,17 @@ def _read(source: str) -> Recording:
     from whence.collect.sessions import find_sessions, read_recording
 
     return read_recording(find_sessions(source))
+
+
+def _is_store(source: str) -> bool:
+    return any((Path(source) / name).is_file() for name in ("MANIFEST", "MANIFEST.previous"))
+
+
+def _stored(source: str) -> Iterator[Recording]:
+    from whence.query.folder_engine import FolderEngine
+
+    with FolderEngine(source) as engine:
+        yield from engine.whole_chains(TraceQuery())
 
 
 def _checked(source: Iterable[Recording]) -> Iterator[Recording]:

@@ -142,6 +142,23 @@ def test_live_sessions_are_verified(run: Run, room: Callable[..., Room]) -> None
     assert "still open" in found.output
 
 
+def test_a_store_is_verified_like_its_export(run: Run, export: Export, tmp_path: Path) -> None:
+    """R5.12 The same lines and exit codes from a store, with filters too."""
+    pytest.importorskip("duckdb", reason="stores are asked with duckdb")
+    pytest.importorskip("pyarrow", reason="stores are read with pyarrow")
+    from tests.query.stores import stored
+
+    source = recording(many(10, {1: "scheduling_decision", 8: "execution_completed"}))
+    path, store = export(source), stored(tmp_path / "store", source, 2)
+    for options in ((), ("--strict",), ("--last", "250ms"), ("--last", "50ms"), ("--model", "no")):
+        of_file = run("verify", "--from", path, *options)
+        of_store = run("verify", "--from", store, *options)
+        assert of_store.exit_code == of_file.exit_code
+        assert of_store.stdout.replace(str(store), "X") == of_file.stdout.replace(str(path), "X")
+    codes = [run("verify", "--from", store, *words).exit_code for words in ((), ("--model", "no"))]
+    assert codes == [1, 4]
+
+
 def test_hostile_names_stay_on_their_line(run: Run, export: Export) -> None:
     """R5.12 What a program recorded cannot move or colour what is printed."""
     name = "req\x1b[2J\nFAILED"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from whence.query.shapes import Aggregate, Budget
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["asking", "explained", "filtered", "indexed", "ledger_of"]
+__all__ = ["asking", "explained", "filtered", "indexed", "ledger_of", "whole_chains"]
 
 
 @contextlib.contextmanager
@@ -79,6 +79,31 @@ def filtered(choice: Choice, picked: Picked) -> tuple[Recording, tuple[TraceEven
     with asking(choice, picked) as (engine, query):
         recording = engine.recording(query, Budget())
     return recording, recording.events, picked.words
+
+
+@contextlib.contextmanager
+def whole_chains(
+    choice: Choice, picked: Picked
+) -> Iterator[tuple[Iterable[Recording], Callable[[Index], Callable[[TraceEvent], bool]] | None]]:
+    """The source in recordings that hold their chains whole, and which events are asked for.
+
+    Of a store they are read one after the other, with chains alone that have such an event.
+    """
+    if not choice.is_store:
+        recording = choice.recording()
+        picked.warn(recording.kinds, recording.events)
+        yield [recording], None if picked.everything else picked.among
+        return
+    with contextlib.closing(choice.engine()) as engine, waiting("reading the store"):
+        query = _since(picked, engine)
+        yield engine.whole_chains(query), None if picked.everything else _matching(query)
+
+
+def _matching(query: TraceQuery) -> Callable[[Index], Callable[[TraceEvent], bool]]:
+    def among(index: Index) -> Callable[[TraceEvent], bool]:
+        return lambda event: query.matches(event, index.recording.wall_ns(event))
+
+    return among
 
 
 def ledger_of(choice: Choice, picked: Picked) -> tuple[Recording, dict[str, Any] | None]:

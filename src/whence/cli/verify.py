@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from whence.cli.asked import whole_chains
 from whence.cli.filters import Picked, filter_options
 from whence.cli.render.page import print_json, print_lines
 from whence.cli.render.verification import verification_lines
 from whence.cli.sources import Choice, source_options, tell_unreadable
 from whence.cli.verb import FAILED, NOT_FOUND, Verb, json_option
+from whence.model.recording import Recording
 from whence.query.contracts import known_contracts, load_contracts
-from whence.query.index import Index
 from whence.query.verify import NOTHING
 from whence.query.verify import verify as hold
 
@@ -63,18 +64,21 @@ def verify(
     """
     declared = load_contracts(contracts) if contracts else ()
     checks = [*(["--contracts", contracts] if contracts else []), *(["--strict"] if strict else [])]
-    index = Index(choice.recording())
-    picked.warn(index.recording.kinds, index.events)
-    tell_unreadable(index.recording)
-    found = hold(
-        index,
-        known_contracts(declared),
-        strict=strict,
-        among=None if picked.everything else picked.among,
-        most_flaws=max(limit, 0),
-    )
+    with whole_chains(choice, picked) as (recordings, among):
+        found = hold(
+            map(_told_of, recordings),
+            known_contracts(declared),
+            strict=strict,
+            among=among,
+            most_flaws=max(limit, 0),
+        )
     if as_json:
         print_json(found)
     else:
         print_lines(verification_lines(found, choice.words, checks))
     context.exit(NOT_FOUND if found.verdict == NOTHING else 0 if found.ok else FAILED)
+
+
+def _told_of(recording: Recording) -> Recording:
+    tell_unreadable(recording)
+    return recording

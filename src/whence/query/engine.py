@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from whence.model.event import TraceEvent
@@ -51,6 +51,9 @@ class Engine(Protocol):
 
     def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
         """All matching events with all that is known of their sessions: kinds, ledgers, gates."""
+
+    def whole_chains(self, query: TraceQuery) -> Iterable[Recording]:
+        """All chains with a matching event, whole, in recordings that can be held one at a time."""
 
     def find(self, text: str, limit: int = 10) -> list[Found]:
         """What the text may mean: an id, or the beginning or end of one.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
@@ -14,6 +16,7 @@ from whence.model.query import TraceQuery
 from whence.model.recording import Damage, Recording, RingLedger, SessionInfo
 from whence.model.span import is_span_id
 from whence.query.duck import Duck, files_source
+from whence.query.generation import Generation
 from whence.query.shapes import (
     MOST_EXACT_ROWS,
     UNLIMITED,
@@ -25,6 +28,7 @@ from whence.query.shapes import (
     Page,
     PageKey,
 )
+from whence.query.sql.chains import piece_sql
 from whence.query.sql.dialect import DUCKDB
 from whence.query.sql.filters import signed
 from whence.query.sql.groups import (
@@ -46,13 +50,13 @@ from whence.query.sql.pages import page_sql
 from whence.query.sql.statement import Statement, is_storable
 from whence.query.sql.wrong import choices_sql
 from whence.store.columns import SCHEMA, events_of
-from whence.store.folder import FolderStore, Snapshot
+from whence.store.folder import FolderStore
 from whence.store.manifest import Segment
-from whence.store.sessions import StoredSession
 
 __all__ = ["FolderEngine"]
 
 T = TypeVar("T")
+PIECE_ROWS = 200_000  # of a recording with whole chains
 FIRST_ROWS = 500_000  # looked through before the rest, when only the newest or oldest are asked for
 FOUR_TIMES = 4
 
@@ -99,6 +103,22 @@ class FolderEngine:
     def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
         """All matching events with what the store knows of their sessions."""
         return self._at_once(lambda now: self._recording(now, query, budget))
+
+    def whole_chains(self, query: TraceQuery, most_rows: int = PIECE_ROWS) -> Iterator[Recording]:
+        """All chains with a matching event, whole, in recordings of about so many events each.
+
+        Each of them has all that is known of all sessions. Every one costs a look through the
+        names of all events.
+        """
+        now = self._snapshot()
+        rows = sum(each.rows for each in now.files_for(query))
+        count = max(1, -(-rows // most_rows))
+        known = self._known(now, None)
+        leaking = [ring.session for ring in known.rings if ring.lost]
+        known = replace(known, held=self._held(now, leaking))
+        for number in range(count):
+            table = self._at_once(partial(self._piece, query=query, number=number, count=count))
+            yield replace(known, events=tuple(events_of(table, now.names)))
 
     def find(self, text: str, limit: int = 10) -> list[Found]:
         """What the text may mean. Looking for a part of an id reads that column of every file."""
@@ -160,10 +180,10 @@ class FolderEngine:
 
     # ---- one generation
 
-    def _snapshot(self) -> _Generation:
-        return _Generation(self._store.snapshot())
+    def _snapshot(self) -> Generation:
+        return Generation(self._store.snapshot())
 
-    def _at_once(self, ask: Callable[[_Generation], T]) -> T:
+    def _at_once(self, ask: Callable[[Generation], T]) -> T:
         """The answer from one generation; a file that was replaced meanwhile is another one's."""
         try:
             return ask(self._snapshot())
@@ -172,7 +192,7 @@ class FolderEngine:
 
     def _page(
         self,
-        now: _Generation,
+        now: Generation,
         query: TraceQuery,
         order: Order,
         limit: int,
@@ -206,7 +226,7 @@ class FolderEngine:
         return Page(tuple(events), tuple(walls), key)
 
     def _groups(
-        self, now: _Generation, question: Aggregate, query: TraceQuery, budget: Budget
+        self, now: Generation, question: Aggregate, query: TraceQuery, budget: Budget
     ) -> list[GroupRow]:
         files = now.files_for(query)
         if not files:
@@ -225,7 +245,7 @@ class FolderEngine:
         return with_percentiles(question, rows, self._rows(statement, text, budget), now.names)
 
     def _are_few(
-        self, now: _Generation, files: Sequence[Segment], query: TraceQuery, budget: Budget
+        self, now: Generation, files: Sequence[Segment], query: TraceQuery, budget: Budget
     ) -> bool:
         if sum(each.rows for each in files) <= self._exact_rows:
             return True
@@ -234,24 +254,35 @@ class FolderEngine:
         counted = self._rows(statement, count_sql(statement, source, query, sessions), budget)
         return int(counted[0][0]) <= self._exact_rows
 
-    def _recording(self, now: _Generation, query: TraceQuery, budget: Budget) -> Recording:
+    def _recording(self, now: Generation, query: TraceQuery, budget: Budget) -> Recording:
         table = self._all(now, query, budget)
         events = events_of(table, now.names)
         whole = query == TraceQuery()
-        stored = now.of(None if whole else {event.session for event in events})
-        rings = tuple(ring for each in stored for ring in each.rings)
-        held = None if whole else self._held(now, [ring.session for ring in rings if ring.lost])
+        known = self._known(now, None if whole else {event.session for event in events})
+        leaking = [ring.session for ring in known.rings if ring.lost]
+        held = None if whole else self._held(now, leaking)
+        return replace(known, events=tuple(events), held=held)
+
+    def _known(self, now: Generation, names: set[str] | None) -> Recording:
+        """What is known of these sessions, or of all, without an event."""
+        stored = now.of(names)
         return Recording(
-            events=tuple(events),
             kinds=tuple(kind for each in stored for kind in each.kinds),
             sessions=tuple(each.info for each in stored),
-            rings=rings,
+            rings=tuple(ring for each in stored for ring in each.rings),
             gate_changes=tuple(change for each in stored for change in each.gate_changes),
             damage=now.damage,
-            held=held,
         )
 
-    def _all(self, now: _Generation, query: TraceQuery, budget: Budget) -> pa.Table:
+    def _piece(self, now: Generation, query: TraceQuery, number: int, count: int) -> pa.Table:
+        source = self._source(now.manifest.files, UNLIMITED)
+        statement = Statement(DUCKDB)
+        sessions = now.keys_of(query.session)
+        also = piece_sql(statement, source, query, sessions, number, count)
+        text = page_sql(statement, source, SCHEMA.names, TraceQuery(), also=also)
+        return self._ask(statement, text, UNLIMITED)
+
+    def _all(self, now: Generation, query: TraceQuery, budget: Budget) -> pa.Table:
         if not (files := now.files_for(query)):
             return SCHEMA.empty_table()
         statement = Statement(DUCKDB)
@@ -267,7 +298,7 @@ class FolderEngine:
         _check(budget, rows=len(table))
         return table
 
-    def _held(self, now: _Generation, leaking: Sequence[str]) -> Mapping[tuple[str, int, str], int]:
+    def _held(self, now: Generation, leaking: Sequence[str]) -> Mapping[tuple[str, int, str], int]:
         """How many events are stored, by session, ring and type, of sessions that lost some."""
         keys = [key for name in dict.fromkeys(leaking) for key in now.keys_of(name)]
         if not keys or not now.manifest.files:
@@ -282,7 +313,7 @@ class FolderEngine:
         found = self._rows(statement, text, UNLIMITED)
         return {(now.names[key], ring, kind): count for key, ring, kind, count in found}
 
-    def _meanings(self, now: _Generation, text: str, limit: int) -> list[Found]:
+    def _meanings(self, now: Generation, text: str, limit: int) -> list[Found]:
         if not now.manifest.files:
             return []
         source = self._source(now.manifest.files, UNLIMITED)
@@ -311,7 +342,7 @@ class FolderEngine:
                     return [Found("event", name) for name in found]
         return []
 
-    def _event(self, now: _Generation, event_id: str) -> TraceEvent | None:
+    def _event(self, now: Generation, event_id: str) -> TraceEvent | None:
         keys = list(now.sessions)
         page = self._page(
             now,
@@ -325,7 +356,7 @@ class FolderEngine:
         return page.events[0] if page.events else None
 
     def _newest_wrong(
-        self, now: _Generation, query: TraceQuery, budget: Budget
+        self, now: Generation, query: TraceQuery, budget: Budget
     ) -> TraceEvent | None:
         for number in range(4):
 
@@ -337,7 +368,7 @@ class FolderEngine:
                 return page.events[0]
         return None
 
-    def _sql(self, now: _Generation, text: str, budget: Budget) -> pa.Table:
+    def _sql(self, now: Generation, text: str, budget: Budget) -> pa.Table:
         if not self._duck.is_question(text):
             raise BadQuestion("only one SELECT is answered: nothing here is written or changed")
         files = now.manifest.files
@@ -365,47 +396,6 @@ class FolderEngine:
         return self._duck.rows(text, values, time_s=budget.time_s)
 
 
-class _Names(dict[int, str]):
-    """Session names by key, signed or not; of a session that the store does not know, the key."""
-
-    def __missing__(self, key: int) -> str:
-        return self.get(key & 2**64 - 1) or f"session-{key & 2**64 - 1:016x}"
-
-
-class _Generation:
-    """What one generation of the store means."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.manifest = snapshot.manifest
-        self.sessions: Mapping[int, StoredSession] = snapshot.sessions
-        self.names = _Names({key: each.info.name for key, each in self.sessions.items()})
-        trouble = snapshot.trouble
-        self.damage = (Damage("", "MANIFEST", trouble),) if trouble else ()
-
-    @property
-    def decisions(self) -> list[str]:
-        """The kinds that were declared to be decisions."""
-        kinds = (kind for each in self.sessions.values() for kind in each.kinds)
-        return sorted({kind.name for kind in kinds if kind.decision and is_storable(kind.name)})
-
-    def keys_of(self, name: str | None) -> list[int]:
-        """The keys of the sessions of that name."""
-        return [key for key, each in self.sessions.items() if each.info.name == name]
-
-    def of(self, names: set[str] | None) -> list[StoredSession]:
-        """What is known of these sessions, or of all."""
-        return [e for e in self.sessions.values() if names is None or e.info.name in names]
-
-    def files_for(self, query: TraceQuery) -> list[Segment]:
-        """The files that may hold matching events, by the time of these."""
-        since, until = query.from_wall_ns, query.until_wall_ns
-        return [
-            each
-            for each in self.manifest.files
-            if (since is None or each.max_ts >= since) and (until is None or each.min_ts < until)
-        ]
-
-
 _NO_ROWS = "no_events"
 _SORTS: tuple[tuple[Literal["request", "chain", "trace"], Callable[..., str]], ...] = (
     ("request", request_ids_sql),
@@ -422,7 +412,7 @@ def _name(row: Sequence[Any]) -> str:
 
 
 def _by_and_by(
-    now: _Generation, query: TraceQuery, order: Order, after: PageKey | None
+    now: Generation, query: TraceQuery, order: Order, after: PageKey | None
 ) -> Iterator[tuple[Sequence[Segment], bool, int]]:
     """(files, whether these are all, up to where they are complete): from one end, ever more.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from whence.model.event import TraceEvent
 from whence.model.names import canonical
-from whence.model.recording import Recording
+from whence.model.recording import Damage, Recording
 from whence.query.causes import Causes
 from whence.query.chain import Chain, chains
 from whence.query.check import COMPLETE, INCOMPLETE, UNKNOWN, ChainCheck, ChainReport
@@ -139,12 +139,14 @@ def verify(
     contracts = tuple(contracts)
     tallies = {contract.name: _Tally(contract.name, most_flaws) for contract in contracts}
     members = frozenset().union(*(contract.members for contract in contracts))
-    counted = uncovered = outside = lost = damaged = 0
+    counted = uncovered = outside = 0
+    lost: dict[tuple[str, int], int] = {}  # pieces of one source have its rings all
+    damaged: set[Damage] = set()
     for piece in pieces:
         index = as_index(piece)
         causes = Causes(index, ended=ended)
-        lost += sum(ring.lost for ring in index.recording.rings)
-        damaged += len(index.recording.damage)
+        lost |= {(ring.session, ring.ring): ring.lost for ring in index.recording.rings}
+        damaged.update(index.recording.damage)
         outside += sum(
             not event.decision_chain_id and canonical(event.event_type) in members
             for event in index.events
@@ -165,8 +167,8 @@ def verify(
         chains=counted,
         uncovered=uncovered,
         outside=outside,
-        lost=lost,
-        damaged=damaged,
+        lost=sum(lost.values()),
+        damaged=len(damaged),
         strict=strict,
     )
 

@@ -1,0 +1,55 @@
+"""One generation of a store: its files, and what it knows of its sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from whence.model.query import TraceQuery
+from whence.model.recording import Damage
+from whence.query.sql.statement import is_storable
+from whence.store.folder import Snapshot
+from whence.store.manifest import Segment
+from whence.store.sessions import StoredSession
+
+__all__ = ["Generation"]
+
+
+class _Names(dict[int, str]):
+    """Session names by key, signed or not; of a session that the store does not know, the key."""
+
+    def __missing__(self, key: int) -> str:
+        return self.get(key & 2**64 - 1) or f"session-{key & 2**64 - 1:016x}"
+
+
+class Generation:
+    """What one generation of the store means."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.manifest = snapshot.manifest
+        self.sessions: Mapping[int, StoredSession] = snapshot.sessions
+        self.names = _Names({key: each.info.name for key, each in self.sessions.items()})
+        trouble = snapshot.trouble
+        self.damage = (Damage("", "MANIFEST", trouble),) if trouble else ()
+
+    @property
+    def decisions(self) -> list[str]:
+        """The kinds that were declared to be decisions."""
+        kinds = (kind for each in self.sessions.values() for kind in each.kinds)
+        return sorted({kind.name for kind in kinds if kind.decision and is_storable(kind.name)})
+
+    def keys_of(self, name: str | None) -> list[int]:
+        """The keys of the sessions of that name."""
+        return [key for key, each in self.sessions.items() if each.info.name == name]
+
+    def of(self, names: set[str] | None) -> list[StoredSession]:
+        """What is known of these sessions, or of all."""
+        return [e for e in self.sessions.values() if names is None or e.info.name in names]
+
+    def files_for(self, query: TraceQuery) -> list[Segment]:
+        """The files that may hold matching events, by the time of these."""
+        since, until = query.from_wall_ns, query.until_wall_ns
+        return [
+            each
+            for each in self.manifest.files
+            if (since is None or each.max_ts >= since) and (until is None or each.min_ts < until)
+        ]
