@@ -26,6 +26,7 @@ from tests.conformance.engine import (
 from tests.peers.clickhouse import READER, Node
 from tests.query.build import event, inference_chain, late_chain, recording
 from tests.query.stores import stored
+from tests.query.test_verify import many
 from tests.query.worlds import SESSIONS, Clause, events_in, queries
 from whence.model.errors import BudgetExceeded, ClusterUnavailable, NotAStore, UnsupportedFormat
 from whence.model.event import TraceEvent
@@ -40,6 +41,7 @@ from whence.query.shapes import Aggregate, Budget
 from whence.query.sql.clickhouse import CLICKHOUSE
 from whence.query.sql.pages import page_sql
 from whence.query.sql.statement import Statement
+from whence.query.verify import verify
 from whence.query.why import why
 from whence.store.clickhouse import ddl
 from whence.store.clickhouse.http import Client
@@ -253,3 +255,24 @@ def test_what_is_no_store_of_ours_is_refused(client: Client) -> None:
     client.command(f"ALTER TABLE {table} MODIFY COMMENT '{ddl.SIGN}2'", host=0)
     with pytest.raises(UnsupportedFormat, match="version 2"):
         ClusterEngine(client)
+
+
+def test_a_cluster_is_verified_like_others(client: Client) -> None:
+    """Whole chains in pieces, from whichever shards, all of them or some. R5.21 R5.12"""
+    lacking = {3: "scheduling_decision", 4: "execution_completed"}
+    source = recording(many(30, lacking))
+    with engines_over(source, client) as engines:
+        for query in (TraceQuery(), TraceQuery(request_id="req-3"), TraceQuery(event_type="alloc")):
+            found = {name: verify(each.whole_chains(query)) for name, each in engines.items()}
+            assert found["cluster"] == found["folder"]
+        pieces = list(engines["cluster"].whole_chains(TraceQuery(), most_rows=20))  # type: ignore[call-arg]
+        assert len(pieces) > 3
+        again, right = verify(pieces), verify(source)
+        assert [each.groups[0].chains for each in again.contracts] == [1]
+        assert (again.chains, again.contracts[0].complete) == (
+            right.chains,
+            right.contracts[0].complete,
+        )
+        some = TraceQuery(request_id="req-3", event_type="execution_started")
+        (piece,) = engines["cluster"].whole_chains(some)
+        assert len(piece.events) == 3

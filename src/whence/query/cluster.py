@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -25,6 +26,7 @@ from whence.query.shapes import (
     Page,
     PageKey,
 )
+from whence.query.sql.chains import count_chains_sql, piece_sql
 from whence.query.sql.clickhouse import CLICKHOUSE
 from whence.query.sql.filters import signed
 from whence.query.sql.groups import (
@@ -53,6 +55,7 @@ from whence.store.sessions import StoredSession, parsed_session_document
 __all__ = ["ClusterEngine"]
 
 LONGEST_S = 3_600.0
+MOST_PIECE_ROWS = 200_000  # of a recording with whole chains
 
 
 class ClusterEngine:
@@ -111,19 +114,28 @@ class ClusterEngine:
     def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
         """All matching events with what is known of their sessions."""
         now = self._now()
-        events = events_of(self._all(now, query, budget), now.names)
-        whole = query == TraceQuery()
-        stored = now.of(None if whole else {event.session for event in events})
-        rings = tuple(ring for each in stored for ring in each.rings)
-        leaking = sorted({ring.session for ring in rings if ring.lost})
-        return Recording(
-            events=tuple(events),
-            kinds=tuple(kind for each in stored for kind in each.kinds),
-            sessions=tuple(each.info for each in stored),
-            rings=rings,
-            gate_changes=tuple(change for each in stored for change in each.gate_changes),
-            held=None if whole else self._held(now, leaking),
-        )
+        events = tuple(events_of(self._all(now, query, budget), now.names))
+        if query == TraceQuery():
+            return replace(_known(now, None), events=events)
+        known = _known(now, {event.session for event in events})
+        return replace(known, events=events, held=self._held(now, _leaking(known)))
+
+    def whole_chains(
+        self, query: TraceQuery, most_rows: int = MOST_PIECE_ROWS
+    ) -> Iterator[Recording]:
+        """All chains with a matching event, whole, in recordings of about so many events each."""
+        now = self._now()
+        sessions = now.keys_of(query.session)
+        s = Statement(CLICKHOUSE)
+        [[rows]] = self._rows(s, count_chains_sql(s, self._events, query, sessions))
+        count = max(1, -(-int(rows) // most_rows))
+        known = _known(now, None)
+        known = replace(known, held=self._held(now, _leaking(known)))
+        for number in range(count):
+            s = Statement(CLICKHOUSE)
+            also = piece_sql(s, self._events, query, sessions, number, count)
+            table = self._selected(s, TraceQuery(), (), UNLIMITED, also=also)
+            yield replace(known, events=tuple(events_of(table, now.names)))
 
     def table(self, query: TraceQuery, budget: Budget = UNLIMITED) -> pa.Table:
         """All matching events as they are stored, the oldest first."""
@@ -365,6 +377,21 @@ _SORTS: tuple[tuple[Literal["request", "chain", "trace"], Callable[..., str]], .
     ("chain", chain_ids_sql),
     ("trace", trace_ids_sql),
 )
+
+
+def _known(now: _Known, names: set[str] | None) -> Recording:
+    """What is known of these sessions, or of all, without an event."""
+    stored = now.of(names)
+    return Recording(
+        kinds=tuple(kind for each in stored for kind in each.kinds),
+        sessions=tuple(each.info for each in stored),
+        rings=tuple(ring for each in stored for ring in each.rings),
+        gate_changes=tuple(change for each in stored for change in each.gate_changes),
+    )
+
+
+def _leaking(known: Recording) -> list[str]:
+    return sorted({ring.session for ring in known.rings if ring.lost})
 
 
 def _name(row: Sequence[Any]) -> str:

@@ -28,7 +28,7 @@ from whence.query.shapes import (
     Page,
     PageKey,
 )
-from whence.query.sql.chains import piece_sql
+from whence.query.sql.chains import count_chains_sql, piece_sql
 from whence.query.sql.dialect import DUCKDB
 from whence.query.sql.filters import signed
 from whence.query.sql.groups import (
@@ -111,8 +111,11 @@ class FolderEngine:
         names of all events.
         """
         now = self._snapshot()
-        rows = sum(each.rows for each in now.files_for(query))
-        count = max(1, -(-rows // most_rows))
+        source, sessions = self._source(now.manifest.files, UNLIMITED), now.keys_of(query.session)
+        statement = Statement(DUCKDB)
+        counted = count_chains_sql(statement, source, query, sessions)
+        [[rows]] = self._rows(statement, counted, UNLIMITED)
+        count = max(1, -(-int(rows) // most_rows))
         known = self._known(now, None)
         leaking = [ring.session for ring in known.rings if ring.lost]
         known = replace(known, held=self._held(now, leaking))

@@ -8,7 +8,7 @@ from whence.model.query import TraceQuery
 from whence.query.sql.filters import filters_sql
 from whence.query.sql.statement import Statement
 
-__all__ = ["piece_sql"]
+__all__ = ["count_chains_sql", "piece_sql"]
 
 # What all events of a chain have in common; an event that names no chain has something of its own.
 _NAME = (
@@ -16,6 +16,13 @@ _NAME = (
     " CASE WHEN trace_hi <> 0 OR trace_lo <> 0 THEN concat(trace_hi, ' ', trace_lo) END,"
     " concat(session, ' ', ring, ' ', ticket))"
 )
+
+
+def count_chains_sql(
+    statement: Statement, source: str, query: TraceQuery, sessions: Sequence[int]
+) -> str:
+    """How many events the chains have of which an event matches the query."""
+    return f"SELECT count(*) FROM {source} WHERE {_of_chains(statement, source, query, sessions)}"
 
 
 def piece_sql(
@@ -28,10 +35,15 @@ def piece_sql(
 ) -> str:
     """A predicate: events of one of so many pieces that hold their chains whole.
 
-    Only chains are in it of which an event matches the query. For DuckDB.
+    Only chains are in it of which an event matches the query.
     """
-    piece = f"hash({_NAME}) % {statement.integer(count)} = {statement.integer(number)}"
+    dealt = f"{statement.dialect.hashed(_NAME)} % {statement.integer(count)}"
+    wanted = _of_chains(statement, source, query, sessions)
+    return f"{dealt} = {statement.integer(number)} AND {wanted}"
+
+
+def _of_chains(s: Statement, source: str, query: TraceQuery, sessions: Sequence[int]) -> str:
     if query == TraceQuery():
-        return piece
-    wanted = filters_sql(statement, query, sessions)
-    return f"{piece} AND {_NAME} IN (SELECT {_NAME} FROM {source} WHERE {wanted})"
+        return "TRUE"
+    wanted = filters_sql(s, query, sessions)
+    return f"{_NAME} {s.dialect.is_in} (SELECT {_NAME} FROM {source} WHERE {wanted})"

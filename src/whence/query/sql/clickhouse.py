@@ -49,5 +49,7 @@ CLICKHOUSE = Dialect(
     percentiles=_percentiles,
     json_length=lambda text: f"JSONLength({text})",
     bit_and=lambda a, b: f"bitAnd({a}, {b})",
+    hashed=lambda text: f"toInt64(bitShiftRight(cityHash64({text}), 1))",
+    is_in="GLOBAL IN",  # each shard would look among its own rows
 )
 """For rows in the tables of whence.store.clickhouse.ddl."""

@@ -23,6 +23,8 @@ class Dialect:
     may be NULL, but raise no error. `percentiles(value, shares)` is a list of exact ones,
     interpolated linearly, and skips NULL. `number_to_small` makes 32 bits of a whole number.
     `json_length(text)` counts a JSON list. `bit_and(a, b)` is of 64-bit integers.
+    `hashed(text)` is an integer that spreads texts evenly; `is_in` stands before a SELECT over all
+    the rows there are.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Dialect:
     percentiles: Callable[[str, Sequence[str]], str]
     json_length: Callable[[str], str]
     bit_and: Callable[[str, str], str]
+    hashed: Callable[[str], str]
+    is_in: str
 
 
 def _duckdb_percentiles(value: str, shares: Sequence[str]) -> str:
@@ -83,4 +87,6 @@ DUCKDB = Dialect(
     percentiles=_duckdb_percentiles,
     json_length=lambda text: f"json_array_length({text})",
     bit_and=lambda a, b: f"({a} & {b})",
+    hashed=lambda text: f"CAST(hash({text}) >> 1 AS BIGINT)",
+    is_in="IN",
 )
