@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import signal
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -144,6 +147,64 @@ def test_a_killed_collector_goes_on_in_the_store(whence_dir: Path, tmp_path: Pat
     assert sink["closes"]
     assert (sink["delivered"], sink["lost"]) == (expected, 0)
     assert tickets_in(snapshot(traces)) == list(range(expected))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of half a megabyte."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a file system is not permitted here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Leaves no room on the disk."""
+    with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        for size in (65536, 4096, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(size))
+
+
+def test_a_full_disk_is_waited_for(whence_dir: Path, small_disk: Path) -> None:
+    """Readers go on, what is recorded waits, and once there is room all of it is there. R1.39"""
+    traces = small_disk / "traces"
+    process = producer(whence_dir)
+    record(process, 10)
+    collector = Collector(whence_dir, "--to", traces, "--interval", "10ms")
+    wait_for(traces, 10, collector)
+    fill(small_disk / "filler")
+    record(process, 3000)
+    assert collector.process.stderr is not None
+    assert "No space left on device; trying again" in collector.process.stderr.readline()
+    assert tickets_in(snapshot(traces)) == list(range(10))
+    (small_disk / "filler").unlink()
+    wait_for(traces, 3010, collector)
+    record(process, 5)
+    told = collector.end()
+    process.communicate("")
+    (sink,) = told["sinks"]
+    assert (sink["delivered"], sink["expired"], sink["lost"]) == (3015, 0, 0)
+    assert tickets_in(snapshot(traces)) == list(range(3015))
+
+
+def test_what_is_damaged_is_told_of(run: Run, dead: Path, tmp_path: Path) -> None:
+    """A flipped byte costs its file, which is named, and not the store. R5.24"""
+    traces = tmp_path / "traces"
+    run("collect", "--once", "--keep", "--to", traces)
+    (segment,) = snapshot(traces).files
+    content = bytearray(segment.read_bytes())
+    content[len(content) // 2] ^= 1
+    segment.write_bytes(content)
+    result = run("collect", "--once", "--keep", "--to", traces)
+    assert result.exit_code == 0
+    assert "fails its checksum: 21 events are missing" in result.output
+    assert snapshot(traces).files == ()
+    assert snapshot(traces).manifest.quarantined[0].rows == 21
 
 
 def test_the_stores_figures_are_told(run: Run, dead: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from whence.collect.live import Collected, LiveSessions
 from whence.collect.pipeline import Pipeline, common_start
 from whence.collect.positions import StateFile, state_path
 from whence.collect.sessions import find_sessions, list_sessions
+from whence.collect.sink import Sink
 from whence.collect.sink_ledger import SinkLedger
 from whence.collect.wanted import Wanted
 from whence.export.deliveries import open_targets, resume
@@ -214,6 +215,9 @@ def collect(
     with contextlib.ExitStack() as kept:
         for target in targets:
             kept.callback(target.close)
+            if not isinstance(target, Sink):  # a store tells what it found damaged
+                for found in target.trouble:
+                    _tell(f"{target.name}: {found}")
         state = _own_state(own_path or _usual_state(source, [each.name for each in targets]))
         kept.callback(state.close)
         if state.trouble:
