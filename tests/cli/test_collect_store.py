@@ -54,6 +54,7 @@ def test_a_folder_becomes_a_store_and_the_session_goes(
     (ring,) = session.rings
     assert (ring.recorded, ring.readable, ring.lost) == (21, 21, 0)
     assert sum(kind.recorded for kind in ring.per_kind) == 21
+    assert snapshot(traces).manifest.positions == {}
     again = run("collect", "--once", "--json", "--to", traces)
     assert [sink["delivered"] for sink in json.loads(again.output)["sinks"]] == [21]
     assert tickets_in(snapshot(traces)) == list(range(21))

@@ -17,6 +17,7 @@ from whence.cli.render.page import line, print_json, print_lines
 from whence.cli.render.safe import safe
 from whence.cli.verb import INCOMPLETE, Verb, json_option
 from whence.collect.delivering import Delivering
+from whence.collect.delivery import Delivery
 from whence.collect.follower import Follower
 from whence.collect.glances import Glances
 from whence.collect.live import Collected, LiveSessions
@@ -344,6 +345,8 @@ def _forget_removed(deliveries: Sequence[Delivering], find: Callable[[], Iterabl
         with contextlib.suppress(WhenceError, OSError, ValueError):
             present.add(read_session_file(folder).uuid)
     for delivery in deliveries:
+        if not isinstance(delivery, Delivery):
+            continue  # a store may know sessions of other machines and folders, too
         for uuid in delivery.acknowledged().positions.keys() - present:
             delivery.forget(uuid)
 

@@ -128,6 +128,11 @@ class Pipeline:
             pass
         for delivery in self.deliveries:
             delivery.begin_finish(end - self._clock())
+        if self._reaps:
+            for _ in range(2):  # what is delivered, and then what a removal leaves to be done
+                for delivery in self.deliveries:
+                    delivery.wait_settled(end - self._clock())
+                self.save()
         for delivery in self.deliveries:
             delivery.finish(max(0.0, end - self._clock()), give_up=give_up)
         self.save()

@@ -69,6 +69,7 @@ class StoreDelivery:
         self._next_s = clock()
         self._attempts = 0
         self._end_at_s: float | None = None
+        self._closing = False
         self._thread: threading.Thread | None = None
 
     # ---- any thread
@@ -143,6 +144,9 @@ class StoreDelivery:
         What is queued then stays so: the next owner reads it again, as long as it is there.
         """
         self.begin_finish(timeout_s)
+        with self._lock:
+            self._closing = True
+            self._wake.notify()
         if self._thread is not None:
             self._thread.join(timeout_s + 0.5)
             if self._thread.is_alive():  # in a write that hangs: the store stays its own
@@ -196,7 +200,7 @@ class StoreDelivery:
             with self._lock:
                 if self._end_at_s is not None:
                     left = self._end_at_s - self._clock()
-                    if left <= 0 or not self._is_busy():
+                    if left <= 0 or (self._closing and not self._is_busy()):
                         return
                     wait = left if wait is None else min(wait, left)
                 if wait is None and not self._is_busy():
