@@ -166,3 +166,11 @@ def test_every_step_is_there_once_and_in_order(a: list[str], b: list[str]) -> No
     assert [s.event_type for s in found.steps if s.b is not None] == b
     assert all(s.kind == "same" for s in found.steps if s.a is not None and s.b is not None)
     assert found.same == (a == b)
+
+
+def test_a_text_of_digits_costs_no_more_than_its_length() -> None:
+    """R5.14 What is looked for in texts is looked for once, however they were made."""
+    ours, theirs = (event("step", rationale="7" * 200_000 + end) for end in ("x", "y"))
+    assert only_step(ours, theirs) == ("differs", ["rationale"])
+    ours, theirs = (event("step", rationale=f"{n}1,234.5 ms, -{n} us left") for n in (1, 23))
+    assert only_step(ours, theirs) == ("same", [])

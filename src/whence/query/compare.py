@@ -22,7 +22,8 @@ from whence.query.words import event_sentence, value_text
 __all__ = ["Comparison", "Difference", "Side", "Step", "StepSide", "TimePair", "compare"]
 
 _TIME_UNITS = frozenset({"ns", "us", "ms", "s"})
-_TIMES = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)? ?(?:ns|us|ms|s|min|h)\b")
+# A number is looked at from its beginning alone, so that a text of digits costs its length.
+_TIMES = re.compile(r"(?<![\d,.])\d[\d,]*(?:\.\d+)? ?(?:ns|us|ms|s|min|h)\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from whence.cli.render.page import clock_text, line, page_cells, table
 from whence.cli.render.safe import clip, pad, wrap
+from whence.query.answer_words import cut
 from whence.query.compare import Comparison, Difference, Side, Step, StepSide, TimePair
 from whence.query.words import count_text, duration_text, listed, offset_text, offset_unit
 
@@ -19,6 +20,7 @@ _STYLES = {"same": "", "differs": "yellow", "only a": "red", "only b": "green"}
 _MOST_TYPE_CELLS = 36
 _FIELD_CELLS = 18
 _MOST_SPANS = 12
+_LONGEST = 1_000  # characters of one value; --json has all
 
 
 def comparison_lines(found: Comparison, most_steps: int = 200) -> Iterator[Text]:
@@ -120,7 +122,7 @@ def _differences(differences: Sequence[Difference]) -> Iterator[Text]:
         label = pad(clip(difference.field, _FIELD_CELLS), _FIELD_CELLS)
         for name, value in (("A", difference.a), ("B", difference.b)):
             head = f"      {label}  {name}  "
-            text = "-" if value is None else value
+            text = "-" if value is None else cut(value, _LONGEST)
             for part in wrap(text, page_cells() - cell_len(head)):
                 yield line((head, "dim"), part)
                 head = " " * cell_len(head)
