@@ -167,3 +167,31 @@ def test_files_are_as_open_as_their_folder(tmp_path: Path) -> None:
     assert (tmp_path / "own" / "MANIFEST").stat().st_mode & 0o777 == 0o600
     assert segment.stat().st_mode & 0o777 == 0o640
     assert segment.parent.stat().st_mode & 0o777 == 0o750
+
+
+def test_of_many_would_be_owners_one_writes(tmp_path: Path) -> None:
+    """Processes that open one store at the same moment: the others are told, one appends."""
+    children = []
+    start, go = os.pipe()
+    for _ in range(8):
+        child = os.fork()
+        if child == 0:
+            os.close(go)
+            os.read(start, 1)  # until all are there
+            try:
+                store = FolderStore(tmp_path / "traces", write=True)
+                store.append(rows([len(tickets_in(store.snapshot()))]))
+                store.close()
+            except StoreOwned:
+                os._exit(3)
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
+        children.append(child)
+    os.close(start)
+    os.close(go)
+    ended = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert set(ended) <= {0, 3}
+    assert ended.count(0) >= 1
+    found = tickets_in(FolderStore(tmp_path / "traces").snapshot())
+    assert found == list(range(ended.count(0)))

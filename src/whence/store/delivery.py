@@ -24,6 +24,7 @@ __all__ = ["StoreDelivery"]
 
 COMMIT_S = 1.0
 COMMIT_ROWS = 262_144
+COMMIT_BYTES = 32 << 20  # native; as much again as a table, less as a file
 STEP_EVENTS = 20_000  # a pipeline drains ten times that at once
 LONGEST_REASON = 120
 
@@ -31,9 +32,10 @@ LONGEST_REASON = 120
 class StoreDelivery:
     """Delivers to a folder store that this process owns, and that finish() closes.
 
-    Commits once a second at most, earlier for 256k rows or when somebody waits. Each commit moves
-    the positions with the rows, so that a restart reads nothing twice and skips nothing. While the
-    disk refuses, events wait in the queue: beyond its size the oldest are given up (expired).
+    Commits once a second at most, earlier for 256k rows, for 32 MiB, or when somebody waits. Each
+    commit moves the positions with the rows, so that a restart reads nothing twice and skips
+    nothing. While the disk refuses, events wait in the queue: beyond its size the oldest are given
+    up (expired).
     `offer`, `ledger`, `acknowledged` and what else asks may be called by any thread; `step` does
     the work, in one thread: that of start() or, in tests, the caller's.
     """
@@ -169,12 +171,13 @@ class StoreDelivery:
         """Does one piece of work. Returns the seconds until there is more; None: until an offer."""
         with self._lock:
             wait = self._next_s - self._clock()
-            hurry = self._urgent or self._waiting.rows >= COMMIT_ROWS
+            much = self._waiting.rows >= COMMIT_ROWS or self._waiting.nbytes >= COMMIT_BYTES
+            hurry = self._urgent or much
             if wait > 0 and (self._attempts or not hurry):
                 return wait
             if not self._seen:
                 most = 1 if self._one_by_one else COMMIT_ROWS
-                self._in_flight = self._waiting.take(most)
+                self._in_flight = self._waiting.take(most, COMMIT_BYTES)
             forgotten, ended = frozenset(self._forgotten), frozenset(self._ended)
         try:
             self._work(ended, forgotten)

@@ -77,16 +77,17 @@ class Waiting:
             self.rows += item.events
             self.nbytes += item.nbytes
 
-    def take(self, most_rows: int) -> list[Pending]:
-        """The oldest items, of so many rows or a little more."""
+    def take(self, most_rows: int, most_bytes: int) -> list[Pending]:
+        """The oldest items, of so many rows or bytes, or a little more."""
         taken: list[Pending] = []
-        rows = 0
-        while self._items and rows < most_rows:
+        rows = nbytes = 0
+        while self._items and rows < most_rows and nbytes < most_bytes:
             item = self._items.popleft()
             taken.append(item)
             rows += item.events
-            self.nbytes -= item.nbytes
+            nbytes += item.nbytes
         self.rows -= rows
+        self.nbytes -= nbytes
         return taken
 
     def oldest_but_one(self) -> Pending | None:
