@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -216,3 +217,21 @@ def test_the_stores_figures_are_told(run: Run, dead: Path, tmp_path: Path) -> No
     assert [(sink["sink"], sink["behind"]) for sink in found["sinks"]] == [
         (f"store:{tmp_path / 'traces'}", 0)
     ]
+
+
+def test_own_figures_tell_of_the_store(whence_dir: Path, tmp_path: Path) -> None:
+    """--metrics counts what the store has as it does for sinks. R5.25"""
+    process = producer(whence_dir)
+    record(process, 30)
+    words = ("--interval", "10ms", "--metrics", "127.0.0.1:0")
+    collector = Collector(whence_dir, "--to", tmp_path / "traces", *words)
+    assert collector.process.stderr is not None
+    address = collector.process.stderr.readline().split()[-1]
+    wait_for(tmp_path / "traces", 30, collector)
+    wanted = f'exporter="store:{tmp_path / "traces"}",outcome="delivered"}} 30'
+    while True:
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            if wanted in answer.read().decode():
+                break
+    collector.end()
+    process.communicate("")
