@@ -93,6 +93,8 @@ def resume(
             delivery = importlib.import_module("whence.store.delivery")
             deliveries.append(delivery.StoreDelivery(target, limits, filtered=filtered))
             continue
+        if hasattr(target, "filtered"):  # it tells readers, who would take the rest for lost
+            target.filtered = filtered
         start = known.get(target.name, Acknowledged())
         if start.token and (look_back := getattr(target, "resume", None)):
             look_back(start.token)

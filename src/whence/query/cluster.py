@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -50,7 +51,8 @@ from whence.query.sql.wrong import choices_sql
 from whence.store.clickhouse import ddl
 from whence.store.clickhouse.http import OVER_BUDGET, Client, Parameter
 from whence.store.columns import SCHEMA, events_of
-from whence.store.sessions import StoredSession, parsed_session_document
+from whence.store.manifest import RingTally
+from whence.store.sessions import StoredSession, parsed_session_document, with_tallies
 
 __all__ = ["ClusterEngine"]
 
@@ -116,8 +118,8 @@ class ClusterEngine:
         now = self._now()
         events = tuple(events_of(self._all(now, query, budget), now.names))
         if query == TraceQuery():
-            return replace(_known(now, None), events=events)
-        known = _known(now, {event.session for event in events})
+            return replace(self._without_events(now, None), events=events)
+        known = self._without_events(now, {event.session for event in events})
         return replace(known, events=events, held=self._held(now, _leaking(known)))
 
     def whole_chains(
@@ -129,7 +131,7 @@ class ClusterEngine:
         s = Statement(CLICKHOUSE)
         [[rows]] = self._rows(s, count_chains_sql(s, self._events, query, sessions))
         count = max(1, -(-int(rows) // most_rows))
-        known = _known(now, None)
+        known = self._without_events(now, None)
         known = replace(known, held=self._held(now, _leaking(known)))
         for number in range(count):
             s = Statement(CLICKHOUSE)
@@ -206,8 +208,8 @@ class ClusterEngine:
         return [each.info for each in self._now().sessions.values()]
 
     def ledger(self) -> Sequence[RingLedger]:
-        """The counts of their rings; of sessions that were collected without a store none."""
-        return [ring for each in self._now().sessions.values() for ring in each.rings]
+        """The counts of their rings."""
+        return [ring for each in self._counted(self._now().of(None)) for ring in each.rings]
 
     def close(self) -> None:
         """Closes the connections. May come twice."""
@@ -293,6 +295,40 @@ class ClusterEngine:
         )
         return {(now.names[key], ring, kind): n for key, ring, kind, n in self._rows(s, text)}
 
+    def _without_events(self, now: _Known, names: set[str] | None) -> Recording:
+        """What is known of these sessions, or of all."""
+        stored = self._counted(now.of(names))
+        return Recording(
+            kinds=tuple(kind for each in stored for kind in each.kinds),
+            sessions=tuple(each.info for each in stored),
+            rings=tuple(ring for each in stored for ring in each.rings),
+            gate_changes=tuple(change for each in stored for change in each.gate_changes),
+        )
+
+    def _counted(self, stored: Sequence[StoredSession]) -> list[StoredSession]:
+        """With ring ledgers: of what came without a store they are counted here, from the rows."""
+        s = Statement(CLICKHOUSE)
+        keys = [s.integer(signed(each.info.key)) for each in stored if not each.rings]
+        if not keys:
+            return list(stored)
+        found = self._rows(
+            s,
+            "SELECT session, ring, count(), max(ticket) + 1, "
+            f"min(ts_ns - offset_ns), max(ts_ns - offset_ns) FROM {self._events}"
+            f" WHERE session IN ({', '.join(keys)}) AND ring >= 0 GROUP BY session, ring",
+        )
+        positions: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        tallies: defaultdict[int, dict[int, RingTally]] = defaultdict(dict)
+        for session, ring, rows, end, oldest_ns, newest_ns in found:
+            positions[session & 2**64 - 1][ring] = end
+            tallies[session & 2**64 - 1][ring] = RingTally(rows, oldest_ns, newest_ns)
+        return [
+            each
+            if each.rings
+            else with_tallies(each, positions[each.info.key], tallies[each.info.key])
+            for each in stored
+        ]
+
     def _now(self) -> _Known:
         """What is known of sessions; read anew when there is more of it."""
         table = self._client.place.sessions
@@ -377,17 +413,6 @@ _SORTS: tuple[tuple[Literal["request", "chain", "trace"], Callable[..., str]], .
     ("chain", chain_ids_sql),
     ("trace", trace_ids_sql),
 )
-
-
-def _known(now: _Known, names: set[str] | None) -> Recording:
-    """What is known of these sessions, or of all, without an event."""
-    stored = now.of(names)
-    return Recording(
-        kinds=tuple(kind for each in stored for kind in each.kinds),
-        sessions=tuple(each.info for each in stored),
-        rings=tuple(ring for each in stored for ring in each.rings),
-        gate_changes=tuple(change for each in stored for change in each.gate_changes),
-    )
 
 
 def _leaking(known: Recording) -> list[str]:

@@ -17,6 +17,8 @@ from tests.peers.clickhouse import READER, Node
 from whence.collect.sessions import read_recording
 from whence.export.sinks import open_sink
 from whence.model.errors import UnknownSink
+from whence.model.query import TraceQuery
+from whence.query.cluster import ClusterEngine
 from whence.store.clickhouse.http import Client
 from whence.store.sessions import parsed_session_document
 
@@ -73,6 +75,25 @@ def test_what_was_recorded_is_there_once(
     recorded = read_recording(app.session_dirs)
     assert told.info.uuid == recorded.sessions[0].uuid
     assert told.kinds == recorded.kinds
+    engine = ClusterEngine(client)
+    [ring] = engine.ledger()
+    assert (ring.recorded, ring.readable, ring.lost) == (EVENTS, EVENTS, 0)
+    part = engine.recording(TraceQuery(request_id="request-7"))
+    whole = [event for event in recorded.events if event.request_id == "request-7"]
+    assert list(part.events) == whole
+    assert part.rings == (ring,)
+
+
+def test_what_was_not_asked_for_is_not_lost(
+    run_app: Callable[..., AppRun], url_of: Callable[..., str], client: Client
+) -> None:
+    """Readers know that not every event was collected. R5.21"""
+    app = run_app(PROGRAM)
+    result = collect(app.whence_dir, url_of(), "--request", "request-7")
+    assert result.returncode == 0, result.stderr
+    engine = ClusterEngine(client)
+    assert len(engine.select(TraceQuery()).events) == 8
+    assert [ring.lost for ring in engine.ledger()] == [0]
 
 
 def test_a_shard_that_is_gone_is_waited_for(

@@ -50,6 +50,7 @@ class ClickHouseSink(Sink):
 
     def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = client.place.name
+        self.filtered = False  # whether not every event is asked for
         self._client = client
         self._inserts = Inserts(client)
         self._clock = clock
@@ -103,15 +104,15 @@ class ClickHouseSink(Sink):
         for uuid, (info, kinds) in sessions.items():
             told_s, known = self._told.get(uuid, (None, 0))
             if told_s is None or known != len(kinds) or now_s - told_s >= REFRESH_S:
-                text = session_document(_stored(info, kinds), now_ns)
+                text = session_document(_stored(info, kinds, self.filtered), now_ns)
                 documents.append(SessionDocument(uuid, info.key, info.name, text, now_ns))
         self._inserts.put_sessions(documents)
         for document in documents:
             self._told[document.uuid] = (now_s, len(sessions[document.uuid][1]))
 
 
-def _stored(info: SessionInfo, kinds: tuple[KindInfo, ...]) -> StoredSession:
-    """Without ring ledgers: nobody has counted here what the cluster has of each ring."""
+def _stored(info: SessionInfo, kinds: tuple[KindInfo, ...], filtered: bool) -> StoredSession:
+    """Without ring ledgers: whoever asks counts what the cluster has of each ring."""
     if info.path:
         with contextlib.suppress(WhenceError, OSError):
             reader = SessionReader(Path(info.path))
@@ -120,5 +121,6 @@ def _stored(info: SessionInfo, kinds: tuple[KindInfo, ...]) -> StoredSession:
                     info=reader.info,
                     kinds=reader.kinds or kinds,
                     gate_changes=reader.gate_changes(),
+                    filtered=filtered,
                 )
-    return StoredSession(info=info, kinds=kinds)
+    return StoredSession(info=info, kinds=kinds, filtered=filtered)
