@@ -57,7 +57,7 @@ from whence.store.sessions import StoredSession, parsed_session_document, with_t
 __all__ = ["ClusterEngine"]
 
 LONGEST_S = 3_600.0
-MOST_PIECE_ROWS = 200_000  # of a recording with whole chains
+MOST_PIECE_ROWS = 50_000  # of a recording with whole chains
 
 
 class ClusterEngine:

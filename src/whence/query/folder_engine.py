@@ -56,7 +56,7 @@ from whence.store.manifest import Segment
 __all__ = ["FolderEngine"]
 
 T = TypeVar("T")
-PIECE_ROWS = 200_000  # of a recording with whole chains
+PIECE_ROWS = 50_000  # of a recording with whole chains
 FIRST_ROWS = 500_000  # looked through before the rest, when only the newest or oldest are asked for
 FOUR_TIMES = 4
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from whence.model.event import TraceEvent
@@ -136,41 +137,70 @@ def verify(
     the rings that lost events; memory beyond one recording is bounded.
     """
     pieces = [source] if isinstance(source, Recording | Index) else source
-    contracts = tuple(contracts)
-    tallies = {contract.name: _Tally(contract.name, most_flaws) for contract in contracts}
-    members = frozenset().union(*(contract.members for contract in contracts))
-    counted = uncovered = outside = 0
-    lost: dict[tuple[str, int], int] = {}  # pieces of one source have its rings all
-    damaged: set[Damage] = set()
-    for piece in pieces:
+    sums = _Sums(contracts, strict, ended, among, most_flaws)
+    deque(map(sums.add, pieces), maxlen=0)  # no name keeps a piece while the next one is read
+    return sums.verification()
+
+
+class _Sums:
+    """The counts of all recordings so far."""
+
+    def __init__(
+        self,
+        contracts: Sequence[Contract],
+        strict: bool,
+        ended: bool,
+        among: Among | None,
+        most_flaws: int,
+    ) -> None:
+        self._contracts = tuple(contracts)
+        self._strict, self._ended, self._among = strict, ended, among
+        self._tallies = {each.name: _Tally(each.name, most_flaws) for each in self._contracts}
+        self._members = frozenset().union(*(each.members for each in self._contracts))
+        self._chains = self._uncovered = self._outside = 0
+        self._lost: dict[tuple[str, int], int] = {}  # pieces of one source have its rings all
+        self._damaged: set[Damage] = set()
+
+    def add(self, piece: Recording | Index) -> None:
+        """Count the chains of a recording."""
         index = as_index(piece)
-        causes = Causes(index, ended=ended)
-        lost |= {(ring.session, ring.ring): ring.lost for ring in index.recording.rings}
-        damaged.update(index.recording.damage)
-        outside += sum(
-            not event.decision_chain_id and canonical(event.event_type) in members
+        causes = Causes(index, ended=self._ended)
+        passes = self._among(index) if self._among else None
+        self._lost |= {(ring.session, ring.ring): ring.lost for ring in index.recording.rings}
+        self._damaged.update(index.recording.damage)
+        self._outside += sum(
+            canonical(event.event_type) in self._members
+            and not any(index.chain_key(event))
+            and (passes is None or passes(event))
             for event in index.events
         )
-        for chain in _asked_for(index, among):
-            counted += 1
-            contract = contract_for(chain.events, contracts, index)
-            if contract is None:
-                uncovered += 1
-                continue
-            report = ChainCheck(chain.events, contract, index, causes).report(strict)
-            tallies[contract.name].count(chain, report, index)
-    verdicts = [tally.verdict() for tally in tallies.values()]
-    return Verification(
-        verdict=_worst(verdict.verdict for verdict in verdicts),
-        contracts=tuple(verdict for verdict in verdicts if verdict.chains),
-        unused=tuple(verdict.contract for verdict in verdicts if not verdict.chains),
-        chains=counted,
-        uncovered=uncovered,
-        outside=outside,
-        lost=sum(lost.values()),
-        damaged=len(damaged),
-        strict=strict,
-    )
+        for chain in chains(index):
+            if passes is None or any(map(passes, chain.events)):
+                self._count(chain, index, causes)
+
+    def verification(self) -> Verification:
+        """What all of it makes."""
+        verdicts = [tally.verdict() for tally in self._tallies.values()]
+        return Verification(
+            verdict=_worst(verdict.verdict for verdict in verdicts),
+            contracts=tuple(verdict for verdict in verdicts if verdict.chains),
+            unused=tuple(verdict.contract for verdict in verdicts if not verdict.chains),
+            chains=self._chains,
+            uncovered=self._uncovered,
+            outside=self._outside,
+            lost=sum(self._lost.values()),
+            damaged=len(self._damaged),
+            strict=self._strict,
+        )
+
+    def _count(self, chain: Chain, index: Index, causes: Causes) -> None:
+        self._chains += 1
+        contract = contract_for(chain.events, self._contracts, index)
+        if contract is None:
+            self._uncovered += 1
+            return
+        report = ChainCheck(chain.events, contract, index, causes).report(self._strict)
+        self._tallies[contract.name].count(chain, report, index)
 
 
 class _Tally:
@@ -219,16 +249,6 @@ class _Tally:
 def _typed_name(chain: Chain) -> str:
     """The chain's name, or the id of its first event where nobody could type that."""
     return chain.name if can_be_typed(chain.name) else chain.events[0].event_id or chain.name
-
-
-def _asked_for(index: Index, among: Among | None) -> Iterator[Chain]:
-    if among is None:
-        yield from chains(index)
-        return
-    passes = among(index)
-    for chain in chains(index):
-        if any(map(passes, chain.events)):
-            yield chain
 
 
 def _worst(verdicts: Iterable[str]) -> str:
