@@ -31,7 +31,7 @@ from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
 from whence.model.severity import Severity
-from whence.query import folder_engine
+from whence.query import nearest_files
 from whence.query.folder_engine import FolderEngine
 from whence.query.in_memory import InMemory
 from whence.query.index import Index
@@ -123,7 +123,7 @@ def test_pages_by_key_hold_each_event_once(
     """R4.45 Page after page gives all events, however many files are looked into for each."""
     source = Recording(events, sessions=SESSIONS)
     with engine_over(source, segments=4) as engine, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(folder_engine, "FIRST_ROWS", first)
+        patch.setattr(nearest_files, "FIRST_ROWS", first)
         seen: list[TraceEvent] = []
         key = None
         while True:

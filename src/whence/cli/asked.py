@@ -42,7 +42,7 @@ def asking(choice: Choice, picked: Picked) -> Iterator[tuple[Engine, TraceQuery]
 
 
 def explained(
-    choice: Choice, picked: Picked, text: str | None
+    choice: Choice, picked: Picked, text: str | None, *, related: bool = False
 ) -> tuple[Recording, str | None, Callable[[TraceEvent], bool] | None]:
     """What explains the chain of that id, or of the newest that went wrong: for whence.query.why.
 
@@ -52,7 +52,7 @@ def explained(
 
     with contextlib.closing(choice.engine()) as engine, waiting("looking into the store"):
         if text is not None:
-            return *around(engine, text), None
+            return *around(engine, text, related=related), None
         recording, chosen = around_newest_wrong(engine, _since(picked, engine))
         key = chosen.order_key, chosen.event_id
         return recording, None, lambda event: (event.order_key, event.event_id) == key

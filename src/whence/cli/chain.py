@@ -90,7 +90,7 @@ def chain(
     if heuristic and not with_related:
         raise click.UsageError("--heuristic goes with --related")
     if choice.is_store:
-        recording, name, _ = explained(choice, picked, id)
+        recording, name, _ = explained(choice, picked, id, related=with_related)
         id, index = name or id, Index(recording)
     else:
         index = Index(choice.recording())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -17,6 +17,7 @@ from whence.model.recording import Damage, Recording, RingLedger, SessionInfo
 from whence.model.span import is_span_id
 from whence.query.duck import Duck, files_source
 from whence.query.generation import Generation
+from whence.query.nearest_files import by_and_by, later, one_after_the_other
 from whence.query.shapes import (
     MOST_EXACT_ROWS,
     UNLIMITED,
@@ -46,9 +47,9 @@ from whence.query.sql.ids import (
     span_sql,
     trace_ids_sql,
 )
-from whence.query.sql.pages import page_sql
+from whence.query.sql.pages import edge_sql, page_sql
 from whence.query.sql.statement import Statement, is_storable
-from whence.query.sql.wrong import choices_sql
+from whence.query.sql.wrong import choices_sql, newest_sql
 from whence.store.columns import SCHEMA, events_of
 from whence.store.folder import FolderStore
 from whence.store.manifest import Segment
@@ -57,8 +58,7 @@ __all__ = ["FolderEngine"]
 
 T = TypeVar("T")
 PIECE_ROWS = 50_000  # of a recording with whole chains
-FIRST_ROWS = 500_000  # looked through before the rest, when only the newest or oldest are asked for
-FOUR_TIMES = 4
+CHOICES = 4  # of what to explain when nothing is named
 
 
 class FolderEngine:
@@ -205,22 +205,20 @@ class FolderEngine:
     ) -> Page:
         _check(budget, rows=limit)
         table = SCHEMA.empty_table()
-        for files, is_last, edge_ns in _by_and_by(now, query, order, after):
+        sessions = now.keys_of(query.session)
+        for files, is_last, edge_ns in by_and_by(now, query, order, after):
+            source = self._source(files, budget)
             statement = Statement(DUCKDB)
-            text = page_sql(
-                statement,
-                self._source(files, budget),
-                SCHEMA.names,
-                query,
-                sessions=now.keys_of(query.session),
-                order=order,
-                limit=limit + 1,
-                after=after,
-                also=also(statement),
-            )
-            table = self._ask(statement, text, budget)
-            if is_last or (len(table) > limit and _is_within(table, limit, order, edge_ns)):
-                break
+            asked = _Asked(query, sessions, order, limit + 1, after, also(statement))
+            ((until, count),) = self._rows(statement, asked.edge(statement, source), budget)
+            is_full = count > limit and (until > edge_ns if order == "newest" else until < edge_ns)
+            if not is_last and not is_full:
+                continue
+            if count:
+                statement = Statement(DUCKDB)
+                asked = replace(asked, also=also(statement))
+                table = self._ask(statement, asked.page(statement, source, until), budget)
+            break
         events = events_of(table.slice(0, limit), now.names)
         walls = table.column("ts_ns").slice(0, limit).to_pylist()
         key = None
@@ -361,14 +359,25 @@ class FolderEngine:
     def _newest_wrong(
         self, now: Generation, query: TraceQuery, budget: Budget
     ) -> TraceEvent | None:
-        for number in range(4):
+        sessions, decisions = now.keys_of(query.session), now.decisions
+        newest: list[int | None] = [None] * CHOICES
+        for files, rest_ns in one_after_the_other(now.files_for(query)):
+            statement = Statement(DUCKDB)
+            source = self._source(files, budget)
+            text = newest_sql(statement, source, query, decisions, sessions)
+            (found,) = self._rows(statement, text, budget)
+            newest = [later(*pair) for pair in zip(newest, found, strict=True)]
+            if newest[0] is not None and (rest_ns is None or rest_ns < newest[0]):
+                break
+        for number, at_ns in enumerate(newest):
+            if at_ns is not None:
+                then = replace(query, from_wall_ns=at_ns, until_wall_ns=at_ns + 1)
 
-            def choice(statement: Statement, number: int = number) -> str:
-                return list(choices_sql(statement, now.decisions))[number]
+                def choice(statement: Statement, number: int = number) -> str:
+                    return list(choices_sql(statement, decisions))[number]
 
-            page = self._page(now, query, "newest", 1, None, budget, choice)
-            if page.events:
-                return page.events[0]
+                page = self._page(now, then, "newest", 1, None, budget, choice)
+                return page.events[0] if page.events else None
         return None
 
     def _sql(self, now: Generation, text: str, budget: Budget) -> pa.Table:
@@ -414,40 +423,32 @@ def _name(row: Sequence[Any]) -> str:
     return "".join(f"{half & 2**64 - 1:016x}" for half in row)
 
 
-def _by_and_by(
-    now: Generation, query: TraceQuery, order: Order, after: PageKey | None
-) -> Iterator[tuple[Sequence[Segment], bool, int]]:
-    """(files, whether these are all, up to where they are complete): from one end, ever more.
+@dataclass(frozen=True)
+class _Asked:
+    """What a page is asked for with."""
 
-    What an order by time asks for lies in the first files as a rule.
-    """
-    files = now.files_for(query)
-    if order == "longest" or not files:
-        yield files, True, 0
-        return
-    newest = order == "newest"
-    if after is not None:
-        at = after.wall_ns
-        files = [each for each in files if (each.min_ts <= at if newest else each.max_ts >= at)]
-    files.sort(key=lambda each: -each.max_ts if newest else each.min_ts)
-    wanted, taken, rows = FIRST_ROWS, 0, 0
-    while True:
-        while taken < len(files) and (not taken or rows < wanted):
-            rows += files[taken].rows
-            taken += 1
-        rest = files[taken:]
-        if not rest:
-            yield files, True, 0
-            return
-        edge = max(each.max_ts for each in rest) if newest else min(each.min_ts for each in rest)
-        yield files[:taken], False, edge
-        wanted *= FOUR_TIMES
+    query: TraceQuery
+    sessions: Sequence[int]
+    order: Order
+    limit: int
+    after: PageKey | None
+    also: str
 
+    def edge(self, statement: Statement, source: str) -> str:
+        return edge_sql(statement, source, self.query, **self._rest())
 
-def _is_within(table: pa.Table, limit: int, order: Order, edge_ns: int) -> bool:
-    """Whether nothing in the files that were left out can come before the page's last row."""
-    last = table.column("ts_ns")[limit].as_py()
-    return bool(last > edge_ns if order == "newest" else last < edge_ns)
+    def page(self, statement: Statement, source: str, until: int) -> str:
+        rest = self._rest()
+        return page_sql(statement, source, SCHEMA.names, self.query, until=until, **rest)
+
+    def _rest(self) -> dict[str, Any]:
+        return {
+            "sessions": self.sessions,
+            "order": self.order,
+            "limit": self.limit,
+            "after": self.after,
+            "also": self.also,
+        }
 
 
 def _key(row: pa.Table, order: Order) -> PageKey:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from whence.model.errors import AmbiguousId, IdNotFound
@@ -22,11 +22,12 @@ MOST_NAMED = 5
 _SHOWN = 10
 
 
-def around(engine: Engine, text: str) -> tuple[Recording, str]:
+def around(engine: Engine, text: str, *, related: bool = False) -> tuple[Recording, str]:
     """What explains the chain that an id, or its beginning or end, names; and the whole id.
 
-    The recording holds the chain with all of its request, what its traces hold, and the requests
-    that it names. It holds no event where nothing is called so. Raises AmbiguousId, and
+    The recording holds the chain with all of its request, what its traces hold where spans of
+    theirs are missing in it, and the requests that it names; with `related` all of its traces and
+    what has its lineage ids. It holds no event where nothing is called so. Raises AmbiguousId, and
     BudgetExceeded for a request of very many events.
     """
     gathering = _Gathering(engine)
@@ -46,12 +47,12 @@ def around(engine: Engine, text: str) -> tuple[Recording, str]:
                 seeds = gathering.load(TraceQuery(decision_chain_id=name))
             else:
                 seeds = gathering.load(TraceQuery(trace_id=name))
-            return gathering.complete(seeds), name
+            return gathering.complete(seeds, related=related), name
         for at, letter in enumerate(name):
             if letter == "/":
                 query = TraceQuery(request_id=name[:at], decision_chain_id=name[at + 1 :])
                 if seeds := gathering.load(query):
-                    return gathering.complete(seeds), name
+                    return gathering.complete(seeds, related=related), name
     nothing = Recording(sessions=tuple(engine.sessions()), rings=tuple(engine.ledger()))
     return nothing, text
 
@@ -88,7 +89,7 @@ class _Gathering:
         event = self.engine.event(name)
         return () if event is None else (event,)
 
-    def complete(self, seeds: Iterable[TraceEvent]) -> Recording:
+    def complete(self, seeds: Iterable[TraceEvent], *, related: bool = False) -> Recording:
         """What was gathered, with the whole chains of these events and what they lead to."""
         chain = list(seeds)
         found = chain
@@ -96,8 +97,11 @@ class _Gathering:
             asked = [query for event in found for query in _names(event)]
             found = [event for query in asked for event in self.load(query)]
             chain += found
-        for trace in list(dict.fromkeys(e.trace_id for e in chain if e.trace_id))[:MOST_TRACES]:
+        for trace in list(dict.fromkeys(_traces(chain, related)))[:MOST_TRACES]:
             self.load(TraceQuery(trace_id=trace))
+        if related:
+            for lineage in list(dict.fromkeys(e.lineage_id for e in chain if e.lineage_id)):
+                self.load(TraceQuery(where=f"lineage_id = {lineage}"))
         for text in list(dict.fromkeys(_texts(chain)))[:MOST_NAMED]:
             self.load(TraceQuery(request_id=text))
         return self._merged()
@@ -135,6 +139,15 @@ def _names(event: TraceEvent) -> Iterator[TraceQuery]:
     elif not event.request_id:
         at = event.timestamp
         yield TraceQuery(at, at, event.event_type, session=event.session)
+
+
+def _traces(events: Sequence[TraceEvent], related: bool) -> Iterator[str]:
+    """The traces in which spans are that are not among these events, or, if asked for, all."""
+    ended = {event.span_id for event in events if event.span}
+    for event in events:
+        around = event.parent_span_id if event.span else event.span_id
+        if event.trace_id and (related or (around and around not in ended)):
+            yield event.trace_id
 
 
 def _texts(events: Iterable[TraceEvent]) -> Iterator[str]:

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from whence.model.query import TraceQuery
 from whence.model.severity import Severity
 from whence.query.outcome import BAD_STATUS, SAYS_NO
+from whence.query.sql.filters import filters_sql
 from whence.query.sql.statement import Statement, constant
 
-__all__ = ["choices_sql"]
+__all__ = ["choices_sql", "newest_sql"]
+
+
+def newest_sql(
+    s: Statement,
+    source: str,
+    query: TraceQuery,
+    decisions: Sequence[str],
+    sessions: Sequence[int] = (),
+) -> str:
+    """One row: when the newest event of each choice happened, in one pass over the source."""
+    newest = ", ".join(
+        f"max(CASE WHEN {choice} THEN ts_ns END)" for choice in choices_sql(s, decisions)
+    )
+    return f"SELECT {newest} FROM {source} WHERE {filters_sql(s, query, sessions)}"
 
 
 def choices_sql(s: Statement, decisions: Sequence[str]) -> Iterator[str]:
