@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -217,6 +218,31 @@ def test_no_answer_is_part_of_one(client: Client, shards: list[Node]) -> None:
         for node in shards:
             node.wait()
         assert len(engines["cluster"].select(TraceQuery(), limit=1_000).events) == 300
+
+
+def test_shards_killed_while_they_are_asked_make_no_answer_smaller(
+    client: Client, shards: list[Node]
+) -> None:
+    """kill -9 in the middle of questions: each is answered whole or with an error. R5.21"""
+    events = [event("tick", n, f"request-{n}", ticket=n) for n in range(3_000)]
+    whole = refused = 0
+    with engines_over(recording(events), client) as engines:
+        for number in range(6):
+            timer = threading.Timer(0.15 * number, shards[number % 3].kill)
+            timer.start()
+            for _ in range(8):
+                try:
+                    page = engines["cluster"].select(TraceQuery(), limit=5_000)
+                except ClusterUnavailable:
+                    refused += 1
+                else:
+                    assert len(page.events) == 3_000
+                    whole += 1
+            timer.join()
+            for node in shards:
+                node.wait()
+    assert whole
+    assert refused
 
 
 def test_a_user_who_may_only_read_asks_as_others_do(

@@ -13,6 +13,7 @@ from tests.peers.clickhouse import Node
 from tests.store.clickhouse.segments import segment
 from whence.model.errors import ClusterUnavailable
 from whence.store.clickhouse import ddl
+from whence.store.clickhouse import inserts as module
 from whence.store.clickhouse.http import Client
 from whence.store.clickhouse.inserts import Arrival, Inserts, SessionDocument
 
@@ -70,16 +71,18 @@ def test_what_came_by_another_name_is_not_doubled(made: Client) -> None:
     inserts.put(*segment("A", 0, 1_000))
     inserts.put(*segment("B", 2_000, 1_000))
     merged, content = segment("M", 0, 4_000)
-    inserts.put(merged, content, siblings=("unrelated",))
-    inserts.put(merged, content, siblings=("unrelated",))
+    unrelated, _ = segment("other", 0, 10)
+    inserts.put(merged, content, siblings=[unrelated])
+    inserts.put(merged, content, siblings=[unrelated])
     assert counted(made) == [4_000, 4_000]
 
 
 def test_siblings_may_have_the_same_times(made: Client) -> None:
     """Of segments that are known to be others nothing is compared. R5.21"""
     inserts = Inserts(made)
-    inserts.put(*segment("A", 0, 1_000, session=1))
-    assert inserts.put(*segment("B", 0, 1_000, session=2), siblings=("A",)) == 1_000
+    arrival, content = segment("A", 0, 1_000, session=1)
+    inserts.put(arrival, content)
+    assert inserts.put(*segment("B", 0, 1_000, session=2), siblings=[arrival]) == 1_000
     assert counted(made) == [2_000, 2_000]
 
 
@@ -106,17 +109,22 @@ def test_what_half_the_shards_have_is_completed(made: Client) -> None:
     assert counted(made) == [9_000, 9_000]
 
 
-def test_killed_shards_lose_and_double_nothing(made: Client, shards: list[Node]) -> None:
+@pytest.mark.parametrize("block_rows", [100_000, 3_000])
+def test_killed_shards_lose_and_double_nothing(
+    made: Client, shards: list[Node], monkeypatch: pytest.MonkeyPatch, block_rows: int
+) -> None:
     """kill -9 of a shard while segments are inserted, again and again; each is sent until in. R5.21
 
-    Between two kills the sender is replaced by one that remembers nothing.
+    A segment is one block of an insert or many. Between two kills the sender is replaced by one
+    that remembers nothing.
     """
     rounds, rows = 6, 20_000
     inserts = Inserts(made)
-    for number in range(rounds):
-        arrival, content = segment(f"S{number}", number * rows, rows)
+    monkeypatch.setattr(module, "BLOCK_ROWS", block_rows)
+    sent = [segment(f"S{number}", number * rows, rows) for number in range(rounds)]
+    for number, (arrival, content) in enumerate(sent):
         victim = shards[number % 3]
-        siblings = [f"S{other}" for other in range(rounds)] if number % 2 else ()
+        siblings = [sent[other][0] for other in range(number)] if number % 2 else []
         timer = threading.Timer(0.01 * number, victim.kill)
         timer.start()
         failed = _put_or_fail(inserts, arrival, content, siblings)
@@ -130,6 +138,19 @@ def test_killed_shards_lose_and_double_nothing(made: Client, shards: list[Node])
             if not _put_or_fail(inserts, arrival, content, siblings):
                 break
     assert counted(made) == [rounds * rows, rounds * rows]
+
+
+def test_a_segment_of_many_blocks_is_taken_once(
+    made: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent again under its token, each block of it is known. R5.21"""
+    monkeypatch.setattr(module, "BLOCK_ROWS", 2_000)
+    arrival, content = segment("S1", 0, 30_000)
+    inserts = Inserts(made)
+    inserts.put(arrival, content)
+    for _ in range(3):
+        inserts._insert(arrival, content, arrival.segment, 60)
+    assert counted(made) == [30_000, 30_000]
 
 
 def test_of_what_a_session_tells_the_newest_counts(made: Client) -> None:
@@ -146,7 +167,7 @@ def test_of_what_a_session_tells_the_newest_counts(made: Client) -> None:
 
 
 def _put_or_fail(
-    inserts: Inserts, arrival: Arrival, content: bytes, siblings: Sequence[str]
+    inserts: Inserts, arrival: Arrival, content: bytes, siblings: Sequence[Arrival]
 ) -> bool:
     try:
         inserts.put(arrival, content, siblings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from whence.model.errors import ClusterError, ClusterUnavailable
@@ -36,6 +36,11 @@ class Arrival:
     min_ts: int
     max_ts: int
 
+    def is_near(self, other: Arrival) -> bool:
+        """Whether both may have rows of about the same time."""
+        earliest, latest = other.min_ts - MARGIN_NS, other.max_ts + MARGIN_NS
+        return self.min_ts <= latest and earliest <= self.max_ts
+
 
 @dataclass(frozen=True, slots=True)
 class SessionDocument:
@@ -65,7 +70,7 @@ class Inserts:
         self,
         arrival: Arrival,
         content: bytes | memoryview,
-        siblings: Collection[str] = (),
+        siblings: Iterable[Arrival] = (),
         timeout_s: float | None = None,
     ) -> int:
         """Sends a segment's Parquet as it is; how many of its rows were missing before.
@@ -75,8 +80,9 @@ class Inserts:
         returns, every event is there. Each of its requests takes `timeout_s` at most. Raises
         ClusterUnavailable when trying again may help, ClusterError otherwise.
         """
+        near = sorted({each.segment for each in siblings if each.is_near(arrival)})
         limit_s = timeout_s or LEAST_TIMEOUT_S + len(content) / LEAST_BYTES_PER_S
-        before = self._held(arrival, siblings, limit_s)
+        before = self._held(arrival, near, limit_s)
         if before.own == arrival.rows:
             self._doubtful.pop(arrival.segment, None)
             return 0
@@ -86,7 +92,7 @@ class Inserts:
             else:
                 self._insert(arrival, content, self._token(arrival), limit_s, missing=True)
             if before.strange == 0 and (before.own or arrival.segment in self._doubtful):
-                self._verify(arrival, siblings, limit_s)
+                self._verify(arrival, near, limit_s)
         except ClusterUnavailable:
             self._doubtful[arrival.segment] = self._doubtful.get(arrival.segment, 0) + 1
             raise
@@ -105,13 +111,13 @@ class Inserts:
             settings={"distributed_foreground_insert": 1},
         )
 
-    def _held(self, arrival: Arrival, siblings: Collection[str], timeout_s: float) -> _Held:
+    def _held(self, arrival: Arrival, siblings: Sequence[str], timeout_s: float) -> _Held:
         [[own, strange]] = self._client.rows(
             "SELECT toInt32(countIf(segment = {segment:String})), "
             "toInt32(least(countIf(segment != {segment:String} "
             "AND NOT has({siblings:Array(String)}, segment)), 1)) "
             f"FROM {self._client.place.events} WHERE {_NEAR}",
-            {"segment": arrival.segment, "siblings": sorted(siblings), **_near(arrival)},
+            {"segment": arrival.segment, "siblings": siblings, **_near(arrival)},
             timeout_s=timeout_s,
         )
         return _Held(own, strange)
@@ -144,7 +150,7 @@ class Inserts:
             settings["max_threads"] = 1  # blocks must be the same ones at every attempt
         self._client.insert(
             f"INSERT INTO {place.events} ({_NAMES}, segment) "
-            f"SELECT {_NAMES}, {{segment:String}} FROM input('{_STRUCTURE}') "
+            f"SELECT *, {{segment:String}} FROM input('{_STRUCTURE}') "
             f"{only if missing else ''} FORMAT Parquet",
             content,
             {"segment": arrival.segment, **_near(arrival)},
@@ -152,7 +158,7 @@ class Inserts:
             timeout_s=timeout_s,
         )
 
-    def _verify(self, arrival: Arrival, siblings: Collection[str], timeout_s: float) -> None:
+    def _verify(self, arrival: Arrival, siblings: Sequence[str], timeout_s: float) -> None:
         """After doubt: counts what is there. A shard may have noted a token and died with it."""
         own = self._held(arrival, siblings, timeout_s).own
         if own < arrival.rows:

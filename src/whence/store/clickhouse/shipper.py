@@ -72,11 +72,10 @@ class Shipper:
     def _ship(self, snapshot: Snapshot, segment: Segment) -> bool:
         """Whether the segment is there now; False if its file has gone."""
         if self.name not in segment.shipped:
-            siblings = {each.segment for each in snapshot.manifest.files}
-            arrival = Arrival(segment.segment, segment.rows, segment.min_ts, segment.max_ts)
+            siblings = map(_arrival, snapshot.manifest.files)
             try:
                 with _content(snapshot.root / segment.name) as content:
-                    self.rows += self._inserts.put(arrival, content, siblings)
+                    self.rows += self._inserts.put(_arrival(segment), content, siblings)
             except FileNotFoundError:
                 if self._store.snapshot().generation == snapshot.generation:
                     raise NotAStore(f"{snapshot.root / segment.name} is missing") from None
@@ -103,6 +102,10 @@ class Shipper:
         )
         self._told |= new
         return bool(new)
+
+
+def _arrival(segment: Segment) -> Arrival:
+    return Arrival(segment.segment, segment.rows, segment.min_ts, segment.max_ts)
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ class ClickHouseSink(Sink):
         self._client = client
         self._inserts = Inserts(client)
         self._clock = clock
-        self._sent: deque[str] = deque(maxlen=MOST_SENT)
+        self._sent: deque[Arrival] = deque(maxlen=MOST_SENT)
         self._told: dict[str, tuple[float, int]] = {}  # by uuid: when, and how many kinds
         self._ready = False
 
@@ -79,7 +79,7 @@ class ClickHouseSink(Sink):
                 ddl.create(self._client)
                 self._ready = True
             self._inserts.put(payload.arrival, payload.body, self._sent, timeout_s)
-            self._sent.append(payload.arrival.segment)
+            self._sent.append(payload.arrival)
             self._tell(payload.sessions)
         except ClusterUnavailable as error:
             raise Unavailable(str(error), error.retry_after_s) from None
