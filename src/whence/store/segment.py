@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -92,12 +93,16 @@ def encode_segment(table: pa.Table, level: int, commit: dict[str, Any]) -> Encod
     times = table.column("ts_ns")
     first_ns, last_ns = times[0].as_py(), times[len(table) - 1].as_py()
     ulid = new_ulid()
-    note = json.dumps({"segment": ulid, "level": level, "commit": commit}).encode()
-    schema = table.schema.with_metadata({_NOTE: b"%08x%s" % (zlib.crc32(note), note)})
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, schema, **_options(schema, len(table))) as writer:
-        writer.write_table(table.replace_schema_metadata(schema.metadata), ROW_GROUP)
-    content = memoryview(sink.getvalue())
+    note = {"segment": ulid, "level": level, "commit": commit}
+    table = table.replace_schema_metadata(None)
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, table.schema, **_options(table.schema, len(table))) as writer:
+        writer.write_table(table, ROW_GROUP)
+        note |= {"data_bytes": sink.tell(), "data_crc32": zlib.crc32(sink.getbuffer())}
+        note |= {"columns_crc32": _columns_crc32(table.schema)}
+        text = json.dumps(note).encode()
+        writer.add_key_value_metadata({_NOTE: b"%08x%s" % (zlib.crc32(text), text)})
+    content = sink.getbuffer()
     segment = Segment(
         name=segment_name(level, first_ns, last_ns, ulid),
         rows=len(table),
@@ -140,11 +145,15 @@ def read_note(root: Path, name: str) -> Note:
     try:
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
         rows = sum(len(file.read_row_group(i)) for i in range(file.num_row_groups))
-        text = file.schema_arrow.metadata[_NOTE]
+        text = file.metadata.metadata[_NOTE]
         checksum, note = int(text[:8], 16), text[8:]
         value = json.loads(note)
         if zlib.crc32(note) != checksum or value["segment"] != match[4]:
             raise ValueError("its note fails the checksum")
+        if zlib.crc32(memoryview(content)[: value["data_bytes"]]) != value["data_crc32"]:
+            raise ValueError("its pages fail the checksum")
+        if _columns_crc32(file.schema_arrow) != value["columns_crc32"]:
+            raise ValueError("the names of its columns fail the checksum")
         commit = dict(value["commit"])
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise CorruptFile(f"{name}: {error}") from None
@@ -176,6 +185,16 @@ def what_is_wrong(root: Path, segment: Segment, *, whole: bool) -> str:
     except FileNotFoundError:
         return "is missing"
     return ""
+
+
+def _columns_crc32(schema: pa.Schema) -> int:
+    """Of names and types, which nothing else in a file checks."""
+    return zlib.crc32("\n".join(f"{each.name} {_named(each.type)}" for each in schema).encode())
+
+
+def _named(type: pa.DataType) -> str:
+    """A type's name; what the parts of a map are called is not kept in files."""
+    return f"{type.key_type}: {type.item_type}" if pa.types.is_map(type) else str(type)
 
 
 def _is_in_order(table: pa.Table) -> bool:
