@@ -175,6 +175,7 @@ class RingLedger:
     per_kind: tuple[KindCounts, ...] = ()
     open_spans: tuple[OpenSpan, ...] = ()
     open_spans_unseen: int = 0  # that found the table of open spans full, up to now
+    scattered: bool = False  # lost events may lie between readable ones, not before all of them
 
     @property
     def closes(self) -> bool:

@@ -87,9 +87,10 @@ class Cause:
 
 
 class _Taker(NamedTuple):
-    """A ring that lost events: up to when, and how many of the types that are asked for."""
+    """A ring that lost events: from when to when, and how many of the types asked for."""
 
     ring: RingLedger
+    since_ns: int | None
     until_ns: int | None
     known: Mapping[str, int]
 
@@ -130,7 +131,7 @@ class Causes:
                 *self.of_damage(chain),
                 *self._off(types, earliest_ns, latest_ns, start_ns),
                 *self._sampled(types, chain, earliest_ns, latest_ns, start_ns),
-                *self._lost(tuple(types), earliest_ns, start_ns),
+                *self._lost(tuple(types), earliest_ns, latest_ns, start_ns),
                 *self._left_out(types, chain),
             ]
         if tail:
@@ -140,7 +141,7 @@ class Causes:
     def of_losses_since(self, chain: Sequence[TraceEvent]) -> tuple[Cause, ...]:
         """What may have taken events of the chain later than its first, of whatever type."""
         begun_ns = self._index.time_ns(chain[0])
-        lost = self._lost(None, begun_ns, begun_ns)
+        lost = self._lost(None, begun_ns, None, begun_ns)
         return (*self._filtered(), *self.of_damage(chain), *lost)
 
     def of_lost_span(self, inside: Sequence[TraceEvent]) -> tuple[Cause, ...]:
@@ -188,7 +189,7 @@ class Causes:
                         session=ring.session,
                         ring=number,
                         count=ring.lost,
-                        end_ns=self._common_ns(ring),
+                        end_ns=self._until_ns(ring),
                     )
                     return (lost,)
         return tuple(found) or (Cause(kind=NOT_RECORDED),)
@@ -246,11 +247,17 @@ class Causes:
                     yield _cause(WEAK, sentence, era)
 
     def _lost(
-        self, types: tuple[str, ...] | None, earliest_ns: int | None, start_ns: int
+        self,
+        types: tuple[str, ...] | None,
+        earliest_ns: int | None,
+        latest_ns: int | None,
+        start_ns: int,
     ) -> Iterator[Cause]:
-        for ring, until_ns, known in self._takers(types):
+        for ring, since_ns, until_ns, known in self._takers(types):
             if _precedes(until_ns, earliest_ns):
                 continue  # all that this ring wrote since then is still there
+            if _precedes(latest_ns, since_ns):
+                continue  # the process began later
             where = f"ring {ring.ring} overwrote"
             if ring.ring == REMOVED_RINGS:
                 where = f"the rings of {listed(ring.owners)} were removed with"
@@ -283,7 +290,9 @@ class Causes:
             gone = {name: self._overwritten(ring, name) for name in types or ()}
             known = {name: count for name, count in gone.items() if count}
             if not types or known or None in gone.values():
-                yield _Taker(ring, self._common_ns(ring), known)
+                yield _Taker(
+                    ring, self._index.started_ns(ring.session), self._until_ns(ring), known
+                )
 
     def _nothing_took(self, types: tuple[str, ...]) -> bool:
         """Whether nothing at all speaks of events of these types that are not here."""
@@ -353,11 +362,10 @@ class Causes:
         seen = self._index.seen(ring.session, ring.ring, name)
         return min(max(0, recorded - seen), ring.lost)
 
-    def _common_ns(self, ring: RingLedger) -> int | None:
-        """The moment of the oldest event that the ring still has, on the common clock."""
-        if ring.oldest_ns is None:
-            return None
-        return self._index.moment_ns(ring.session, ring.oldest_ns)
+    def _until_ns(self, ring: RingLedger) -> int | None:
+        """Before which moment, on the common clock, the ring's lost events were recorded."""
+        until_ns = ring.newest_ns if ring.scattered else ring.oldest_ns
+        return None if until_ns is None else self._index.moment_ns(ring.session, until_ns)
 
     @cached_property
     def _leaking(self) -> tuple[RingLedger, ...]:

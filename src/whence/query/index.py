@@ -16,6 +16,7 @@ from whence.query.spans import in_span_order, open_spans, parent_of
 
 __all__ = ["ChainKey", "Index", "Names", "as_index"]
 
+_CLOCK_SLACK_NS = 1_000_000_000  # clocks on the wall are set
 ChainKey = tuple[str, str]  # (request, decision chain)
 
 
@@ -67,6 +68,16 @@ class Index:
             return common_ns
         info = self.recording.session(session)
         return info.wall_ns(common_ns) if info else None
+
+    def started_ns(self, session: str) -> int | None:
+        """Before which no event of a session can be, on the common clock; None if unknown."""
+        info = self.recording.session(session)
+        if info is None or not info.anchors or not info.started_wall_ns:
+            return None
+        if not self._one_clock:
+            return info.started_wall_ns - _CLOCK_SLACK_NS
+        first = info.anchors[0]
+        return first.monotonic_ns - (first.wall_ns - info.started_wall_ns) - _CLOCK_SLACK_NS
 
     def is_decision(self, event: TraceEvent) -> bool:
         """Whether the event is a decision: marked, declared, or known by name where neither is."""

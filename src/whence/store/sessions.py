@@ -121,6 +121,7 @@ def with_tallies(
                 in_flight=0,
                 oldest_ns=tally.oldest_ns if tally else None,
                 newest_ns=tally.newest_ns if tally else None,
+                scattered=not session.filtered and stored < position,
             )
         )
     return replace(session, rings=tuple(rings))
