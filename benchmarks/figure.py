@@ -46,6 +46,7 @@ TARGETS = {
     "T10": Target(5, 3),
     "T11": Target(1.2, 1.05),
     "T12": Target(2.5, 1.5),
+    "T13": Target(4, 2.5),
     "T20": Target(6, 2.5),
     "T23": Target(2, 0.7),
     "T24": Target(0.6, 0.2),

@@ -28,13 +28,14 @@ def main() -> int:
 
 
 def _report(only: list[str]) -> bool:
-    from benchmarks import absolute, collect, emit, memory, otlp, peers, program, read
+    from benchmarks import absolute, collect, emit, lineage, memory, otlp, peers, program, read
     from benchmarks.figure import TARGETS, verdict
 
     print(f"\n{'figure':14} {'result':>7} {'95 % interval':>15} {'must':>6} {'aim':>6}  verdict")
     missed = False
     # The peers come last: some leave the interpreter slower than they found it.
-    for measure in (*emit.measures(), *read.measures(), *otlp.measures(), *peers.measures()):
+    rooms = (emit, lineage, read, otlp, peers)
+    for measure in (measure for room in rooms for measure in room.measures()):
         if only and not measure.name.startswith(tuple(only)):
             continue
         target = TARGETS[measure.name]

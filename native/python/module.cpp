@@ -14,6 +14,7 @@
 #include "ring_object.hpp"
 #include "safe.hpp"
 #include "shared_ring.hpp"
+#include "snowflake_object.hpp"
 #include "span.hpp"
 #include "whence/event_id.hpp"
 #include "whence/rationale.hpp"
@@ -179,7 +180,7 @@ int execute(PyObject* module) {
   }
   const bool added = PyModule_AddFunctions(module, kFunctions) == 0 && add_context(module) &&
                      add_kind(module) && add_span(module) && add_shared_ring(module) && add_catalogue(module) && add_reader(module) && add_batch(module) && add_arrow(module) &&
-                     add_gates(module) && add_ring_object(module) && hear_of_exit(module);
+                     add_gates(module) && add_ring_object(module) && add_snowflake(module) && hear_of_exit(module);
   return added ? 0 : -1;
 }
 
