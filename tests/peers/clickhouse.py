@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["CLUSTER", "READER", "WRITER", "Node", "library", "nodes"]
+__all__ = ["CLUSTER", "READER", "WRITER", "Node", "library", "nodes", "settle"]
 
 PACKAGE = "@chdb/lib-linux-x64-gnu@26.7.3-stable.1"
 SHA512 = "XP97mMqnc5tZpKQywR8N7cLTsHNiTmHr30pC5mzo3jWmukjKn2IBa60c2B/gWUNcuFjOMjWoorQICCqBVj5wpw=="
@@ -77,6 +77,7 @@ class Node:
     def __init__(self, folder: Path, number: int, http_port: int, tcp_ports: Sequence[int]) -> None:
         self.folder = folder
         self.port = http_port
+        self.settled = True  # until it is killed
         self._tcp_port = tcp_ports[number]
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True)
@@ -101,8 +102,8 @@ class Node:
             )
 
     def wait(self) -> None:
-        """Until it answers. In local mode a node aborts when another one breaks a connection to it,
-        as those do that are killed: it is started again then."""
+        """Until it answers. In local mode nothing catches a connection's error, so that a node may
+        abort when another one is killed: it is started again then."""
         end_s = time.monotonic() + START_S
         while not self._answers():
             if self._process is None or self._process.poll() is not None:
@@ -111,8 +112,21 @@ class Node:
             assert time.monotonic() < end_s, said[-5_000:]
             time.sleep(0.02)
 
+    def sees(self, count: int) -> bool:
+        """Whether it runs and reaches so many shards."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            question = f"SELECT count() FROM clusterAllReplicas('{CLUSTER}', system.one)"
+            connection.request("POST", "/", question.encode())
+            return connection.getresponse().read() == b"%d\n" % count
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
     def kill(self) -> None:
         """Ends it as a power cut ends a process."""
+        self.settled = False
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -133,6 +147,22 @@ class Node:
             return False
         finally:
             connection.close()
+
+
+def settle(shards: Sequence[Node]) -> None:
+    """After kills: until all of them run and reach each other, and go on doing so."""
+    if all(node.settled for node in shards):
+        return
+    good = 0
+    end_s = time.monotonic() + START_S
+    while good < 3:
+        for node in shards:
+            node.wait()
+        good = good + 1 if all(node.sees(len(shards)) for node in shards) else 0
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+    for node in shards:
+        node.settled = True
 
 
 @contextlib.contextmanager

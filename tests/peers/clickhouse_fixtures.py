@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
 
-from tests.peers.clickhouse import CLUSTER, WRITER, Node, nodes
+from tests.peers.clickhouse import CLUSTER, WRITER, Node, nodes, settle
 
 if TYPE_CHECKING:  # whence itself is imported only once WHENCE_DIR is set
     from whence.store.clickhouse.http import Client
@@ -20,15 +22,19 @@ _numbers = itertools.count()
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
     """Three nodes, the shards of one cluster; tests may kill them."""
-    with nodes(3, tmp_path_factory.mktemp("clickhouse") / "nodes") as started:
+    memory = Path("/dev/shm")
+    base = memory if memory.is_dir() else tmp_path_factory.getbasetemp()
+    with (
+        tempfile.TemporaryDirectory(prefix="whence-clickhouse-", dir=base) as folder,
+        nodes(3, Path(folder) / "nodes") as started,
+    ):
         yield started
 
 
 @pytest.fixture
 def shards(cluster: list[Node]) -> list[Node]:
     """The nodes of the cluster, all of them running."""
-    for node in cluster:
-        node.wait()
+    settle(cluster)
     return cluster
 
 

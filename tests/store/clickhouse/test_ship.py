@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 pytest.importorskip("pyarrow", reason="needs whence[store]")
 
-from tests.peers.clickhouse import Node
+from tests.peers.clickhouse import Node, settle
 from tests.store.clickhouse.segments import events
 from whence.cli.main import cli
 from whence.store.clickhouse.http import Client
@@ -94,8 +94,7 @@ def test_it_follows_until_it_is_told_to_end(
     try:
         assert process.stderr is not None
         assert "trying again" in process.stderr.readline()
-        for node in shards:
-            node.wait()
+        settle(shards)
         with FolderStore(store, write=True, words="a test") as filled:
             filled.append(events(1_000, 500))
         assert "ships again" in process.stderr.readline()

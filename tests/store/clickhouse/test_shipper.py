@@ -13,7 +13,7 @@ pytest.importorskip("pyarrow", reason="needs whence[store]")
 
 import pyarrow as pa
 
-from tests.peers.clickhouse import READER, Node
+from tests.peers.clickhouse import READER, Node, settle
 from tests.store.clickhouse.segments import events
 from whence.model.errors import ClusterDenied, ClusterUnavailable, NotAStore
 from whence.model.recording import KindInfo, RingLedger, SessionInfo
@@ -151,8 +151,7 @@ def test_a_killed_shard_stops_the_shipper_and_it_goes_on_after(
         with pytest.raises(ClusterUnavailable):
             shipper.step()
     shipper = Shipper(reading(store), client)
-    for node in shards:
-        node.wait()
+    settle(shards)
     shipper.step()
     assert counted(client) == [12_000, 12_000]
 

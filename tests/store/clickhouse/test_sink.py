@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("pyarrow", reason="needs whence[store]")
 
 from tests.apps import AppRun
-from tests.peers.clickhouse import READER, Node
+from tests.peers.clickhouse import READER, Node, settle
 from whence.collect.sessions import read_recording
 from whence.export.sinks import open_sink
 from whence.model.errors import UnknownSink
@@ -107,8 +107,7 @@ def test_a_shard_that_is_gone_is_waited_for(
     shards[2].kill()
     without = collect(app.whence_dir, url_of(), "--grace", "1s")
     assert without.returncode == 3, without.stderr
-    for node in shards:
-        node.wait()
+    settle(shards)
     after = collect(app.whence_dir, url_of())
     assert after.returncode == 0, after.stderr
     assert counted(client) == [EVENTS, EVENTS]
