@@ -22,6 +22,7 @@ from whence.store.columns import SCHEMA
 __all__ = ["Duck", "files_source", "quoted"]
 
 MEMORY = "1GB"
+_ROWS_AT_ONCE = 10_000
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -63,12 +64,29 @@ class Duck:
         values: Mapping[str, Value] | None = None,
         *,
         time_s: float | None = None,
+        most_rows: int | None = None,
     ) -> pa.Table:
-        """The answer to one statement. Raises BudgetExceeded after that time, and BadQuestion."""
+        """The answer to one statement; of more than `most_rows` rows it has some more than these.
+
+        Raises BudgetExceeded after that time, and BadQuestion.
+        """
         with self._in_time(time_s):
             relation = self._connection.sql(text, params=dict(values or {}))
-            answer: pa.Table = relation.to_arrow_table()
-            return answer
+            if relation is None:
+                raise BadQuestion("that is no question")
+            if most_rows is None:
+                whole: pa.Table = relation.to_arrow_table()
+                return whole
+            # DuckDB 1.4 has the older name, 2.0 both
+            read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
+            reader = read(_ROWS_AT_ONCE)
+            batches, rows = [], 0
+            for batch in reader:  # read only as far as it is wanted: the rest may be large
+                batches.append(batch)
+                rows += len(batch)
+                if rows > most_rows:
+                    break
+            return pa.Table.from_batches(batches, reader.schema)
 
     def rows(
         self,

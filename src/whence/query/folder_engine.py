@@ -15,6 +15,7 @@ from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Damage, Recording, RingLedger, SessionInfo
 from whence.model.span import is_span_id
+from whence.query.declared_order import in_declared_order
 from whence.query.duck import Duck, files_source
 from whence.query.generation import Generation
 from whence.query.nearest_files import by_and_by, later, one_after_the_other
@@ -219,12 +220,13 @@ class FolderEngine:
                 asked = replace(asked, also=also(statement))
                 table = self._ask(statement, asked.page(statement, source, until), budget)
             break
-        events = events_of(table.slice(0, limit), now.names)
+        found = events_of(table.slice(0, limit), now.names)
+        events = in_declared_order(found, now.kinds)
         walls = table.column("ts_ns").slice(0, limit).to_pylist()
         key = None
         if len(table) > limit and events:
             key = _key(table.slice(limit - 1, 1), order)
-        return Page(tuple(events), tuple(walls), key)
+        return Page(events, tuple(walls), key)
 
     def _groups(
         self, now: Generation, question: Aggregate, query: TraceQuery, budget: Budget
@@ -387,7 +389,7 @@ class FolderEngine:
         self._duck.view("events", self._source(files, budget) if files else _NO_ROWS)
         rows = budget.rows
         asked = text.strip().rstrip(";")
-        table = self._duck.table(asked, time_s=budget.time_s)
+        table = self._duck.table(asked, time_s=budget.time_s, most_rows=rows)
         _check(budget, rows=len(table) if rows is not None else 0)
         return table
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from whence.model.query import TraceQuery
-from whence.model.recording import Damage
+from whence.model.recording import Damage, KindInfo
 from whence.query.sql.statement import is_storable
 from whence.store.folder import Snapshot
 from whence.store.manifest import Segment
@@ -32,10 +32,15 @@ class Generation:
         self.damage = (Damage("", "MANIFEST", trouble),) if trouble else ()
 
     @property
+    def kinds(self) -> Iterator[KindInfo]:
+        """What all sessions declared."""
+        return (kind for each in self.sessions.values() for kind in each.kinds)
+
+    @property
     def decisions(self) -> list[str]:
         """The kinds that were declared to be decisions."""
-        kinds = (kind for each in self.sessions.values() for kind in each.kinds)
-        return sorted({kind.name for kind in kinds if kind.decision and is_storable(kind.name)})
+        decisions = (kind.name for kind in self.kinds if kind.decision)
+        return sorted({name for name in decisions if is_storable(name)})
 
     def keys_of(self, name: str | None) -> list[int]:
         """The keys of the sessions of that name."""

@@ -9,6 +9,7 @@ from whence.model.errors import AmbiguousId, IdNotFound
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
+from whence.query.declared_order import in_declared_order
 from whence.query.engine import Engine
 from whence.query.shapes import Budget
 from whence.query.words import can_be_typed
@@ -114,10 +115,11 @@ class _Gathering:
             for info in part.sessions:
                 known.setdefault(info.name, part)
         held = {key: n for part in self.parts for key, n in (part.held or {}).items()}
-        kinds = (k for n, part in known.items() for k in part.kinds if k.session in ("", n))
+        every = (k for n, part in known.items() for k in part.kinds if k.session in ("", n))
+        kinds = tuple(dict.fromkeys(every))
         return Recording(
-            events=tuple(events.values()),
-            kinds=tuple(dict.fromkeys(kinds)),
+            events=in_declared_order(events.values(), kinds),
+            kinds=kinds,
             sessions=tuple(sessions.values()),
             rings=tuple(r for n, part in known.items() for r in part.rings if r.session == n),
             gate_changes=tuple(
