@@ -11,6 +11,7 @@ pytest.importorskip("pyarrow", reason="needs whence[store]")
 
 import pyarrow as pa
 
+from tests.peers.clickhouse import READER
 from tests.store.clickhouse.segments import segment
 from whence.model.errors import UnsupportedFormat
 from whence.store.clickhouse import ddl
@@ -74,6 +75,16 @@ def test_tables_are_made_on_every_node_and_stay(client: Client) -> None:
         {"cluster": client.place.cluster, "database": client.place.database},
     )
     assert counted == [[3 * len(before)]]
+
+
+def test_who_may_only_insert_needs_no_right_to_make_tables(
+    client: Client, url_of: Callable[..., str]
+) -> None:
+    """Tables that are there are not made again. R5.21"""
+    ddl.create(client)
+    reader = Client(read_place(url_of(user=READER), environ={}))
+    ddl.create(reader)
+    reader.close()
 
 
 def test_one_node_is_enough(url_of: Callable[..., str]) -> None:

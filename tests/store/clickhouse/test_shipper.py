@@ -14,7 +14,7 @@ pytest.importorskip("pyarrow", reason="needs whence[store]")
 import pyarrow as pa
 
 from tests.peers.clickhouse import READER, Node, settle
-from tests.store.clickhouse.segments import events
+from tests.store.clickhouse.segments import START_NS, events
 from whence.model.errors import ClusterDenied, ClusterUnavailable, NotAStore
 from whence.model.recording import KindInfo, RingLedger, SessionInfo
 from whence.store.clickhouse.http import Client
@@ -93,6 +93,19 @@ def test_what_compaction_made_of_it_meanwhile_is_not_doubled(
     merged(store, 0, 3_000)
     Shipper(reading(store), client).step()
     assert counted(client) == [3_000, 3_000]
+
+
+def test_what_would_be_deleted_there_at_once_is_not_sent(
+    store: FolderStore, client: Client
+) -> None:
+    """Older than the retention asked for: neither now nor at any later start. R5.21"""
+    store.append(events(0, 100))
+    store.append(events(10**9, 100, step_ns=1_000_000))  # eleven days later
+    keeping = Client(replace(client.place, retention_days=5))
+    shipper = Shipper(reading(store), keeping, lambda: START_NS + 12 * 86_400 * 10**9)
+    shipper.step()
+    assert (shipper.segments, shipper.rows) == (1, 100)
+    keeping.close()
 
 
 def test_segments_that_are_marked_are_not_asked_about(store: FolderStore, client: Client) -> None:

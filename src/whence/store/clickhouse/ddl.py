@@ -110,32 +110,38 @@ def statements(place: Place) -> tuple[str, ...]:
 def create(client: Client) -> None:
     """Makes the tables on every host that the place names, where they are not there yet.
 
-    Raises UnsupportedFormat where a newer whence made them, ClusterDenied where the user may not
-    make any, ClusterUnavailable where a host does not answer.
+    Where they are, no right to make any is needed. Raises UnsupportedFormat where a newer whence
+    made them, ClusterDenied where the user may not make any, ClusterUnavailable where a host does
+    not answer.
     """
     for host in range(len(client.place.hosts)):
-        for statement in statements(client.place):
-            client.command(statement, host=host)
-    check(client)
+        if not check(client, host) or client.place.retention_days is not None:
+            for statement in statements(client.place):
+                client.command(statement, host=host)
 
 
-def check(client: Client) -> bool:
-    """Whether the tables are there. Raises UnsupportedFormat for those of another version."""
+def check(client: Client, host: int | None = None) -> bool:
+    """Whether the tables are there, on the host of that number or on any that answers.
+
+    Raises UnsupportedFormat for those of another version.
+    """
     try:
         found = client.rows(
-            "SELECT comment FROM system.tables "
-            "WHERE database = {database:String} AND name = 'events_local'",
-            {"database": client.place.database},
+            "SELECT name, comment FROM system.tables WHERE database = {database:String} "
+            "AND has({names:Array(String)}, name)",
+            {"database": client.place.database, "names": _names(client.place)},
+            host=host,
         )
     except ClusterError as error:
         if error.code == UNKNOWN_DATABASE:
             return False
         raise
-    if not found:
+    comments = dict(found)
+    if "events_local" not in comments:
         return False
-    version = str(found[0][0]).removeprefix(SIGN)
+    version = str(comments["events_local"]).removeprefix(SIGN)
     if version == str(VERSION):
-        return True
+        return len(found) == len(_names(client.place))
     where = client.place.name
     if not version.isdecimal():
         raise UnsupportedFormat(f"{where}: its table events_local is not one of whence's")
@@ -143,6 +149,12 @@ def check(client: Client) -> bool:
     raise UnsupportedFormat(
         f"{where}: its tables are of version {version}, this whence knows {VERSION}; {advice}"
     )
+
+
+def _names(place: Place) -> list[str]:
+    """The tables that a node has."""
+    local = ["events_local", "sessions_local"]
+    return [*local, "events", "sessions"] if place.cluster else local
 
 
 def _ttl(place: Place) -> str:

@@ -73,7 +73,7 @@ class Inserts:
         siblings: Iterable[Arrival] = (),
         timeout_s: float | None = None,
     ) -> int:
-        """Sends a segment's Parquet as it is; how many of its rows were missing before.
+        """Sends a segment's Parquet as it is; how many of its events were missing.
 
         `siblings` are segments that surely have no event in common with it; rows of others that
         are near in time may be the same events under another name, and are compared. When this
@@ -91,13 +91,17 @@ class Inserts:
                 self._insert(arrival, content, arrival.segment, limit_s)
             else:
                 self._insert(arrival, content, self._token(arrival), limit_s, missing=True)
-            if before.strange == 0 and (before.own or arrival.segment in self._doubtful):
+            missing = arrival.rows
+            if before.strange:
+                missing = self._held(arrival, near, limit_s).own - before.own
+            elif before.own or arrival.segment in self._doubtful:
                 self._verify(arrival, near, limit_s)
+                missing -= before.own
         except ClusterUnavailable:
             self._doubtful[arrival.segment] = self._doubtful.get(arrival.segment, 0) + 1
             raise
         self._doubtful.pop(arrival.segment, None)
-        return arrival.rows - before.own
+        return missing
 
     def put_sessions(self, documents: Sequence[SessionDocument]) -> None:
         """Keeps what sessions tell of themselves; of each the newest is the one that counts."""

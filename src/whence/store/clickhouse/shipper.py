@@ -19,6 +19,8 @@ from whence.store.sessions import StoredSession, session_document
 
 __all__ = ["Shipper"]
 
+DAY_NS = 86_400 * 1_000_000_000
+
 
 class Shipper:
     """Ships a store that another process may own and compact meanwhile. One thread.
@@ -57,8 +59,11 @@ class Shipper:
         if snapshot.generation == self._generation:
             return False
         before = self.segments
+        since_ns = self._kept_since_ns()
         for segment in sorted(snapshot.manifest.files, key=lambda each: each.min_ts):
-            if segment.segment not in self._there and not self._ship(snapshot, segment):
+            if segment.segment in self._there or segment.max_ts < since_ns:
+                continue
+            if not self._ship(snapshot, segment):
                 return True  # the owner has replaced the file: there is a newer generation
         told = self._tell(snapshot)
         self._generation = snapshot.generation
@@ -68,6 +73,11 @@ class Shipper:
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()
+
+    def _kept_since_ns(self) -> int:
+        """What is older would be deleted there at once."""
+        days = self._client.place.retention_days
+        return -(2**63) if days is None else self._wall_clock() - days * DAY_NS
 
     def _ship(self, snapshot: Snapshot, segment: Segment) -> bool:
         """Whether the segment is there now; False if its file has gone."""
