@@ -19,6 +19,7 @@ from whence.store.folder import FolderStore
 from whence.store.manifest import RingTally
 from whence.store.pending import Pending, Waiting
 from whence.store.telling import Teller
+from whence.store.upkeep import Upkeep
 
 __all__ = ["StoreDelivery"]
 
@@ -62,6 +63,7 @@ class StoreDelivery:
         self._settled = store.manifest.acknowledged
         self._ledger = self._settled.ledger
         self._teller = Teller(store, filtered, clock)
+        self._upkeep = Upkeep(store, clock)
         self._in_flight: list[Pending] = []
         self._seen: list[Pending] = []  # readers see them; whether they are durable is not known
         self._ended: set[str] = set()
@@ -155,6 +157,7 @@ class StoreDelivery:
                 return
         with contextlib.suppress(Exception):
             self._teller.tell_all()
+        self._upkeep.close()
         self.store.close()
 
     def held(self) -> Mapping[tuple[str, int], Sequence[int]]:
@@ -171,10 +174,11 @@ class StoreDelivery:
         """Does one piece of work. Returns the seconds until there is more; None: until an offer."""
         with self._lock:
             wait = self._next_s - self._clock()
-            much = self._waiting.rows >= COMMIT_ROWS or self._waiting.nbytes >= COMMIT_BYTES
-            hurry = self._urgent or much
-            if wait > 0 and (self._attempts or not hurry):
+            if wait > 0 and not self._hurries():
                 return wait
+        if self._upkeep.comes_first():
+            return self._upkeep.step()
+        with self._lock:
             if not self._seen:
                 most = 1 if self._one_by_one else COMMIT_ROWS
                 self._in_flight = self._waiting.take(most, COMMIT_BYTES)
@@ -200,15 +204,16 @@ class StoreDelivery:
     def _run(self) -> None:
         while True:
             wait = self.step()
+            if wait is None or wait > 0:
+                pause = self._upkeep.step()
+                wait = pause if wait is None else min(wait, pause)
             with self._lock:
                 if self._end_at_s is not None:
                     left = self._end_at_s - self._clock()
                     if left <= 0 or (self._closing and not self._is_busy()):
                         return
-                    wait = left if wait is None else min(wait, left)
-                if wait is None and not self._is_busy():
-                    self._wake.wait()
-                elif wait is None or wait > 0:
+                    wait = min(wait, left)
+                if wait > 0 and not self._hurries():
                     self._wake.wait(wait)
 
     def _work(self, ended: frozenset[str], forgotten: frozenset[str]) -> None:
@@ -305,6 +310,11 @@ class StoreDelivery:
             self._waiting.put_back(items)
 
     # ---- with the lock held
+
+    def _hurries(self) -> bool:
+        """Whether a commit is not to wait for its second."""
+        much = self._waiting.rows >= COMMIT_ROWS or self._waiting.nbytes >= COMMIT_BYTES
+        return not self._attempts and (self._urgent or much)
 
     def _is_busy(self) -> bool:
         left = self._in_flight or self._seen or self._forgotten or self._ended

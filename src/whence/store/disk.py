@@ -6,10 +6,14 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-__all__ = ["Disk", "read_plain_file"]
+__all__ = ["Disk", "Stream", "read_plain_file"]
+
+PIECE_BYTES = 1 << 20
 
 
 class Disk:
@@ -47,6 +51,24 @@ class Disk:
         finally:
             os.close(handle)
 
+    @contextlib.contextmanager
+    def stream(self, path: Path, mode: int = 0o600) -> Iterator[Stream]:
+        """A new file that is written piece by piece; taken away again if that fails."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        self._before("create", path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        handle = os.open(path, flags, mode)
+        stream = Stream(handle, lambda operation: self._before(operation, path))
+        try:
+            yield stream
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            raise
+        finally:
+            stream.end()
+
     def replace(self, source: Path, target: Path) -> None:
         """Gives a file another name, at once; durable after sync_folder()."""
         self._before("rename", target)
@@ -77,6 +99,75 @@ class Disk:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+class Stream:
+    """What Parquet is written to: knows its size and checksum. Everything raises OSError."""
+
+    closed = False
+
+    def __init__(self, handle: int, before: Callable[[str], None]) -> None:
+        self.size = 0
+        self.crc32 = 0
+        self._handle = handle
+        self._before = before
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._unsynced_bytes = 0
+
+    def write(self, piece: Any) -> int:
+        """Takes bytes over; they go on in larger pieces."""
+        content = bytes(piece)
+        if self._handle < 0:  # a writer that was given up says its last
+            return len(content)
+        self.size += len(content)
+        self.crc32 = zlib.crc32(content, self.crc32)
+        self._waiting.append(content)
+        self._waiting_bytes += len(content)
+        if self._waiting_bytes >= PIECE_BYTES:
+            self.flush()
+        return len(content)
+
+    def flush(self) -> None:
+        """Hands what waits to the system."""
+        if self._handle < 0:
+            return
+        left = memoryview(b"".join(self._waiting))
+        self._waiting, self._waiting_bytes = [], 0
+        self._unsynced_bytes += len(left)
+        while len(left):
+            self._before("write")
+            left = left[os.write(self._handle, left) :]
+
+    def sync(self, least_bytes: int = 0) -> None:
+        """Makes what was written durable, if that is as much."""
+        if self._waiting_bytes + self._unsynced_bytes >= least_bytes:
+            self.flush()
+            self._before("sync")
+            os.fsync(self._handle)
+            self._unsynced_bytes = 0
+
+    def end(self) -> None:
+        """Closes the file."""
+        os.close(self._handle)
+        self._handle = -1
+
+    def tell(self) -> int:
+        """How far it is."""
+        return self.size
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def readable(self) -> bool:
+        """It is not."""
+        return False
+
+    seekable = readable
+
+    def close(self) -> None:
+        """Nothing: the file is closed by whoever opened it."""
 
 
 def read_plain_file(path: Path) -> bytes:

@@ -9,24 +9,29 @@ import stat
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import pyarrow as pa
 
 from whence.collect.sink_ledger import SinkLedger
 from whence.model.errors import NotAStore
 from whence.store.disk import Disk
+from whence.store.hidden import (
+    asked_to_forget,
+    hidden_by,
+    put_forgotten,
+    with_tombstones,
+)
 from whence.store.manifest import (
     Manifest,
     Quarantined,
     RingTally,
     Segment,
+    commit_note,
     encoded,
-    plain_positions,
 )
 from whence.store.owner import Owner, OwnerLock, owner_of
 from whence.store.place import (
@@ -39,14 +44,16 @@ from whence.store.place import (
     check_place,
 )
 from whence.store.recovery import Found, find_manifest, segment_files
+from whence.store.replaced import replaced_now
 from whence.store.segment import Encoded, days_of, encode_segment, in_order, what_is_wrong
 from whence.store.sessions import (
     SessionFiles,
     StoredSession,
     read_session,
-    with_tallies,
     write_session,
 )
+from whence.store.snapshot import Snapshot
+from whence.store.upkeep import Upkeep
 
 __all__ = ["FolderStore", "Snapshot"]
 
@@ -55,42 +62,6 @@ CHECKED_BYTES = 256 << 20
 _TEMPORARY = re.compile(
     r"\.(?:MANIFEST|MANIFEST\.previous|L\d-.+\.parquet|[0-9a-f-]{36}\.json)\.new"
 )
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One generation of a store: its files and what they mean. Immutable; threads may share it.
-
-    `trouble` says what was damaged, if the manifest was. A file may be gone once another
-    generation has replaced it: take a new snapshot and read that.
-    """
-
-    root: Path
-    manifest: Manifest
-    trouble: str = ""
-    _files: SessionFiles | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def generation(self) -> int:
-        """Grows with every commit; the same generation has the same files."""
-        return self.manifest.generation
-
-    @cached_property
-    def files(self) -> tuple[Path, ...]:
-        """The segments that count, and no others."""
-        return tuple(self.root / each.name for each in self.manifest.files)
-
-    @cached_property
-    def sessions(self) -> Mapping[int, StoredSession]:
-        """The sessions by the key that rows hold; read when first asked for."""
-        files = self._files or SessionFiles(self.root)
-        positions, rings = self.manifest.positions, self.manifest.rings
-        return {
-            each.info.key: with_tallies(each, positions[uuid], rings.get(uuid, {}))
-            if uuid in positions
-            else each
-            for uuid, each in files.read().items()
-        }
 
 
 class FolderStore:
@@ -140,8 +111,23 @@ class FolderStore:
 
     def snapshot(self) -> Snapshot:
         """The newest generation. Costs a file read of some kilobytes; raises OSError."""
+        asked = asked_to_forget(self.path)  # before: the manifest has what is here no more
         found = find_manifest(self.path)
-        return Snapshot(self.path, found.manifest, found.trouble, self._sessions)
+        manifest = found.manifest
+        if asked:
+            more = [each for request in asked.values() for each in request]
+            tombstones = with_tombstones(manifest.tombstones, more)
+            manifest = replace(manifest, tombstones=tombstones)
+        return Snapshot(self.path, manifest, found.trouble, self._sessions)
+
+    def hide(self, ids: Collection[str], *, traces: bool = False) -> None:
+        """Forgets requests, or traces given as 32 hexadecimal digits; any process may.
+
+        Every snapshot from now on says so. The owner, or the next one, takes it into the manifest
+        and rewrites the files that hold such rows. Raises ValueError, OSError.
+        """
+        mode = 0o600 | stat.S_IMODE(self.path.stat().st_mode) & 0o060
+        put_forgotten(self._disk, self.path, ids, trace=traces, mode=mode)
 
     def damaged_sessions(self) -> dict[str, str]:
         """The session files that cannot be read, and why."""
@@ -158,6 +144,16 @@ class FolderStore:
     def manifest(self) -> Manifest:
         """The owner's current generation; a reader's is that of its opening."""
         return self._manifest
+
+    @property
+    def disk(self) -> Disk:
+        """What it writes with."""
+        return self._disk
+
+    @property
+    def mode(self) -> int:
+        """How open its files are."""
+        return self._mode
 
     @property
     def is_lost(self) -> bool:
@@ -207,26 +203,60 @@ class FolderStore:
             filtered=old.filtered or filtered,
         ).without(frozenset(forget))
         parts = list(days_of(in_order(table))) if len(table) else []
-        commit = {
-            "store": old.store,
-            "generation": generation,
-            "segments": len(parts),
-            "positions": plain_positions(positions),
-            "rings": {u: {str(r): list(t) for r, t in of.items()} for u, of in rings.items()},
-            "ledger": new.ledger.plain(),
-            "undelivered_in": list(new.undelivered_in),
-            "filtered": new.filtered,
-        }
+        commit = commit_note(new, len(parts), positions, rings)
+        hidden = hidden_by(new.tombstones)
         written: list[Segment] = []
         try:
             for part in parts:
                 segment = encode_segment(part, 0, commit)
+                if hidden and hidden.rows_of(part) is None:
+                    segment = segment._replace(
+                        segment=replace(segment.segment, cleared=hidden.number)
+                    )
                 written.append(segment.segment)
                 self._write_segment(segment)
             self._commit(replace(new, files=(*new.files, *written)))
         except BaseException:
             if self._manifest is old:
                 self._take_away(written)
+            raise
+        return self._manifest
+
+    def commit_note(self, replaces: Sequence[str]) -> dict[str, Any]:
+        """What one segment that takes the place of others says of the commit that is next."""
+        new = replace(self._manifest, generation=self._manifest.generation + 1)
+        waiting = [each.name for each in new.replaced]
+        note = commit_note(new, 1, new.positions, new.rings)
+        return note | {"replaces": [*replaces, *waiting]}
+
+    def exchange(
+        self, gone: Collection[Segment], made: Segment | None = None, beside: Path | None = None
+    ) -> Manifest:
+        """Puts a segment, whose file lies `beside` durably, in the place of those that go.
+
+        The files of these stay, as `replaced`, for who reads an earlier generation. Raises as
+        append().
+        """
+        self._check_owned()
+        old = self._manifest
+        names = {each.name for each in gone}
+        files = [each for each in old.files if each.name not in names]
+        now = replaced_now(gone, made.segment if made else "")
+        if made is not None and beside is not None:
+            at = next(i for i, each in enumerate(old.files) if each.name in names)
+            files.insert(at, made)
+            path = self.path / made.name
+            try:
+                self._disk.replace(beside, path)
+                self._disk.sync_folder(path.parent)
+            except BaseException:
+                self._take_away([made], beside)
+                raise
+        try:
+            self.commit(replace(old, files=tuple(files), replaced=(*old.replaced, *now)))
+        except BaseException:
+            if self._manifest is old and made is not None:
+                self._take_away([made])
             raise
         return self._manifest
 
@@ -240,6 +270,16 @@ class FolderStore:
         """Makes sure of a commit whose durability is in doubt, by another one. Raises OSError."""
         if self._unsynced:
             self.commit(self._manifest)
+
+    def compact(self) -> int:
+        """Merges what can be merged and drops what was forgotten; how many merges. Raises OSError.
+
+        For an owner without a thread that does it; some microseconds a row.
+        """
+        self._check_owned()
+        upkeep = Upkeep(self)
+        upkeep.finish(all_days=True)
+        return upkeep.merges
 
     def put_session(self, session: StoredSession) -> None:
         """Keeps what is known of a session, durably; before the rows that need it. OSError."""
@@ -325,19 +365,19 @@ class FolderStore:
                 self.trouble.append(f"{each.name} cannot be checked: {error}")
                 continue
             if why:
-                self.trouble.append(f"{each.name} {why}: {each.rows} events are missing")
-                damaged[each.name] = Quarantined(
-                    name=each.name,
-                    rows=each.rows,
-                    min_ts=each.min_ts,
-                    max_ts=each.max_ts,
-                    why=why,
-                    wall_ns=time.time_ns(),
-                )
-        if not damaged:
-            return
+                damaged[each.name] = Quarantined.of(each, why, time.time_ns())
+        if damaged:
+            self._set_aside(damaged)
+
+    def set_aside(self, segment: Segment, why: str) -> None:
+        """Puts a damaged segment into quarantine, and goes on without it. Raises as append()."""
+        self._set_aside({segment.name: Quarantined.of(segment, why, time.time_ns())})
+
+    def _set_aside(self, damaged: Mapping[str, Quarantined]) -> None:
         kept = tuple(each for each in self._manifest.files if each.name not in damaged)
         quarantined = (*self._manifest.quarantined, *damaged.values())
+        for each in damaged.values():
+            self.trouble.append(f"{each.name} {each.why}: {each.rows} events are missing")
         self.commit(replace(self._manifest, files=kept, quarantined=quarantined))
         for name in damaged:  # after the commit: a reader may still have asked for it
             self._quarantine(name)
@@ -353,6 +393,7 @@ class FolderStore:
     def _sweep(self) -> None:
         """Takes away what a killed owner left: our own names that the manifest does not know."""
         known = {each.name for each in self._manifest.files}
+        known |= {each.name for each in self._manifest.replaced}
         for name in segment_files(self.path):
             if name not in known:
                 self._disk.unlink(self.path / name)
@@ -378,8 +419,11 @@ class FolderStore:
         self._disk.replace(beside, path)
         self._disk.sync_folder(path.parent)
 
-    def _take_away(self, segments: Sequence[Segment]) -> None:
+    def _take_away(self, segments: Sequence[Segment], *also: Path) -> None:
         """After a failure: what stays is swept away by the next owner."""
+        for name in also:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
         for each in segments:
             path = self.path / each.name
             for name in (path, path.with_name(f".{path.name}.new")):

@@ -6,7 +6,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from whence.collect.positions import Acknowledged
@@ -18,8 +18,10 @@ __all__ = [
     "VERSION",
     "Manifest",
     "Quarantined",
+    "Replaced",
     "RingTally",
     "Segment",
+    "commit_note",
     "encoded",
     "parsed_manifest",
     "parsed_positions",
@@ -39,7 +41,8 @@ class Segment:
     """One Parquet file; `name` is its path within the store, `segment` its ULID.
 
     `min_ts` and `max_ts` are the wall times of its first and last event. `level` is 0 for files
-    as they were appended. `shipped` names the places that have a copy.
+    as they were appended. `shipped` names the places that have a copy. `cleared` is the number of
+    the last tombstone that it surely holds no row of.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Segment:
     segment: str
     crc32: str
     shipped: tuple[str, ...] = ()
+    cleared: int = 0
 
 
 class RingTally(NamedTuple):
@@ -80,6 +84,33 @@ class Quarantined:
     why: str
     wall_ns: int
 
+    @classmethod
+    def of(cls, segment: Segment, why: str, wall_ns: int) -> Quarantined:
+        """That segment, found damaged then."""
+        return cls(
+            name=segment.name,
+            rows=segment.rows,
+            min_ts=segment.min_ts,
+            max_ts=segment.max_ts,
+            why=why,
+            wall_ns=wall_ns,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replaced:
+    """A file that counts no more, but stays a while for those who read an earlier generation.
+
+    `by` is the segment that has its rows, "" if they were dropped. `monotonic_ns` is of the boot.
+    """
+
+    name: str
+    segment: str
+    by: str
+    boot: str
+    monotonic_ns: int
+    wall_ns: int
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
@@ -88,7 +119,9 @@ class Manifest:
     `positions` are the next tickets by session (uuid) and ring, `rings` what is stored of these,
     `ledger` is what became of exactly the events before these positions. Of the sessions in
     `undelivered_in` some event is not here though it was read. `filtered`: not everything was
-    asked for. `more` holds what later versions have added, and is kept.
+    asked for. `replaced` are files that are still to be deleted, `dropped` counts what was given
+    up by age or size, `tombstones` hide requests and traces. `more` holds what later versions have
+    added, and is kept.
     """
 
     store: str = ""
@@ -103,6 +136,8 @@ class Manifest:
     promoted: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     quarantined: tuple[Quarantined, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
+    dropped: Mapping[str, Any] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -135,20 +170,39 @@ def encoded(manifest: Manifest) -> bytes:
         "generation": manifest.generation,
         "files": [_plain_segment(each) for each in manifest.files],
         "positions": plain_positions(manifest.positions),
-        "rings": {
-            uuid: {str(ring): list(tally) for ring, tally in rings.items()}
-            for uuid, rings in manifest.rings.items()
-        },
+        "rings": _plain_rings(manifest.rings),
         "ledger": manifest.ledger.plain(),
         "undelivered_in": list(manifest.undelivered_in),
         "filtered": manifest.filtered,
         "tombstones": [dict(each) for each in manifest.tombstones],
         "promoted": dict(manifest.promoted),
         "settings": dict(manifest.settings),
-        "quarantined": [_plain_quarantined(each) for each in manifest.quarantined],
+        "quarantined": [_plain(each) for each in manifest.quarantined],
+        "replaced": [_plain(each) for each in manifest.replaced],
+        "dropped": dict(manifest.dropped),
     }
     text = json.dumps(body, separators=(",", ":"), allow_nan=False)[:-1].encode()
     return b'%s,"crc32":"%08x"}\n' % (text, zlib.crc32(text))
+
+
+def commit_note(
+    new: Manifest,
+    segments: int,
+    positions: Mapping[str, Mapping[int, int]],
+    rings: Mapping[str, Mapping[int, RingTally]],
+) -> dict[str, Any]:
+    """What the segments of a commit say of it, for the case that the manifest is lost."""
+    note = {
+        "store": new.store,
+        "generation": new.generation,
+        "segments": segments,
+        "positions": plain_positions(positions),
+        "rings": _plain_rings(rings),
+        "ledger": new.ledger.plain(),
+        "undelivered_in": list(new.undelivered_in),
+        "filtered": new.filtered,
+    }
+    return note | {"tombstones": [dict(e) for e in new.tombstones]} if new.tombstones else note
 
 
 def parsed_manifest(content: bytes, name: str = "MANIFEST") -> Manifest:
@@ -215,6 +269,8 @@ def _manifest(value: dict[str, Any]) -> Manifest:
         promoted=dict(value.pop("promoted")),
         settings=dict(value.pop("settings")),
         quarantined=tuple(Quarantined(**each) for each in value.pop("quarantined")),
+        replaced=tuple(Replaced(**each) for each in value.pop("replaced", ())),
+        dropped=dict(value.pop("dropped", {})),
         more={name: part for name, part in value.items() if name not in ("format", "version")},
     )
 
@@ -230,6 +286,7 @@ def _plain_segment(each: Segment) -> dict[str, Any]:
         "segment": each.segment,
         "shipped": list(each.shipped),
         "crc32": each.crc32,
+        **({"cleared": each.cleared} if each.cleared else {}),
     }
 
 
@@ -248,12 +305,18 @@ def parsed_segment(value: Mapping[str, Any]) -> Segment:
         segment=str(value["segment"]),
         crc32=str(value["crc32"]),
         shipped=tuple(map(str, value.get("shipped", ()))),
+        cleared=_count(value.get("cleared", 0)),
     )
 
 
-def _plain_quarantined(each: Quarantined) -> dict[str, Any]:
-    names = ("name", "rows", "min_ts", "max_ts", "why", "wall_ns")
-    return {name: getattr(each, name) for name in names}
+def _plain_rings(rings: Mapping[str, Mapping[int, RingTally]]) -> dict[str, dict[str, list[int]]]:
+    return {
+        uuid: {str(ring): list(tally) for ring, tally in of.items()} for uuid, of in rings.items()
+    }
+
+
+def _plain(each: Quarantined | Replaced) -> dict[str, Any]:
+    return {column.name: getattr(each, column.name) for column in fields(each)}
 
 
 def _integer(value: object) -> int:

@@ -9,12 +9,14 @@ from whence.model.errors import NotAStore
 
 __all__ = [
     "EVENTS",
+    "FORGET",
     "LOCK",
     "MANIFEST",
     "NEW_MANIFEST",
     "PREVIOUS",
     "QUARANTINE",
     "SESSIONS",
+    "SHIPPED",
     "check_place",
 ]
 
@@ -25,6 +27,8 @@ LOCK = "LOCK"
 EVENTS = "events"
 SESSIONS = "sessions"
 QUARANTINE = "quarantine"
+FORGET = "forget"
+SHIPPED = "shipped"
 
 
 def check_place(path: Path) -> None:
@@ -33,7 +37,7 @@ def check_place(path: Path) -> None:
         return
     if not path.is_dir():
         raise NotAStore(f"{path} is a file; a store is a folder")
-    ours = {MANIFEST, PREVIOUS, NEW_MANIFEST, LOCK, EVENTS, SESSIONS, QUARANTINE}
+    ours = {MANIFEST, PREVIOUS, NEW_MANIFEST, LOCK, EVENTS, SESSIONS, QUARANTINE, FORGET}
     present = set(os.listdir(path))
     if present and not present & {MANIFEST, PREVIOUS} and (strange := sorted(present - ours)):
         raise NotAStore(

@@ -10,6 +10,7 @@ from pathlib import Path
 from whence.collect.sink_ledger import SinkLedger
 from whence.model.errors import CorruptFile, NotAStore
 from whence.store.disk import read_plain_file
+from whence.store.hidden import with_tombstones
 from whence.store.manifest import Manifest, parsed_manifest, parsed_positions, parsed_rings
 from whence.store.place import EVENTS, MANIFEST, PREVIOUS
 from whence.store.segment import Note, is_segment_name, read_note
@@ -117,4 +118,5 @@ def _with_commit(manifest: Manifest, notes: list[Note]) -> Manifest:
         ledger=SinkLedger.from_plain(commit["ledger"]),
         undelivered_in=tuple(map(str, commit["undelivered_in"])),
         filtered=bool(commit["filtered"]),
+        tombstones=with_tombstones(manifest.tombstones, commit.get("tombstones", ())),
     )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,9 +28,11 @@ __all__ = [
     "Note",
     "days_of",
     "encode_segment",
+    "footer_note",
     "in_order",
     "is_segment_name",
     "new_ulid",
+    "parquet_writer",
     "read_note",
     "segment_name",
     "what_is_wrong",
@@ -93,15 +95,12 @@ def encode_segment(table: pa.Table, level: int, commit: dict[str, Any]) -> Encod
     times = table.column("ts_ns")
     first_ns, last_ns = times[0].as_py(), times[len(table) - 1].as_py()
     ulid = new_ulid()
-    note = {"segment": ulid, "level": level, "commit": commit}
     table = table.replace_schema_metadata(None)
     sink = io.BytesIO()
-    with pq.ParquetWriter(sink, table.schema, **_options(table.schema, len(table))) as writer:
+    with parquet_writer(sink, table.schema, len(table)) as writer:
         writer.write_table(table, ROW_GROUP)
-        note |= {"data_bytes": sink.tell(), "data_crc32": zlib.crc32(sink.getbuffer())}
-        note |= {"columns_crc32": _columns_crc32(table.schema)}
-        text = json.dumps(note).encode()
-        writer.add_key_value_metadata({_NOTE: b"%08x%s" % (zlib.crc32(text), text)})
+        data = sink.tell(), zlib.crc32(sink.getbuffer())
+        writer.add_key_value_metadata(footer_note(ulid, level, commit, table.schema, *data))
     content = sink.getbuffer()
     segment = Segment(
         name=segment_name(level, first_ns, last_ns, ulid),
@@ -114,6 +113,32 @@ def encode_segment(table: pa.Table, level: int, commit: dict[str, Any]) -> Encod
         crc32=f"{zlib.crc32(content):08x}",
     )
     return Encoded(segment, content)
+
+
+def footer_note(
+    ulid: str,
+    level: int,
+    commit: dict[str, Any],
+    schema: pa.Schema,
+    data_bytes: int,
+    data_crc32: int,
+) -> dict[bytes, bytes]:
+    """What a segment tells in its footer of itself and of the commit that made it count.
+
+    `data_crc32` is the checksum of the bytes before the footer, `schema` without metadata.
+    """
+    note = {"segment": ulid, "level": level, "commit": commit}
+    note |= {"data_bytes": data_bytes, "data_crc32": data_crc32}
+    note |= {"columns_crc32": _columns_crc32(schema)}
+    text = json.dumps(note).encode()
+    return {_NOTE: b"%08x%s" % (zlib.crc32(text), text)}
+
+
+def parquet_writer(
+    sink: BinaryIO | pa.NativeFile, schema: pa.Schema, rows: int
+) -> pq.ParquetWriter:
+    """Writes a segment row group by row group; of about so many rows in all."""
+    return pq.ParquetWriter(sink, schema, **_options(schema, rows))
 
 
 def segment_name(level: int, first_ns: int, last_ns: int, ulid: str) -> str:

@@ -1,0 +1,55 @@
+"""Files that count no more: how long they stay for readers, by a clock that no one sets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+
+from whence.store.disk import read_plain_file
+from whence.store.manifest import Manifest, Replaced, Segment
+
+__all__ = ["GRACE_S", "due", "replaced_now"]
+
+GRACE_S = 60.0
+
+
+def replaced_now(segments: Iterable[Segment], by: str) -> list[Replaced]:
+    """These files from now on; `by` is the segment that has their rows, "" for none."""
+    boot, monotonic_ns, wall_ns = _boot(), time.monotonic_ns(), time.time_ns()
+    return [
+        Replaced(
+            name=each.name,
+            segment=each.segment,
+            by=by,
+            boot=boot,
+            monotonic_ns=monotonic_ns,
+            wall_ns=wall_ns,
+        )
+        for each in segments
+    ]
+
+
+def due(
+    manifest: Manifest, clock_ns: Callable[[], int] = time.monotonic_ns, grace_s: float = GRACE_S
+) -> list[Replaced]:
+    """The files that nobody reads any more.
+
+    By the time since the machine started, which all its processes share; of an earlier start all
+    readers are gone.
+    """
+    boot, now_ns = _boot(), clock_ns()
+    return [
+        each
+        for each in manifest.replaced
+        if each.boot != boot or not 0 <= now_ns - each.monotonic_ns < grace_s * 1e9
+    ]
+
+
+@cache
+def _boot() -> str:
+    try:
+        return read_plain_file(Path("/proc/sys/kernel/random/boot_id")).decode().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,164 @@
+"""What a store's owner does between commits: merges files, deletes replaced ones, forgets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from whence.model.errors import CorruptFile
+from whence.store.compaction import (
+    MOST_LIVE,
+    DamagedInput,
+    Merge,
+    live,
+    merge_steps,
+    next_merge,
+)
+from whence.store.hidden import asked_to_forget, with_tombstones
+from whence.store.place import FORGET
+from whence.store.replaced import due
+
+if TYPE_CHECKING:
+    from whence.store.folder import FolderStore
+
+__all__ = ["Upkeep"]
+
+LOOK_S = 1.0
+AFTER_FAILURE_S = 30.0
+
+
+class Upkeep:
+    """Does the work in steps of some ten milliseconds, in the thread that appends.
+
+    `trouble` says why the last piece of work failed; it is tried again after half a minute, and
+    keeps nothing from being appended.
+    """
+
+    def __init__(
+        self,
+        store: FolderStore,
+        clock: Callable[[], float] = time.monotonic,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.trouble = ""
+        self.merges = 0
+        self._store = store
+        self._clock = clock
+        self._clock_ns = clock_ns
+        self._under_way: Iterator[None] | None = None
+        self._merge: Merge | None = None
+        self._left_alone: frozenset[str] = frozenset()
+        self._planned_for = -1
+        self._next_s = clock()
+
+    def comes_first(self) -> bool:
+        """Whether so many files wait to be merged that appending more has to wait."""
+        if live(self._store.manifest) < MOST_LIVE or self._waits_s() > 0:
+            return False
+        return (
+            self._under_way is not None
+            or next_merge(self._store.manifest, self._left_alone) is not None
+        )
+
+    def step(self) -> float:
+        """Does a piece of work, if there is any. Returns the seconds until the next. No OSError."""
+        if (wait_s := self._waits_s()) > 0:
+            return wait_s
+        try:
+            if self._goes_on():
+                return 0.0
+        except DamagedInput as error:
+            self._without(error)
+            return 0.0
+        except (OSError, MemoryError) as error:
+            self._failed(error)
+            return AFTER_FAILURE_S
+        except (pa.ArrowException, CorruptFile, ValueError, KeyError, TypeError) as error:
+            if self._merge is not None:  # these files cannot be merged: appending goes on
+                self._left_alone |= {each.name for each in self._merge.inputs}
+            self._failed(error)
+            return AFTER_FAILURE_S
+        self.trouble = ""
+        self._next_s = self._clock() + LOOK_S
+        return LOOK_S
+
+    def finish(self, *, all_days: bool = False) -> None:
+        """Does all there is to do now, but waits for nothing. Raises OSError and the like."""
+        going_on = True
+        while going_on:
+            try:
+                going_on = self._goes_on(all_days=all_days)
+            except DamagedInput as error:
+                self.close()
+                self._store.set_aside(error.segment, error.why)
+
+    def close(self) -> None:
+        """Gives up what is under way: nothing of it is seen."""
+        if isinstance(self._under_way, Generator):
+            self._under_way.close()
+        self._under_way = self._merge = None
+
+    def _waits_s(self) -> float:
+        return 0.0 if self._under_way is not None else self._next_s - self._clock()
+
+    def _goes_on(self, *, all_days: bool = False) -> bool:
+        """Whether there was anything to do."""
+        if self._under_way is not None:
+            try:
+                next(self._under_way)
+            except StopIteration:
+                self._under_way = self._merge = None
+                self.merges += 1
+            return True
+        if self._take_in() or self._delete_replaced():
+            return True
+        if self._planned_for == self._store.manifest.generation and not all_days:
+            return False
+        self._merge = next_merge(self._store.manifest, self._left_alone, all_days=all_days)
+        if self._merge is None:
+            self._planned_for = self._store.manifest.generation
+            return False
+        self._under_way = merge_steps(self._store, self._merge)
+        return True
+
+    def _take_in(self) -> bool:
+        """Takes into the manifest what others asked to forget."""
+        asked = asked_to_forget(self._store.path)
+        if not asked:
+            return False
+        manifest = self._store.manifest
+        wanted = with_tombstones(manifest.tombstones, [e for each in asked.values() for e in each])
+        if wanted != manifest.tombstones:
+            self._store.commit(replace(manifest, tombstones=wanted))
+        for name in asked:
+            self._store.disk.unlink(self._store.path / FORGET / name)
+        return True
+
+    def _delete_replaced(self) -> bool:
+        """First out of the manifest, then off the disk: what a kill leaves is swept away."""
+        manifest = self._store.manifest
+        gone = due(manifest, self._clock_ns)
+        if not gone:
+            return False
+        names = {each.name for each in gone}
+        kept = tuple(each for each in manifest.replaced if each.name not in names)
+        self._store.commit(replace(manifest, replaced=kept))
+        for name in sorted(names):
+            self._store.disk.unlink(self._store.path / name)
+        return True
+
+    def _without(self, error: DamagedInput) -> None:
+        self.close()
+        try:
+            self._store.set_aside(error.segment, error.why)
+        except OSError as failure:
+            self._failed(failure)
+
+    def _failed(self, error: BaseException) -> None:
+        self.close()
+        self.trouble = " ".join(str(error).split()) or type(error).__name__
+        self._next_s = self._clock() + AFTER_FAILURE_S
