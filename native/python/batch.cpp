@@ -216,13 +216,8 @@ PyObject* batch_rows(PyObject* object, PyObject*) {
 
 // ---------------------------------------------------------------- JSON
 
-constexpr std::size_t kJsonChunkBytes = 256 * 1024;
-
-bool append_chunk(PyObject* chunks, TextOut& out) {
-  Ref chunk(PyBytes_FromStringAndSize(out.view().data(), static_cast<Py_ssize_t>(out.size())));
-  out.clear();
-  return chunk && PyList_Append(chunks, chunk.get()) == 0;
-}
+// Each piece is written over the last one, in memory that the cache still has.
+constexpr std::size_t kJsonPieceBytes = 64 * 1024;
 
 // {session: [(monotonic ns, wall ns), ...]}, as SessionInfo.anchors has them.
 bool read_clocks(PyObject* given, WallClocks& clocks) {
@@ -246,7 +241,36 @@ bool read_clocks(PyObject* given, WallClocks& clocks) {
   return true;
 }
 
-// In chunks: one buffer of megabytes would be grown, copied and page-faulted over and over.
+// Hands all events to take(PyObject* bytes), piece by piece; false when that was false.
+template <class Take>
+bool each_json_piece(PyObject* object, bool lines, const WallClocks& clocks, Take&& take) {
+  const Reading claim(object);
+  if (!claim) return false;
+  const whence::Batch& batch = as_batch(object)->batch;
+  TextOut out;
+  JsonEvents events(batch, &clocks);
+  std::vector<std::uint32_t> order;
+  if (!without_gil([&] { order = batch.in_time_order(); })) return false;
+  std::string_view before = lines ? "" : "\n";
+  for (std::size_t at = 0; at < order.size();) {
+    const bool filled = without_gil([&] {
+      while (at < order.size() && out.size() < kJsonPieceBytes) {
+        out.put(before);
+        events.append(out, order[at++]);
+        if (lines)
+          out.put('\n');
+        else
+          before = ",\n";
+      }
+    });
+    if (!filled) return false;
+    const Ref piece(PyBytes_FromStringAndSize(out.view().data(), static_cast<Py_ssize_t>(out.size())));
+    if (!piece || !take(piece.get())) return false;
+    out.clear_down_to(4 * kJsonPieceBytes);
+  }
+  return true;
+}
+
 PyObject* batch_json(PyObject* object, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"lines", "clocks", nullptr};
   int lines = 0;
@@ -256,30 +280,25 @@ PyObject* batch_json(PyObject* object, PyObject* args, PyObject* kwargs) {
     return nullptr;
   WallClocks clocks;
   if (given != nullptr && !read_clocks(given, clocks)) return nullptr;
-  const Reading claim(object);
-  if (!claim) return nullptr;
-  const whence::Batch& batch = as_batch(object)->batch;
-  Ref chunks(PyList_New(0));
-  if (!chunks) return nullptr;
-  TextOut out;
-  JsonEvents events(batch, &clocks);
-  std::vector<std::uint32_t> order;
-  if (!without_gil([&] { order = batch.in_time_order(); })) return nullptr;
-  std::string_view before = lines ? "" : "\n";
-  for (std::size_t at = 0; at < order.size();) {
-    const bool filled = without_gil([&] {
-      while (at < order.size() && out.size() < kJsonChunkBytes) {
-        out.put(before);
-        events.append(out, order[at++]);
-        if (lines)
-          out.put('\n');
-        else
-          before = ",\n";
-      }
-    });
-    if (!filled || !append_chunk(chunks.get(), out)) return nullptr;
-  }
-  return chunks.release();
+  Ref pieces(PyList_New(0));
+  if (!pieces) return nullptr;
+  const auto keep = [&](PyObject* piece) { return PyList_Append(pieces.get(), piece) == 0; };
+  return each_json_piece(object, lines, clocks, keep) ? pieces.release() : nullptr;
+}
+
+PyObject* batch_write_json(PyObject* object, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"write", "lines", "clocks", nullptr};
+  PyObject* write = nullptr;
+  int lines = 0;
+  PyObject* given = nullptr;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|pO!", const_cast<char**>(names), &write, &lines, &PyDict_Type,
+                                   &given))
+    return nullptr;
+  WallClocks clocks;
+  if (given != nullptr && !read_clocks(given, clocks)) return nullptr;
+  const auto hand_over = [&](PyObject* piece) { return Ref(PyObject_CallOneArg(write, piece)).get() != nullptr; };
+  if (!each_json_piece(object, lines, clocks, hand_over)) return nullptr;
+  Py_RETURN_NONE;
 }
 
 PyObject* get_bytes(PyObject* object, void*) {
@@ -367,6 +386,10 @@ PyMethodDef kMethods[] = {
      "json(lines=False, clocks={})\n--\n\n"
      "All events as JSON objects in order of time, a list of bytes: joined by commas, or one a line.\n\n"
      "`clocks` is {session: [(monotonic ns, wall ns), ...]}: events of these sessions get a \"wall_ns\"."},
+    {"write_json", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<batch_write_json>)),
+     METH_VARARGS | METH_KEYWORDS,
+     "write_json(write, lines=False, clocks={})\n--\n\n"
+     "The same handed to `write`, 64 KiB at a time: however many events there are, no more is held."},
     {"otlp", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<batch_otlp>)), METH_VARARGS | METH_KEYWORDS,
      "otlp(table, sessions, *, as_json=False, signals='both', most_bytes=..., most_events=..., most_attributes=128)\n--\n\n"
      "All events as OTLP requests: a list of (signal, body, events). Runs without the GIL (export/otlp.py)."},

@@ -26,7 +26,7 @@
 namespace whence {
 
 // Words that nobody cleared. Large ones come in huge pages: faulting in a gigabyte of small ones
-// takes longer than filling it.
+// takes longer than filling it. Others grow where they are, if they can: nothing is faulted in twice.
 class WordColumn {
  public:
   std::uint64_t* get() const { return words_.get(); }
@@ -34,12 +34,17 @@ class WordColumn {
   void grow(std::size_t kept, std::size_t wanted) {
     constexpr std::size_t kHugePage = 2 << 20;
     const std::size_t bytes = (wanted * 8 + kHugePage - 1) / kHugePage * kHugePage;
-    const bool huge = wanted * 8 >= 2 * kHugePage;
-    auto* bigger = static_cast<std::uint64_t*>(huge ? std::aligned_alloc(kHugePage, bytes)
-                                                    : std::malloc(wanted * 8));
+    if (wanted * 8 < 2 * kHugePage) {
+      auto* grown = static_cast<std::uint64_t*>(std::realloc(words_.get(), wanted * 8));
+      if (grown == nullptr) throw std::bad_alloc();
+      static_cast<void>(words_.release());  // is `grown` now, or gone
+      words_.reset(grown);
+      return;
+    }
+    auto* bigger = static_cast<std::uint64_t*>(std::aligned_alloc(kHugePage, bytes));
     if (bigger == nullptr) throw std::bad_alloc();
 #ifdef MADV_HUGEPAGE
-    if (huge) madvise(bigger, bytes, MADV_HUGEPAGE);
+    madvise(bigger, bytes, MADV_HUGEPAGE);
 #endif
     if (kept > 0) std::memcpy(bigger, words_.get(), kept * 8);
     words_.reset(bigger);
@@ -50,6 +55,41 @@ class WordColumn {
     void operator()(std::uint64_t* words) const { std::free(words); }
   };
   std::unique_ptr<std::uint64_t, Free> words_;
+};
+
+// Bytes one behind the other, which nobody cleared; what is there stays where it is when more come,
+// if it can.
+class ByteHeap {
+ public:
+  const std::byte* data() const { return bytes_.get(); }
+  std::size_t size() const { return size_; }
+  void clear() { size_ = 0; }
+
+  // `count` more for the caller to fill; the place of the first.
+  std::byte* extend(std::size_t count) {
+    if (capacity_ - size_ < count) [[unlikely]] grow(size_ + count);
+    std::byte* place = bytes_.get() + size_;
+    size_ += count;
+    return place;
+  }
+
+ private:
+  struct Free {
+    void operator()(std::byte* bytes) const { std::free(bytes); }
+  };
+
+  [[gnu::noinline]] void grow(std::size_t least) {
+    const std::size_t wanted = std::max<std::size_t>({least, capacity_ + capacity_ / 2, 256});
+    auto* grown = static_cast<std::byte*>(std::realloc(bytes_.get(), wanted));
+    if (grown == nullptr) throw std::bad_alloc();
+    static_cast<void>(bytes_.release());  // is `grown` now, or gone
+    bytes_.reset(grown);
+    capacity_ = wanted;
+  }
+
+  std::unique_ptr<std::byte, Free> bytes_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
 };
 
 // Where rows come from: one ring of one session.
@@ -252,8 +292,7 @@ class Batch {
       std::uint64_t bytes = 0;
       std::memcpy(&bytes, from.heap_.data() + at, 8);
       const std::size_t to = heap_.size();
-      heap_.insert(heap_.end(), from.heap_.begin() + static_cast<std::ptrdiff_t>(at),
-                   from.heap_.begin() + static_cast<std::ptrdiff_t>(at + 8 + bytes));
+      std::memcpy(heap_.extend(8 + bytes), from.heap_.data() + at, 8 + bytes);
       at = to;
     }
     if (static_cast<RequestForm>((tag >> kTagRequestShift) & 3) != RequestForm::Long) return;
@@ -268,9 +307,9 @@ class Batch {
   std::uint64_t append_text(const RawEvent& event) {
     const std::uint64_t at = heap_.size();
     const std::uint64_t bytes = event.text_bytes;
-    heap_.resize(at + 8 + bytes);
-    std::memcpy(heap_.data() + at, &bytes, 8);
-    std::memcpy(heap_.data() + at + 8, event.text, bytes);
+    std::byte* to = heap_.extend(8 + bytes);
+    std::memcpy(to, &bytes, 8);
+    std::memcpy(to + 8, event.text, bytes);
     const auto form = static_cast<RequestForm>((event.words[kTagWord] >> kTagRequestShift) & 3);
     if (form == RequestForm::Long) remember_request(event);
     return at;
@@ -290,7 +329,7 @@ class Batch {
   std::size_t rows_ = 0;
   std::size_t capacity_ = 0;
   std::array<WordColumn, kSlotWords> columns_;
-  std::vector<std::byte> heap_;  // texts: u64 length, bytes
+  ByteHeap heap_;  // texts: u64 length, bytes
   std::vector<Drain> drains_;
   LongRequestIds long_requests_;           // of the events here
   std::shared_ptr<LongRequests> shared_ = std::make_shared<LongRequests>();  // drained before, too

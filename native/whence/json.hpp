@@ -125,8 +125,10 @@ inline void append_json_float(TextOut& out, double value) {
 class JsonParts {
  public:
   static void append_hex(TextOut& out, std::string_view before, std::uint64_t id) {
+    std::uint8_t bytes[8];
+    for (int i = 0; i < 8; ++i) bytes[i] = static_cast<std::uint8_t>(id >> (56 - 8 * i));
     out.put(before);
-    for (int shift = 60; shift >= 0; shift -= 4) out.put("0123456789abcdef"[id >> shift & 15]);
+    detail::write_hex(out.extend(16), bytes, sizeof bytes);
     out.put('"');
   }
 
@@ -215,11 +217,12 @@ class JsonEvents {
 
   // One event object, in the schema of docs/file-format.md.
   void append(TextOut& out, std::size_t row) {
-    const DecodedEvent& event = batch_.decode(row, decoder_);
     const RowSource& source = batch_.source(row);
+    const DecodedEvent& event = batch_.decode(row, source, decoder_);
     const std::uint64_t ticket = batch_.ticket(row);
-    request_ = event.request_lost ? batch_.lost_request(event.request_words) : event.request_id;
-    const bool known = !event.request_lost || request_.compare(0, 5, "lost:") != 0;
+    if (event.request_lost) lost_request_ = batch_.lost_request(event.request_words);
+    const std::string_view request = event.request_lost ? lost_request_ : event.request_id;
+    const bool known = !event.request_lost || !request.starts_with("lost:");
     out.put("{\"event_id\":");
     if (event.event_id.empty()) {
       out.put('"');
@@ -237,7 +240,7 @@ class JsonEvents {
     out.put(",\"model_id\":");
     append_json_string(out, event.model);
     out.put(",\"request_id\":");
-    append_json_string(out, request_);
+    append_json_string(out, request);
     out.put(",\"rationale\":");
     append_json_string(out, event.rationale);
     out.put(",\"severity\":\"");
@@ -245,7 +248,7 @@ class JsonEvents {
     out.put('"');
     parts_.append_attributes(out, event.attributes);
     out.put(",\"decision_chain_id\":");
-    append_json_string(out, event.chain_id.empty() ? std::string_view(request_) : event.chain_id);
+    append_json_string(out, event.chain_id.empty() ? request : event.chain_id);
     if (event.decision) out.put(",\"decision\":true");
     if (!event.options.empty()) {
       out.put(",\"options\":");
@@ -260,7 +263,7 @@ class JsonEvents {
       out.put_int(event.lineage_id);
       out.put('"');
     }
-    append_trace(out, event, trace_of(event, known ? std::string_view(request_) : "", source.catalogue->run));
+    append_trace(out, event, trace_of(event, known ? request : std::string_view(), source.catalogue->run));
     if (event.threshold != 0) {
       out.put(",\"weight\":");
       append_json_float(out, weight_of(event.threshold));
@@ -339,7 +342,7 @@ class JsonEvents {
   const RowSource* clock_source_ = nullptr;
   const std::vector<WallAnchor>* clock_ = nullptr;
   EventDecoder decoder_;
-  std::string request_;
+  std::string lost_request_;
   JsonParts parts_;
   TextOut names_;
   const KnownKind* names_kind_ = nullptr;

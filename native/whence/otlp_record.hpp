@@ -54,8 +54,8 @@ struct Event {
 };
 
 inline void read_event(const Batch& batch, std::size_t row, EventDecoder& decoder, Event& out) {
-  const DecodedEvent& decoded = batch.decode(row, decoder);
   const RowSource& source = batch.source(row);
+  const DecodedEvent& decoded = batch.decode(row, source, decoder);
   out.decoded = &decoded;
   out.request.assign(decoded.request_id);
   if (decoded.request_lost) out.request = batch.lost_request(decoded.request_words);

@@ -367,6 +367,12 @@ class Batch:
     def json(
         self, lines: bool = ..., clocks: dict[str, list[tuple[int, int]]] = ...
     ) -> list[bytes]: ...
+    def write_json(
+        self,
+        write: Callable[[bytes], object],
+        lines: bool = ...,
+        clocks: dict[str, list[tuple[int, int]]] = ...,
+    ) -> None: ...
     def otlp(
         self,
         table: dict[str, Any],

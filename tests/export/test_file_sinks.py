@@ -228,6 +228,22 @@ def test_one_collector_at_a_time_writes_a_file(tmp_path: Path, name: str) -> Non
     open_sink(str(tmp_path / name)).close()
 
 
+@pytest.mark.parametrize("name", LINES)
+def test_what_does_not_fit_any_more_goes_into_the_next_file_whole(
+    tmp_path: Path, name: str
+) -> None:
+    """Though it is written in pieces, the first of which did fit. R1.41"""
+    if name.endswith(".zst"):
+        pytest.importorskip("zstandard")
+    sink = open_sink(str(tmp_path / name), {"rotate_bytes": 120_000 if name == "o.ndjson" else 400})
+    deliver(sink, drained(0, 10))
+    deliver(sink, drained(10, 1000))
+    sink.close()
+    (full,) = [path for path in tmp_path.iterdir() if path.name != name]
+    assert tickets(full) == list(range(10))
+    assert tickets(tmp_path / name) == list(range(10, 1000))
+
+
 @pytest.mark.parametrize("name", ["o.ndjson", "o.ndjson.gz", "o.json"])
 def test_a_full_disk_is_unavailable_and_leaves_the_file_as_it_was(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch

@@ -139,6 +139,30 @@ def test_a_float_is_written_as_repr_has_it(value: float) -> None:
         assert number == repr(value)
 
 
+def test_json_that_is_written_piece_by_piece_is_the_same() -> None:
+    """No piece is much larger than 64 KiB; what the writer raises ends the writing. R1.41"""
+    collector = whence.TraceCollector(2_000)
+    for n in range(2_000):
+        collector.record_now("written", "C", str(n))
+    batch = batch_of(collector)
+    for lines in (False, True):
+        pieces: list[bytes] = []
+        batch.write_json(pieces.append, lines)
+        assert b"".join(pieces) == b"".join(batch.json(lines))
+        assert len(pieces) > 3
+        assert max(map(len, pieces)) < 66_000
+    taken: list[bytes] = []
+
+    def full(piece: bytes) -> None:
+        taken.append(piece)
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        batch.write_json(full)
+    assert len(taken) == 1
+    batch.clear()  # nobody holds it any more
+
+
 def _texts_of_floats(collector: whence.TraceCollector, value: float) -> list[tuple[str, str]]:
     """Each event's attribute as text, and the same number as a score, as it is spelled."""
     collector.clear()

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 
 from whence.collect.sink import Unavailable
-from whence.export.codec import Codec
+from whence.export.codec import Codec, Fill
 from whence.model.errors import ExportError
 
 __all__ = ["GrowingFile", "open_locked", "rotated_name", "write_all"]
@@ -75,18 +75,19 @@ class GrowingFile:
         self._handle = open_locked(path)
         self.size_bytes = os.fstat(self._handle).st_size
 
-    def append(self, content: bytes) -> None:
-        """Raises Unavailable, with the reason, where the disk or the folder does not allow it."""
+    def append(self, content: bytes | Fill) -> None:
+        """Raises Unavailable, with the reason, where the disk or the folder does not allow it.
+
+        What writes its pieces itself may be called twice: it must write the same then.
+        """
         try:
             self._reopen_if_replaced()
-            if (
-                self.rotate_bytes
-                and self.size_bytes
-                and self.size_bytes + len(content) > self.rotate_bytes
-            ):
+            try:
+                self._append(content, self.rotate_bytes if self.size_bytes else 0)
+            except _FileIsFull:
                 os.rename(self.path, rotated_name(self.path))
                 self._reopen()
-            self._append(content)
+                self._append(content, 0)
         except OSError as error:
             raise Unavailable(error.strerror or str(error)) from error
 
@@ -128,15 +129,27 @@ class GrowingFile:
             os.close(self._handle)
             self._handle = -1
 
-    def _append(self, content: bytes) -> None:
+    def _append(self, content: bytes | Fill, most_bytes: int) -> None:
+        end = self.size_bytes
+
+        def write(piece: bytes) -> None:
+            nonlocal end
+            if most_bytes and end + len(piece) > most_bytes:
+                raise _FileIsFull
+            write_all(self._handle, piece, end)
+            end += len(piece)
+
         try:
-            write_all(self._handle, content, self.size_bytes)
+            if isinstance(content, bytes):
+                write(content)
+            else:
+                content(write)
             os.fdatasync(self._handle)
-        except OSError:
+        except BaseException:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._handle, self.size_bytes)
             raise
-        self.size_bytes += len(content)
+        self.size_bytes = end
 
     def _reopen_if_replaced(self) -> None:
         """Whoever rotates logs moves the file away; then a new one is begun."""
@@ -148,6 +161,10 @@ class GrowingFile:
         self.close()
         self._handle = handle
         self.size_bytes = os.fstat(handle).st_size
+
+
+class _FileIsFull(Exception):
+    """What is appended belongs into the next file."""
 
 
 def _lock(handle: int, path: Path) -> None:

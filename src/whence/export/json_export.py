@@ -54,7 +54,18 @@ def write_batches(
     Returns the number of bytes. Raises ExportError; the file is then as it was before. Events
     cost about 0.3 us each; several batches come one after the other.
     """
-    return _write(path, _opening(recording, exported_at_ns), _batch_chunks(batches))
+
+    def fill(write: Callable[[bytes], object]) -> None:
+        write(_opening(recording, exported_at_ns))
+        comma = b""
+        for batch in batches:
+            if len(batch):
+                write(comma)
+                batch.write_json(write)
+                comma = b","
+        write(_END)
+
+    return _write(path, fill)
 
 
 def write_recording(
@@ -71,7 +82,12 @@ def write_recording(
     events were left out, if any were: readers then know that what they miss may have been recorded.
     """
     opening = _opening(recording, exported_at_ns, filtered)
-    return _write(path, opening, _event_lines(recording), codec)
+
+    def fill(write: Callable[[bytes], object]) -> None:
+        for part in packed(itertools.chain([opening], _event_lines(recording), [_END]), codec):
+            write(part)
+
+    return _write(path, fill)
 
 
 def write_recording_to(
@@ -89,17 +105,20 @@ def write_recording_to(
 
 
 def _write(
-    path: str | os.PathLike[str],
-    opening: bytes,
-    events: Iterable[bytes],
-    codec: Codec | None = None,
+    path: str | os.PathLike[str], fill: Callable[[Callable[[bytes], object]], object]
 ) -> int:
-    parts = itertools.chain([opening], events, [_END])
+    written = 0
     try:
         with replacing(Path(path)) as handle:
-            return sum(handle.write(part) for part in packed(parts, codec))
+
+            def write(part: bytes) -> None:
+                nonlocal written
+                written += handle.write(part)
+
+            fill(write)
     except OSError as error:
         raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
+    return written
 
 
 def packed(parts: Iterable[bytes], codec: Codec | None) -> Iterator[bytes]:
@@ -133,15 +152,6 @@ def _opening(recording: Recording, exported_at_ns: int, filtered: str = "") -> b
     if filtered:
         head["filtered"] = filtered
     return _dump(head)[:-1] + b',\n"events":['
-
-
-def _batch_chunks(batches: Sequence[Batch]) -> Iterator[bytes]:
-    comma = b""
-    for batch in batches:
-        if chunks := batch.json():
-            yield comma
-            yield from chunks
-            comma = b","
 
 
 def _event_lines(recording: Recording) -> Iterator[bytes]:

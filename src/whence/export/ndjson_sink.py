@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from whence.collect.sink import Drained, Payload, Reply, Sink
@@ -24,6 +24,21 @@ def clocks_of(drained: Drained) -> dict[str, list[tuple[int, int]]]:
         name: [(anchor.monotonic_ns, anchor.wall_ns) for anchor in info.anchors]
         for name, info in drained.sessions.items()
     }
+
+
+class _Lines(Payload):
+    """A payload that is written as it is encoded: its body would be larger than its events."""
+
+    drained: Drained
+
+    @classmethod
+    def of(cls, drained: Drained) -> _Lines:
+        lines = cls(b"", len(drained))
+        lines.drained = drained
+        return lines
+
+    def write(self, write: Callable[[bytes], object]) -> None:
+        self.drained.batch.write_json(write, lines=True, clocks=clocks_of(self.drained))
 
 
 class NdjsonSink(Sink):
@@ -49,14 +64,21 @@ class NdjsonSink(Sink):
 
     def encode(self, drained: Drained) -> Iterable[Payload]:
         """One payload of lines."""
-        lines = b"".join(drained.batch.json(lines=True, clocks=clocks_of(drained)))
         if self._written:
-            lines = self._without_written(lines, len(drained))
-        yield Payload(self._packed(lines), len(drained))
+            pieces = drained.batch.json(lines=True, clocks=clocks_of(drained))
+            lines = self._without_written(b"".join(pieces), len(drained))
+            packed = self._codec.member(lines) if self._codec and lines else lines
+            yield Payload(packed, len(drained))
+        elif self._codec is not None:
+            yield Payload(self._codec.member_of(_Lines.of(drained).write), len(drained))
+        else:
+            yield _Lines.of(drained)
 
     def deliver(self, payload: Payload, timeout_s: float) -> Reply:
         """Appends the lines and waits for the disk."""
-        if payload.body:
+        if isinstance(payload, _Lines):
+            self._file.append(payload.write)
+        elif payload.body:
             self._file.append(payload.body)
         return Reply(payload.events)
 
@@ -97,9 +119,6 @@ class NdjsonSink(Sink):
     def close(self) -> None:
         """Gives up the file."""
         self._file.close()
-
-    def _packed(self, lines: bytes) -> bytes:
-        return self._codec.member(lines) if self._codec and lines else lines
 
     def _without_written(self, lines: bytes, count: int) -> bytes:
         parts = lines.splitlines(keepends=True)
