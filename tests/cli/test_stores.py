@@ -86,7 +86,7 @@ def test_a_store_is_asked_like_an_export(
 def _comparable(output: str) -> Any:
     """JSON as values, whose attributes have no order; of text the words, for the same reason."""
     try:
-        return json.loads(output)
+        return json.loads(output, parse_float=lambda digits: f"{float(digits):.9g}")
     except ValueError:
         return [sorted(line.replace(",", " ").split()) for line in output.splitlines()]
 

@@ -23,6 +23,8 @@ __all__ = ["Duck", "files_source", "quoted"]
 
 MEMORY = "1GB"
 _ROWS_AT_ONCE = 10_000
+_FIRST_WORD = re.compile(r"(?:[\s(]|--[^\n]*\n|/\*.*?\*/)*(\w+)", re.DOTALL)
+_ASKING = frozenset({"select", "with", "from", "values", "describe", "summarize", "show", "table"})
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -104,11 +106,15 @@ class Duck:
         self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM {source}")
 
     def is_question(self, text: str) -> bool:
-        """Whether the text is one statement that only asks. BadQuestion if it is no SQL."""
+        """Whether the text is one statement that only asks. BadQuestion if it is no SQL.
+
+        An EXPLAIN is none: it could run what it explains, and files under the folder be written.
+        """
         with self._in_time(None):
             statements = self._connection.extract_statements(text)
-        kinds = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-        return len(statements) == 1 and statements[0].type in kinds
+        one = len(statements) == 1 and statements[0].type == duckdb.StatementType.SELECT
+        first = _FIRST_WORD.match(text)
+        return one and first is not None and first[1].lower() in _ASKING
 
     def cancel(self) -> None:
         """Ends what is being asked now."""
