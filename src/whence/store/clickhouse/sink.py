@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from whence.collect.session_reader import SessionReader
@@ -112,15 +113,18 @@ class ClickHouseSink(Sink):
 
 
 def _stored(info: SessionInfo, kinds: tuple[KindInfo, ...], filtered: bool) -> StoredSession:
-    """Without ring ledgers: whoever asks counts what the cluster has of each ring."""
+    """Without ring ledgers: whoever asks counts what the cluster has of each ring.
+
+    Nobody will tell of its end, so it does not say that the process lives.
+    """
     if info.path:
         with contextlib.suppress(WhenceError, OSError):
             reader = SessionReader(Path(info.path))
             if reader.info.uuid == info.uuid:
                 return StoredSession(
-                    info=reader.info,
+                    info=replace(reader.info, live=False),
                     kinds=reader.kinds or kinds,
                     gate_changes=reader.gate_changes(),
                     filtered=filtered,
                 )
-    return StoredSession(info=info, kinds=kinds, filtered=filtered)
+    return StoredSession(info=replace(info, live=False), kinds=kinds, filtered=filtered)
