@@ -83,6 +83,7 @@ def _from_the_door(node: ast.AST) -> list[ast.alias]:
         ("store/planted.py", "import duckdb"),
         ("store/planted.py", "import whence.query.select"),
         ("runtime/planted.py", "import whence.demo"),
+        ("lineage/planted.py", "import whence.emit.kind"),
     ],
 )
 def test_a_planted_import_upwards_turns_the_contracts_red(

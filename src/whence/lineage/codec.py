@@ -1,0 +1,131 @@
+"""TraceLinkSet in bytes: the parents of a frame, checked alike on the way out and in.
+
+Refused in both directions: no parents, more than 65,534 of them, an id that is 0 or SBE's null
+(2**64 - 1), a parent named twice, a frame that is its own parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from struct import pack_into, unpack_from
+from typing import NamedTuple
+
+from whence.lineage.wire import (
+    GROUP,
+    HEADER,
+    LONGEST_GROUP,
+    NULL_U32,
+    NULL_U64,
+    PARENT,
+    TRACE_LINK_SET,
+    BytesLike,
+    block_of,
+    view_of,
+)
+
+__all__ = ["TraceLinkSet", "check_parents", "decode_tracelink_set", "encode_tracelink_set"]
+
+_START = TRACE_LINK_SET.header
+_PARENTS_AT = HEADER.size + TRACE_LINK_SET.block.size + GROUP.size  # 40
+
+
+class TraceLinkSet(NamedTuple):
+    """A frame (stream_id, epoch, seq), its trace_id, and those of its parents in their order."""
+
+    stream_id: int
+    epoch: int
+    seq: int
+    trace_id: int
+    parents: tuple[int, ...]
+
+
+def encode_tracelink_set(
+    buffer: BytesLike,
+    stream_id: int,
+    epoch: int,
+    seq: int,
+    trace_id: int,
+    parents: Sequence[int],
+) -> int:
+    """Writes a set to the beginning of a writable buffer; its length in bytes: 40 + 8 a parent.
+
+    Raises ValueError, with nothing written, for what the module's docstring lists, for numbers
+    that do not fit, and for a buffer that is too small or read-only; TypeError for what is no int.
+    """
+    _check(stream_id, epoch, seq, trace_id, parents)
+    view = view_of(buffer)
+    count = len(parents)
+    length: int = _PARENTS_AT + PARENT.size * count
+    if view.readonly or len(view) < length:
+        raise ValueError(f"a set of {count} parents takes {length} writable bytes")
+    view[: HEADER.size] = _START
+    TRACE_LINK_SET.block.pack_into(view, HEADER.size, stream_id, epoch, seq, trace_id)
+    GROUP.pack_into(view, _PARENTS_AT - GROUP.size, PARENT.size, count)
+    pack_into(f"<{count}Q", view, _PARENTS_AT, *parents)
+    return length
+
+
+def decode_tracelink_set(buffer: BytesLike) -> TraceLinkSet | None:
+    """The set at the beginning of a buffer; None where another message is there.
+
+    What tells is the header's schema and template. Later versions are read by the lengths that
+    they state, and what they added is passed over, as is what lies behind the message. The bytes
+    are checked to be there before anything is made of their number. Raises ValueError for bytes
+    that are cut short, and for what the module's docstring lists.
+    """
+    view = view_of(buffer)
+    at = block_of(TRACE_LINK_SET, view)
+    if at is None:
+        return None
+    if len(view) < at + GROUP.size:
+        raise ValueError("TraceLinkSet is cut short before its parents")
+    entry_length, count = GROUP.unpack_from(view, at)
+    at += GROUP.size
+    if entry_length < PARENT.size:
+        raise ValueError(f"a parent has {PARENT.size} bytes, not {entry_length}")
+    if count > LONGEST_GROUP:
+        raise ValueError("the number of parents is null")
+    if len(view) < at + entry_length * count:
+        raise ValueError(f"TraceLinkSet is cut short: {len(view) - at} bytes for {count} parents")
+    stream_id, epoch, seq, trace_id = TRACE_LINK_SET.block.unpack_from(view, HEADER.size)
+    if entry_length == PARENT.size:
+        parents = unpack_from(f"<{count}Q", view, at)
+    else:
+        ends = range(at, at + entry_length * count, entry_length)
+        parents = tuple(PARENT.unpack_from(view, each)[0] for each in ends)
+    _check(stream_id, epoch, seq, trace_id, parents)
+    return TraceLinkSet(stream_id, epoch, seq, trace_id, parents)
+
+
+def check_parents(parents: Sequence[int]) -> None:
+    """Raises ValueError where these cannot be the parents of anything; TypeError for no int."""
+    if not parents:
+        raise ValueError("a frame made from others has at least one parent")
+    if len(parents) > LONGEST_GROUP:
+        raise ValueError(f"a set holds {LONGEST_GROUP:,} parents at most, not {len(parents):,}")
+    if set(map(type, parents)) != _INTS or min(parents) < 1 or max(parents) >= NULL_U64:
+        for parent in parents:
+            _check_number("a parent", parent, 1, NULL_U64 - 1)
+    if len(set(parents)) != len(parents):
+        raise ValueError("a parent is named twice")
+
+
+def _check(stream_id: int, epoch: int, seq: int, trace_id: int, parents: Sequence[int]) -> None:
+    """The one check of all that is encoded or was decoded."""
+    _check_number("stream_id", stream_id, 0, NULL_U32 - 1)
+    _check_number("epoch", epoch, 0, NULL_U64 - 1)
+    _check_number("seq", seq, 0, NULL_U64 - 1)
+    _check_number("trace_id", trace_id, 1, NULL_U64 - 1)
+    check_parents(parents)
+    if trace_id in parents:
+        raise ValueError(f"frame {trace_id} is named as its own parent")
+
+
+def _check_number(name: str, value: int, least: int, most: int) -> None:
+    if type(value) is not int and (isinstance(value, bool) or not isinstance(value, int)):
+        raise TypeError(f"{name} must be int, not {type(value).__name__}")
+    if not least <= value <= most:
+        raise ValueError(f"{name} must be from {least} to {most}, not {value}")
+
+
+_INTS = {int}  # the types of parents that need no closer look
