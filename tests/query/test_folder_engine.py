@@ -41,7 +41,7 @@ from whence.query.why import why
 from whence.store.columns import SCHEMA
 
 Asked = tuple[TraceQuery, list[Clause]]
-few = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+few = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
 @contextmanager

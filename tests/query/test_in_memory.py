@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.query.build import event, inference_chain, late_chain, recording, rejected_chain
@@ -28,6 +28,7 @@ from whence.query.shapes import Aggregate, Budget, Found, PageKey
 Asked = tuple[TraceQuery, list[Clause]]
 
 
+@settings(max_examples=60)
 @given(events_in(), queries())
 def test_the_matching_events_come_back_in_order(
     events: tuple[TraceEvent, ...], asked: Asked
@@ -47,6 +48,7 @@ def test_the_matching_events_come_back_in_order(
 
 
 @pytest.mark.parametrize("order", ["oldest", "newest", "longest"])
+@settings(max_examples=30)
 @given(events=events_in(), size=st.integers(1, 7), bare=st.booleans())
 def test_pages_by_key_hold_each_event_once(
     order: str, events: tuple[TraceEvent, ...], size: int, bare: bool
@@ -68,6 +70,7 @@ def test_pages_by_key_hold_each_event_once(
     assert len(seen) == len(events)
 
 
+@settings(max_examples=50)
 @given(events_in(), st.sampled_from([None, 500_000, 1_000_003]))
 def test_figures_are_those_of_their_groups(
     events: tuple[TraceEvent, ...], bucket_ns: int | None
