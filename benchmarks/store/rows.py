@@ -18,22 +18,31 @@ DAY_NS = 86_400_000_000_000
 SESSIONS = 4
 BOOT_NS = 1_759_000_000_000_000_000  # wall minus monotonic: one constant for each session's rows
 
-# In the order of a request's life; the last two stages vary, so that there are twelve kinds.
+# In the order of a request's life; some steps vary, so that there are twelve kinds.
 STEPS = (
-    ("admission_decision", "AdmissionController"),
-    ("alloc", "MemoryPool"),
-    ("scheduling_decision", "Scheduler"),
-    ("execution_started", "ExecutionContext"),
-    (("stage_started", "binding_created"), "MemoryOrchestrator"),
-    (("execution_completed", "execution_completed", "fault_recorded"), "ExecutionContext"),
-    (("stage_completed", "pressure_handled", "performance_metric"), "Worker"),
-    ("free", "MemoryPool"),
+    ("AdmissionController", "admission_decision"),
+    ("MemoryPool", "alloc"),
+    ("Scheduler", "scheduling_decision"),
+    ("ExecutionContext", "execution_started"),
+    ("MemoryOrchestrator", "stage_started", "binding_created"),
+    ("ExecutionContext", "execution_completed", "fault_recorded"),
+    ("Worker", "stage_completed", "pressure_handled", "performance_metric"),
+    ("MemoryPool", "free"),
 )
-SENTENCES = {
-    0: ("Admitted: U=", " of 1.000 by EDF, adding ", " with its period of 60 ms"),
-    2: ("Selected by slack ", " ms to the deadline, the least: ", " before all others"),
-}
-PHASES = np.array(["prefill", "decode", "swap", "idle"])
+TYPES = sorted({name for _, *names in STEPS for name in names})
+COMPONENTS = sorted({component for component, *_ in STEPS})
+FAULT = TYPES.index("fault_recorded")
+SENTENCES = (
+    ("Admitted: U=", " of 1.000 by EDF, behind req-", ", adding "),
+    ("Reserved ", " MiB beside those of req-", ", for the tensors of "),
+    ("Selected: ", " ms to its deadline, the least, before req-", ", model "),
+    ("Began after ", " ms in the queue, next to req-", ", on a free stream of "),
+    ("Went on after ", " ms to the part that req-", " had left to "),
+    ("Took ", " ms of its budget while req-", " was waiting, for all layers of "),
+    ("Measured ", " ms for this pass, as did req-", " before it, in "),
+    ("Gave ", " MiB back, to be used by req-", ", held until now by "),
+)
+PHASES = ["prefill", "decode", "swap", "idle"]
 
 
 @dataclass(frozen=True)
@@ -87,66 +96,72 @@ def _table(
     step, request, ts_ns = step[order], request[order], ts_ns[order]
 
     ids = random.integers(0, 1 << 63, (count, 2), dtype=np.int64)
-    names = pa.array([_uuid(int(high), int(low)) for high, low in ids])
+    names = pa.array([_uuid(high, low) for high, low in ids.tolist()])
     model = random.integers(0, MODELS, count)[request]
     slack_ns = random.integers(100_000, 60_000_000, rows)
     utilisation = np.round(random.beta(5, 2, rows), 3)
+    kind = _kinds(random, step)
+    fails = kind == FAULT
     lasts = np.isin(step, (5, 6))
-    fails = (step == 5) & (random.random(rows) < 1 / 300)
+    models = [f"model_{number}" for number in range(MODELS)]
+    component = np.array([COMPONENTS.index(component) for component, *_ in STEPS])[step]
     columns: dict[str, pa.Array] = {
         "ts_ns": pa.array(ts_ns),
         "offset_ns": pa.array(np.full(rows, BOOT_NS)),
         "session": pa.array(numbers[request] % SESSIONS + 1),
         "ring": pa.array((numbers[request] // SESSIONS % 8).astype(np.int32)),
         "ticket": pa.array(numbers[request] * EVENTS_PER_REQUEST + step),
-        "event_type": _named(_types(random, step, fails)),
-        "component": _named(np.array([component for _, component in STEPS])[step]),
-        "model_id": _named(np.char.add("model_", model.astype(str))),
+        "event_type": _named(kind, TYPES),
+        "component": _named(component, COMPONENTS),
+        "model_id": _named(model, models),
         "request_id": names.take(pa.array(request)),
         "trace_hi": pa.array(ids[request, 0]),
         "trace_lo": pa.array(ids[request, 1]),
         "lineage_id": pa.array(np.where(step == 5, numbers[request] + 1, 0)),
         "severity": pa.array(np.where(fails, 3, 1).astype(np.int32)),
-        "status": _named(np.where(fails, "error", np.where(step == 5, "ok", ""))),
+        "status": _named(np.where(fails, 2, np.where(step == 5, 1, 0)), ["", "ok", "error"]),
         "duration_ns": pa.array(np.where(lasts, slack_ns, 0)),
         "decision": pa.array(np.isin(step, (0, 2))),
-        "rationale": _rationales(step, model, slack_ns, utilisation),
+        "rationale": _rationales(random, step, models, model, utilisation),
         "weight": pa.array(np.ones(rows)),
         "attr_int": _map("slack_ns", pa.array(slack_ns)),
         "attr_num": _map("utilisation", pa.array(utilisation)),
-        "attr_str": _map("phase", pa.array(PHASES[random.integers(0, len(PHASES), rows)])),
+        "attr_str": _map("phase", pa.array(PHASES).take(random.integers(0, len(PHASES), rows))),
     }
     return pa.table([_filled(field, columns, rows) for field in schema], schema=schema)
 
 
-def _types(random: np.random.Generator, step: np.ndarray, fails: np.ndarray) -> np.ndarray:
-    types = np.empty(len(step), dtype="U24")
-    for number, (name, _) in enumerate(STEPS):
-        mine = step == number
-        choice = np.array([name] if isinstance(name, str) else name)
-        types[mine] = choice[random.integers(0, len(choice), int(mine.sum()))]
-    types[step == 5] = "execution_completed"
-    types[fails] = "fault_recorded"
-    return types
+def _kinds(random: np.random.Generator, step: np.ndarray) -> np.ndarray:
+    """What each step was, as an index into TYPES; one execution in 300 is a fault."""
+    kind = np.empty(len(step), dtype=np.int32)
+    for number, (_, *names) in enumerate(STEPS):
+        mine = np.flatnonzero(step == number)
+        choice = np.array([TYPES.index(name) for name in names])
+        which = random.integers(0, len(choice), len(mine))
+        if "fault_recorded" in names:
+            which = (random.random(len(mine)) < 1 / 300).astype(np.int64)
+        kind[mine] = choice[which]
+    return kind
 
 
 def _rationales(
-    step: np.ndarray, model: np.ndarray, slack_ns: np.ndarray, utilisation: np.ndarray
+    random: np.random.Generator,
+    step: np.ndarray,
+    models: list[str],
+    model: np.ndarray,
+    utilisation: np.ndarray,
 ) -> pa.Array:
-    """Sentences of some 70 characters."""
-    number = pa.array(np.where(step == 0, utilisation, np.round(slack_ns / 1e6, 1)).astype(str))
-    name = pa.array(np.char.add("model_", model.astype(str)))
-    said = pc.binary_join_element_wise(
-        "finished part ", number, " of its work for ", name, " in this pass of the loop", ""
-    )
-    for which, (before, between, after) in SENTENCES.items():
-        sentence = pc.binary_join_element_wise(before, number, between, name, after, "")
-        said = pc.if_else(pa.array(step == which), sentence, said)
-    return said
+    """Sentences of some 70 characters, with three values each."""
+    parts = [pa.array(column).take(pa.array(step)) for column in zip(*SENTENCES, strict=True)]
+    thousandths = pa.array([f"{number / 1000:.3f}" for number in range(1_001)])
+    number = thousandths.take(pa.array((utilisation * 1000).astype(np.int64)))
+    other = pa.array(random.integers(0, 1_000_000, len(step))).cast(pa.string())
+    name = pa.array(models).take(pa.array(model))
+    return pc.binary_join_element_wise(parts[0], number, parts[1], other, parts[2], name, "")
 
 
-def _named(texts: np.ndarray) -> pa.Array:
-    return pa.array(texts).dictionary_encode()
+def _named(codes: np.ndarray, names: list[str]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), names)
 
 
 def _map(key: str, values: pa.Array) -> pa.Array:
