@@ -103,7 +103,9 @@ class Duck:
 
     def view(self, name: str, source: str) -> None:
         """Gives the rows of a source a name."""
-        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM {source}")
+        text = f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM {source}"
+        with self._in_time(None):
+            self._connection.execute(text)
 
     def is_question(self, text: str) -> bool:
         """Whether the text is one statement that only asks. BadQuestion if it is no SQL.

@@ -207,7 +207,8 @@ class FolderEngine:
         _check(budget, rows=limit)
         table = SCHEMA.empty_table()
         sessions = now.keys_of(query.session)
-        for files, is_last, edge_ns in by_and_by(now, query, order, after):
+        nearest, query = now.narrowed(query)
+        for files, is_last, edge_ns in by_and_by(nearest, order, after):
             source = self._source(files, budget)
             statement = Statement(DUCKDB)
             asked = _Asked(query, sessions, order, limit + 1, after, also(statement))
@@ -231,7 +232,8 @@ class FolderEngine:
     def _groups(
         self, now: Generation, question: Aggregate, query: TraceQuery, budget: Budget
     ) -> list[GroupRow]:
-        files = now.files_for(query)
+        asked = query
+        files, query = now.narrowed(query)
         if not files:
             return []
         source, sessions = self._source(files, budget), now.keys_of(query.session)
@@ -240,7 +242,7 @@ class FolderEngine:
         text = groups_sql(statement, source, question, query, sessions=sessions, exact=exact)
         found = self._rows(statement, text, budget)
         _check(budget, rows=len(found))
-        rows = rows_of(question, found, query, now.names)
+        rows = rows_of(question, found, asked, now.names)
         if exact:
             return rows
         statement = Statement(DUCKDB)
@@ -286,7 +288,8 @@ class FolderEngine:
         return self._ask(statement, text, UNLIMITED)
 
     def _all(self, now: Generation, query: TraceQuery, budget: Budget) -> pa.Table:
-        if not (files := now.files_for(query)):
+        files, query = now.narrowed(query)
+        if not files:
             return SCHEMA.empty_table()
         statement = Statement(DUCKDB)
         text = page_sql(
@@ -363,7 +366,8 @@ class FolderEngine:
     ) -> TraceEvent | None:
         sessions, decisions = now.keys_of(query.session), now.decisions
         newest: list[int | None] = [None] * CHOICES
-        for files, rest_ns in one_after_the_other(now.files_for(query)):
+        nearest, query = now.narrowed(query)
+        for files, rest_ns in one_after_the_other(nearest):
             statement = Statement(DUCKDB)
             source = self._source(files, budget)
             text = newest_sql(statement, source, query, decisions, sessions)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from whence.model.query import TraceQuery
 from whence.model.recording import Damage, KindInfo
+from whence.query.narrowed import narrowed
 from whence.query.sql.statement import is_storable
 from whence.store.folder import Snapshot
 from whence.store.manifest import Segment
@@ -25,6 +26,7 @@ class Generation:
     """What one generation of the store means."""
 
     def __init__(self, snapshot: Snapshot) -> None:
+        self.root = snapshot.root
         self.manifest = snapshot.manifest
         self.sessions: Mapping[int, StoredSession] = snapshot.sessions
         self.names = _Names({key: each.info.name for key, each in self.sessions.items()})
@@ -50,11 +52,12 @@ class Generation:
         """What is known of these sessions, or of all."""
         return [e for e in self.sessions.values() if names is None or e.info.name in names]
 
-    def files_for(self, query: TraceQuery) -> list[Segment]:
-        """The files that may hold matching events, by the time of these."""
+    def narrowed(self, query: TraceQuery) -> tuple[list[Segment], TraceQuery]:
+        """The files that may hold matching events, and the question of the time of these."""
         since, until = query.from_wall_ns, query.until_wall_ns
-        return [
+        files = [
             each
             for each in self.manifest.files
             if (since is None or each.max_ts >= since) and (until is None or each.min_ts < until)
         ]
+        return narrowed(self.root, files, query)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from whence.model.query import TraceQuery
-from whence.query.generation import Generation
 from whence.query.shapes import Order, PageKey
 from whence.store.manifest import Segment
 
@@ -16,13 +14,12 @@ FOUR_TIMES = 4
 
 
 def by_and_by(
-    now: Generation, query: TraceQuery, order: Order, after: PageKey | None
+    files: list[Segment], order: Order, after: PageKey | None
 ) -> Iterator[tuple[Sequence[Segment], bool, int]]:
     """(files, whether these are all, up to where they are complete): from one end, ever more.
 
     What an order by time asks for lies in the first files as a rule.
     """
-    files = now.files_for(query)
     if order == "longest" or not files:
         yield files, True, 0
         return

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whence.store.hidden import Hidden, hidden_by
+from whence.store.id_index import IdIndex
 from whence.store.manifest import Manifest, Segment
 from whence.store.merge import Input, common_schema, merged
 from whence.store.segment import (
@@ -159,18 +160,21 @@ def _merged_into(
     first_ns, last_ns, written = 0, 0, 0
     with store.disk.stream(beside, store.mode) as stream:
         rows = sum(each.rows for each in merge.inputs)
-        writer = parquet_writer(pa.PythonFile(stream, mode="w"), schema, rows)
+        sink, index = pa.PythonFile(stream, mode="w"), IdIndex()
+        writer = parquet_writer(sink, schema, rows)
         for table in _groups(merged(inputs, schema), hidden):
             times = table.column("ts_ns")
             first_ns = first_ns if written else times[0].as_py()
             last_ns = times[len(table) - 1].as_py()
             written += len(table)
             writer.write_table(table, ROW_GROUP)
+            index.add(table)
             stream.sync(SYNCED_PIECE)
             yield
+        ids = index.write(sink)
         commit = store.commit_note(replaces=[each.name for each in merge.inputs])
         writer.add_key_value_metadata(
-            footer_note(ulid, merge.level, commit, schema, stream.size, stream.crc32)
+            footer_note(ulid, merge.level, commit, schema, stream.size, stream.crc32, ids)
         )
         writer.close()
         stream.sync()
@@ -189,6 +193,7 @@ def _merged_into(
         crc32=f"{stream.crc32:08x}",
         shipped=merge.inputs[0].shipped,
         cleared=hidden.number,
+        ids=ids,
     )
     store.exchange(merge.inputs, made, beside)
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from whence.collect.positions import Acknowledged
 from whence.collect.sink_ledger import SinkLedger
 from whence.model.errors import CorruptFile, UnsupportedFormat
+from whence.store.id_index import IdPlace
 
 __all__ = [
     "FORMAT",
@@ -42,7 +43,8 @@ class Segment:
 
     `min_ts` and `max_ts` are the wall times of its first and last event. `level` is 0 for files
     as they were appended. `shipped` names the places that have a copy. `cleared` is the number of
-    the last tombstone that it surely holds no row of.
+    the last tombstone that it surely holds no row of. `ids` is where its index of ids
+    lies, None for a file without one.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Segment:
     crc32: str
     shipped: tuple[str, ...] = ()
     cleared: int = 0
+    ids: IdPlace | None = None
 
 
 class RingTally(NamedTuple):
@@ -276,7 +279,7 @@ def _manifest(value: dict[str, Any]) -> Manifest:
 
 
 def _plain_segment(each: Segment) -> dict[str, Any]:
-    return {
+    found = {
         "name": each.name,
         "rows": each.rows,
         "min_ts": each.min_ts,
@@ -288,6 +291,7 @@ def _plain_segment(each: Segment) -> dict[str, Any]:
         "crc32": each.crc32,
         **({"cleared": each.cleared} if each.cleared else {}),
     }
+    return found if each.ids is None else found | {"ids": list(each.ids)}
 
 
 def parsed_segment(value: Mapping[str, Any]) -> Segment:
@@ -306,6 +310,7 @@ def parsed_segment(value: Mapping[str, Any]) -> Segment:
         crc32=str(value["crc32"]),
         shipped=tuple(map(str, value.get("shipped", ()))),
         cleared=_count(value.get("cleared", 0)),
+        ids=IdPlace(*map(_count, value["ids"])) if value.get("ids") else None,
     )
 
 

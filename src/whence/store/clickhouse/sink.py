@@ -62,7 +62,7 @@ class ClickHouseSink(Sink):
     def encode(self, drained: Drained) -> Iterable[Payload]:
         """One segment. About 0.5 us an event."""
         table = in_order(convert(drained).table)
-        made = encode_segment(table, 0, {})
+        made = encode_segment(table, 0, {}, indexed=False)
         segment = made.segment
         payload = _Segment(bytes(made.content), segment.rows)
         payload.arrival = Arrival(segment.segment, segment.rows, segment.min_ts, segment.max_ts)

@@ -1,0 +1,55 @@
+"""Where the rows of a request, chain or trace lie: found by the indexes in a store's files."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from whence.model.query import TraceQuery
+from whence.query.sql.statement import is_storable
+from whence.store.id_index import text_hash, times_of, trace_hash
+from whence.store.manifest import Segment
+
+__all__ = ["narrowed"]
+
+_LATEST = 2**63 - 1
+
+
+def narrowed(
+    root: Path, files: Sequence[Segment], query: TraceQuery
+) -> tuple[list[Segment], TraceQuery]:
+    """The files that may hold matching events, and the same question of less time.
+
+    Costs some 10 us a file if the question names an id, and nothing otherwise. Raises OSError.
+    """
+    hashes = list(_hashes(query))
+    if not hashes:
+        return list(files), query
+    kept, times = [], []
+    for each in files:
+        found: tuple[int, int] | None = each.min_ts, each.max_ts
+        if each.ids is not None:
+            with contextlib.suppress(ValueError):  # it is damaged, and reading it will tell
+                found = times_of(root / each.name, each.ids, hashes)
+        if found is not None:
+            kept.append(each)
+            times.append(found)
+    if not kept:
+        return [], query
+    since, until = min(low for low, _ in times), max(high for _, high in times) + 1
+    if query.from_wall_ns is not None:
+        since = max(since, query.from_wall_ns)
+    if query.until_wall_ns is not None:
+        until = min(until, query.until_wall_ns)
+    bounded = None if until > _LATEST else until
+    return kept, replace(query, from_wall_ns=since, until_wall_ns=bounded)
+
+
+def _hashes(query: TraceQuery) -> Iterator[int]:
+    for text in (query.request_id, query.decision_chain_id):
+        if text and is_storable(text):
+            yield text_hash(text)
+    if query.trace_id is not None:
+        yield trace_hash(query.trace_id)
