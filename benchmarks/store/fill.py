@@ -19,7 +19,7 @@ from benchmarks.store.rows import Load, event_tables
 from whence.store.columns import SCHEMA
 from whence.store.folder import FolderStore
 
-__all__ = ["Filled", "fill", "plain_write_ns"]
+__all__ = ["Filled", "append_ns", "fill", "plain_write_ns"]
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,12 @@ def plain_write_ns(table: pa.Table, repetitions: int = 5) -> float:
 def append_ns(table: pa.Table, repetitions: int = 5) -> float:
     """What a store takes to have the same table on the disk."""
     costs = []
-    with tempfile.TemporaryDirectory(dir=os.environ.get("WHENCE_BENCH_DIR")) as base:
-        with FolderStore(Path(base) / "store", write=True) as store:
-            for _ in range(repetitions):
-                began = time.perf_counter_ns()
-                store.append(table)
-                costs.append(time.perf_counter_ns() - began)
+    with (
+        tempfile.TemporaryDirectory(dir=os.environ.get("WHENCE_BENCH_DIR")) as base,
+        FolderStore(Path(base) / "store", write=True) as store,
+    ):
+        for _ in range(repetitions):
+            began = time.perf_counter_ns()
+            store.append(table)
+            costs.append(time.perf_counter_ns() - began)
     return statistics.median(costs)
