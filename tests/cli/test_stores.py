@@ -109,6 +109,16 @@ def test_pages_go_on_where_they_ended(run: Run, sources: dict[str, Path]) -> Non
     assert "More: --after newest.0." in text
 
 
+def test_a_table_without_texts_is_as_wide_as_its_numbers(
+    run: Run, sources: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R4.44 Nothing gives way where there are figures alone, however narrow the page."""
+    monkeypatch.setattr("whence.cli.render.page.page_cells", lambda: 60)
+    result = run("select", "--bucket", "1h", "--from", sources["store"])
+    assert result.exit_code == 0
+    assert result.output.splitlines()[1].split()[:2] == ["2026-11-20", "14:00:00.000"]
+
+
 def test_figures_of_groups_are_tabled(run: Run, sources: dict[str, Path]) -> None:
     """R4.44 R5.5 Counts stand for what was sampled out, and the table says so."""
     result = run("select", "--group-by", "component", "--from", sources["store"])

@@ -146,7 +146,7 @@ def _event_lines(page: Page) -> Iterator[Text]:
         for event, wall_ns in zip(page.events, page.wall_ns, strict=True)
     ]
     header = ("time", "event type", "component", "request", "lasted", "")
-    yield from table(header, rows, left=(0, 1, 2, 3, 5))
+    yield from table(header, rows, left=(1, 2, 3, 5))  # times are never cut
     if page.next:
         yield line((f"More: --after {page.next}", "dim"))
 
@@ -160,7 +160,8 @@ def _group_lines(question: Aggregate, rows: Sequence[GroupRow]) -> Iterator[Text
     figures = ("count", *(["rows"] if weighted else []), "a second", "avg", "p50", "p95", "p99")
     header = (*labels, *figures, "errors")
     cells = [(*_labels(question, row), *_figures(question, row, weighted)) for row in rows]
-    yield from table(header, cells, left=range(len(labels)))
+    first = 1 if question.bucket_ns else 0  # times are never cut
+    yield from table(header, cells, left=range(first, len(labels)))
     if weighted:
         text = "Counts are of all events that the rows stand for: some were sampled out."
         yield line((text, "dim"))

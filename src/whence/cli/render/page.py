@@ -101,10 +101,10 @@ def table(
     return lines
 
 
-def _narrow(widths: list[int], lefts: Iterable[int]) -> None:
+def _narrow(widths: list[int], lefts: frozenset[int]) -> None:
     """Take from the widest of the left columns until a line fits, but leave each some cells."""
     excess = sum(widths) + 2 * (len(widths) - 1) - page_cells()
-    while excess > 0:
+    while excess > 0 and lefts:
         widest = max(lefts, key=lambda at: widths[at])
         if widths[widest] <= _LEAST_CELLS:
             return
