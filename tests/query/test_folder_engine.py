@@ -235,6 +235,26 @@ def test_an_answer_past_its_budget_is_refused() -> None:
         "EXPLAIN ANALYZE COPY (SELECT 1) TO '{out}'",
         "EXPLAIN SELECT 1",
         "WITH a AS (SELECT 1) INSERT INTO no_events SELECT * FROM events",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{store}/MANIFEST'",
+        "/**/ EXPLAIN ANALYZE COPY (SELECT 1) TO '{store}/out'",
+        "EXPLAIN ANALYZE CREATE VIEW v AS SELECT 1",
+        "WITH x AS (COPY (SELECT 1) TO '{store}/MANIFEST') SELECT * FROM x",
+        "SELECT * FROM (WITH x AS (COPY (SELECT 1) TO '{store}/out') SELECT 1)",
+        "WITH x AS (INSERT INTO no_events SELECT * FROM events RETURNING *) SELECT * FROM x",
+        "WITH x AS (DELETE FROM no_events RETURNING 1) SELECT * FROM x",
+        "SELECT * FROM query('SELECT 1')",
+        "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))",
+        "SELECT * FROM read_text('{store}/MANIFEST')",
+        "SELECT * FROM '{store}/MANIFEST'",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM arrow_scan(1, 2, 3)",
+        "SELECT * FROM duckdb_settings()",
+        "SELECT getenv('HOME')",
+        "SELECT * FROM enable_logging(storage='file', storage_path='{store}/out')",
+        "SELECT $1",
+        "SELECT '\ud800'",
+        "SELECT 1 /* unclosed",
         "SELECT * FROM read_text('/etc/hostname')",
         "SELECT * FROM glob('/etc/*')",
         "SELECT * FROM 'https://example.org/a.parquet'",
@@ -250,15 +270,53 @@ def test_sql_only_reads_the_stores_events(text: str) -> None:
     events_of_python = [1]
     assert events_of_python
     with engine_over(recording(inference_chain())) as engine:
-        out = engine._store.path / "events" / "out"  # reading is allowed there
-        with pytest.raises((BadQuestion, OSError)):
-            engine.sql(text.format(out=out))
-        assert not out.exists()
+        store = engine._store.path
+        out = store / "events" / "out"  # reading is allowed there
+        before = (store / "MANIFEST").read_bytes(), sorted(store.rglob("*"))
+        with pytest.raises(BadQuestion):
+            engine.sql(text.format(out=out, store=store))
+        assert ((store / "MANIFEST").read_bytes(), sorted(store.rglob("*"))) == before
         assert engine.sql("-- (a word)\n (SELECT 1 AS n)").to_pylist() == [{"n": 1}]
         assert engine.sql("DESCRIBE events").num_rows == len(SCHEMA.names)
         table = engine.sql("SELECT event_type, count(*) AS n FROM events GROUP BY ALL;")
         assert table.num_rows == 4
         assert table.column_names == ["event_type", "n"]
+        assert engine.sql("SELECT * FROM no_events").num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("WITH x AS (SELECT ring FROM events) SELECT * FROM x UNION ALL FROM x -- ;", 8),
+        ("WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 5) FROM n", 5),
+        ("SELECT unnest(map_keys(attr_int)) FROM events LIMIT 0;;", 0),
+        ("DESCRIBE events", 34),
+        ("SUMMARIZE events", 34),
+        ("SELECT * FROM range(3)", 3),
+    ],
+)
+def test_sql_asks_whatever_a_select_can(text: str, rows: int) -> None:
+    """R5.26 Named and recursive parts, comments, descriptions and plans are answered."""
+    with engine_over(recording(inference_chain())) as engine:
+        assert engine.sql(text).num_rows == rows
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM range(100000000000)",
+        "SELECT repeat('x', 1000000) FROM range(1000)",
+        "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n",
+        "SELECT sum(a.i * b.i) FROM range(10000000) a(i), range(10000000) b(i)",
+        f"SELECT {'(' * 3_000}1{')' * 3_000}",
+    ],
+)
+def test_a_question_without_end_is_ended(text: str) -> None:
+    """R5.26 R4.7 Rows, memory and time are bounded before an answer is held."""
+    with engine_over(recording(inference_chain()), memory="200MB") as engine:
+        with pytest.raises((BudgetExceeded, BadQuestion)):
+            engine.sql(text, Budget(rows=10_000, time_s=2.0))
+        assert engine.sql("SELECT * FROM events").num_rows == 4
 
 
 def test_an_empty_store_answers_too(tmp_path: Path) -> None:

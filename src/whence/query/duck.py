@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -16,15 +17,16 @@ import duckdb
 import pyarrow as pa
 
 from whence.model.errors import BadQuestion, BudgetExceeded, CorruptFile
-from whence.query.sql.statement import Value
+from whence.query.only_asks import check_only_asks
+from whence.query.sql.statement import Value, is_storable
 from whence.store.columns import SCHEMA
 
 __all__ = ["Duck", "files_source", "quoted"]
 
 MEMORY = "1GB"
-_ROWS_AT_ONCE = 10_000
-_FIRST_WORD = re.compile(r"(?:[\s(]|--[^\n]*\n|/\*.*?\*/)*(\w+)", re.DOTALL)
-_ASKING = frozenset({"select", "with", "from", "values", "describe", "summarize", "show", "table"})
+MOST_SPILLED = "10GB"  # by a question that does not fit its memory
+MOST_ANSWER_BYTES = 512 << 20
+_ROWS_AT_ONCE = 2_048
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -51,6 +53,7 @@ class Duck:
         }
         self._connection = duckdb.connect(":memory:", config=settings)
         self._set("temp_directory", quoted(str(self._spill)))
+        self._set("max_temp_directory_size", quoted(MOST_SPILLED))
         self._set("allowed_directories", f"[{quoted(f'{self.base}/')}]")
         for name in ("autoinstall_known_extensions", "autoload_known_extensions"):
             self._set(name, "false")
@@ -81,14 +84,8 @@ class Duck:
                 return whole
             # DuckDB 1.4 has the older name, 2.0 both
             read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
-            reader = read(_ROWS_AT_ONCE)
-            batches, rows = [], 0
-            for batch in reader:  # read only as far as it is wanted: the rest may be large
-                batches.append(batch)
-                rows += len(batch)
-                if rows > most_rows:
-                    break
-            return pa.Table.from_batches(batches, reader.schema)
+            with read(_ROWS_AT_ONCE) as reader:
+                return _some(reader, most_rows)
 
     def rows(
         self,
@@ -107,16 +104,23 @@ class Duck:
         with self._in_time(None):
             self._connection.execute(text)
 
-    def is_question(self, text: str) -> bool:
-        """Whether the text is one statement that only asks. BadQuestion if it is no SQL.
+    def check_question(self, text: str) -> None:
+        """Raises BadQuestion unless the text is one SELECT that only asks.
 
         An EXPLAIN is none: it could run what it explains, and files under the folder be written.
         """
+        if not is_storable(text):
+            raise BadQuestion("half a surrogate pair is no text")
         with self._in_time(None):
+            asked = "SELECT json_serialize_sql($text)"
+            [[tree]] = self._connection.execute(asked, {"text": text}).fetchall()
             statements = self._connection.extract_statements(text)
-        one = len(statements) == 1 and statements[0].type == duckdb.StatementType.SELECT
-        first = _FIRST_WORD.match(text)
-        return one and first is not None and first[1].lower() in _ASKING
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise BadQuestion("only one SELECT is answered: nothing here is written or changed")
+        try:
+            check_only_asks(json.loads(tree))
+        except RecursionError:
+            raise BadQuestion("the statement is nested too deeply") from None
 
     def cancel(self) -> None:
         """Ends what is being asked now."""
@@ -161,6 +165,42 @@ class Duck:
         finally:
             if timer is not None:
                 timer.cancel()
+
+
+def _some(reader: pa.RecordBatchReader, most_rows: int) -> pa.Table:
+    """What is read, only as far as it is wanted: the rest may be large."""
+    batches: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in _batches(reader):
+        batches.append(batch)
+        rows, size = rows + len(batch), size + batch.nbytes
+        if rows > most_rows:
+            break
+        if size > MOST_ANSWER_BYTES:
+            raise BudgetExceeded(
+                f"the answer is longer than {MOST_ANSWER_BYTES >> 20} MiB: narrow the question"
+            )
+    return pa.Table.from_batches(batches, reader.schema)
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The batches; what DuckDB raises on the way comes through Arrow as another error's text."""
+    while True:
+        try:
+            yield reader.read_next_batch()
+        except StopIteration:
+            return
+        except (OSError, pa.ArrowException) as error:
+            text = str(error)
+            kind = next((to for of, to in _ERRORS.items() if of in text), duckdb.Error)
+            raise kind(text) from None
+
+
+_ERRORS: dict[str, type[duckdb.Error]] = {
+    "INTERRUPT": duckdb.InterruptException,
+    "Out of Memory": duckdb.OutOfMemoryException,
+    "IO Error": duckdb.IOException,
+}
 
 
 def files_source(paths: Sequence[Path]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 
-from whence.model.errors import BadQuestion, BudgetExceeded
+from whence.model.errors import BudgetExceeded
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Damage, Recording, RingLedger, SessionInfo
@@ -387,13 +387,11 @@ class FolderEngine:
         return None
 
     def _sql(self, now: Generation, text: str, budget: Budget) -> pa.Table:
-        if not self._duck.is_question(text):
-            raise BadQuestion("only one SELECT is answered: nothing here is written or changed")
+        self._duck.check_question(text)
         files = now.manifest.files
         self._duck.view("events", self._source(files, budget) if files else _NO_ROWS)
         rows = budget.rows
-        asked = text.strip().rstrip(";")
-        table = self._duck.table(asked, time_s=budget.time_s, most_rows=rows)
+        table = self._duck.table(text, time_s=budget.time_s, most_rows=rows)
         _check(budget, rows=len(table) if rows is not None else 0)
         return table
 
