@@ -280,7 +280,10 @@ def test_demo_gets_its_own_arguments(run: Run, monkeypatch: pytest.MonkeyPatch) 
 
 def test_every_command_explains_itself(run: Run) -> None:
     """R5.9 Each command has a help text with a first sentence, and says what its options do."""
-    for name, command in cli.commands.items():
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
         assert command.get_short_help_str(100).endswith("."), name
         for parameter in command.params:
             assert isinstance(parameter, click.Argument) or parameter.help, (name, parameter.name)
@@ -298,3 +301,16 @@ def test_without_its_libraries_the_command_says_what_to_install() -> None:
         assert found.returncode == 2
         assert "pip install 'whence[cli]'" in found.stderr
         assert "Traceback" not in found.stderr
+
+
+def test_a_command_imports_no_other_one() -> None:
+    """R5.9 `whence ls` loads neither the other commands nor what they need."""
+    code = (
+        "import sys\nfrom whence.cli.main import cli\n"
+        "cli(['ls', '--help'], standalone_mode=False)\n"
+        "print([name for name in sys.modules if name.startswith('whence.cli.')], file=sys.stderr)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    for other in ("why", "collect", "top", "select"):
+        assert f"whence.cli.{other}'" not in found.stderr

@@ -3,43 +3,61 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
-from importlib import metadata
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from whence.cli.chain import chain
-from whence.cli.collect import collect
-from whence.cli.compare import compare
-from whence.cli.config import config
-from whence.cli.demo import demo
-from whence.cli.export import export
-from whence.cli.ls import ls
-from whence.cli.metrics import metrics
-from whence.cli.outcome import outcome
-from whence.cli.record import record
-from whence.cli.recover import recover
 from whence.cli.render.page import escape_unencodable
-from whence.cli.select import select
-from whence.cli.ship import ship
-from whence.cli.sql import sql
-from whence.cli.stats import stats
-from whence.cli.stream import stream
-from whence.cli.top import top
-from whence.cli.verify import verify
-from whence.cli.why import why
+from whence.model.version import __version__
 
 __all__ = ["InOrder", "cli", "trace"]
 
 
+_COMMANDS = (  # each is whence.cli.NAME.NAME, imported when it is asked for
+    "why",
+    "chain",
+    "compare",
+    "verify",
+    "select",
+    "sql",
+    "ls",
+    "stats",
+    "stream",
+    "top",
+    "config",
+    "outcome",
+    "record",
+    "export",
+    "collect",
+    "ship",
+    "metrics",
+    "recover",
+    "demo",
+)
+
+
 class InOrder(click.Group):
-    """Lists commands in the order in which they are useful."""
+    """Lists commands in the order in which they are useful, and imports only the one that runs."""
+
+    def __init__(self, *args: Any, members: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._members = members
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands as they were added."""
-        return list(self.commands)
+        """The commands in their order, those that were added last."""
+        return [*self._members, *self.commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or None."""
+        if cmd_name not in self._members:
+            return super().get_command(ctx, cmd_name)
+        found = getattr(importlib.import_module(f"whence.cli.{cmd_name}"), cmd_name)
+        assert isinstance(found, click.Command)
+        return found
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run; output that cannot be written is one line on standard error and exit code 1."""
@@ -66,15 +84,12 @@ def _forget_output() -> None:
         os.close(nowhere)
 
 
-def _version() -> str:
-    try:
-        return metadata.version("whence")
-    except metadata.PackageNotFoundError:
-        return "unknown"
-
-
-@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(_version(), prog_name="whence")
+@click.group(
+    cls=InOrder,
+    members=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="whence")
 def cli() -> None:
     """Ask a flight recorder: why was this decided, from what, and is anything missing?
 
@@ -86,33 +101,9 @@ def cli() -> None:
     escape_unencodable()
 
 
-@click.group(cls=InOrder)
+@click.group(cls=InOrder, members=("export", "stream", "config", "stats"))
 def trace() -> None:
     """The same export, stream, config and stats."""
 
 
-for command in (
-    why,
-    chain,
-    compare,
-    verify,
-    select,
-    sql,
-    ls,
-    stats,
-    stream,
-    top,
-    config,
-    outcome,
-    record,
-    export,
-    collect,
-    ship,
-    metrics,
-    recover,
-    demo,
-):
-    cli.add_command(command)
-for command in (export, stream, config, stats):
-    trace.add_command(command)
 cli.add_command(trace)
