@@ -1,8 +1,13 @@
 // Batch.drain without the GIL; its rows as tuples or as JSON text.
 #include "batch.hpp"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <exception>
 #include <new>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "arrow.hpp"
@@ -64,6 +69,15 @@ void batch_dealloc(PyObject* object) {
 
 Py_ssize_t batch_length(PyObject* object) { return static_cast<Py_ssize_t>(as_batch(object)->batch.size()); }
 
+// Does our own ring have no more than is copied in some microseconds? Who gives up the GIL for that
+// waits for it for milliseconds where another thread is busy.
+bool is_brief(const RingReaderObject& reader) {
+  constexpr std::uint64_t kMost = 1000;
+  bool brief = false;
+  const auto look = [&] { brief = reader.cursor.waiting() <= kMost; };
+  return !reader.mapped && guarded(look) && brief;
+}
+
 PyObject* batch_drain(PyObject* object, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"reader", "catalogue", "session", "session_key", "most", nullptr};
   PyObject* reader_object = nullptr;
@@ -87,7 +101,6 @@ PyObject* batch_drain(PyObject* object, PyObject* args, PyObject* kwargs) {
   const std::size_t before = batch.size();
   bool survived = true;
   bool enough_memory = true;
-  Py_BEGIN_ALLOW_THREADS
   const auto drain = [&] {
     try {
       batch.drain(reader->cursor, std::move(source), static_cast<std::size_t>(most));
@@ -95,11 +108,14 @@ PyObject* batch_drain(PyObject* object, PyObject* args, PyObject* kwargs) {
       enough_memory = false;
     }
   };
-  if (reader->guarded)
-    survived = guarded(drain);
-  else
-    drain();
-  Py_END_ALLOW_THREADS
+  const auto take = [&] { survived = reader->guarded ? guarded(drain) : (drain(), true); };
+  if (is_brief(*reader)) {
+    take();
+  } else {
+    Py_BEGIN_ALLOW_THREADS
+    take();
+    Py_END_ALLOW_THREADS
+  }
   if (!enough_memory) return PyErr_NoMemory();
   if (!survived && reader->mapped) {  // of our own ring: nothing is in it any more
     raise_error("CorruptFile", "ring file: truncated while it was read");
@@ -216,8 +232,8 @@ PyObject* batch_rows(PyObject* object, PyObject*) {
 
 // ---------------------------------------------------------------- JSON
 
-// Each piece is written over the last one, in memory that the cache still has.
-constexpr std::size_t kJsonPieceBytes = 64 * 1024;
+constexpr std::size_t kJsonChunkBytes = 256 * 1024;
+constexpr std::size_t kJsonPieceBytes = 64 * 1024;  // each in the place of the last, which the cache has
 
 // {session: [(monotonic ns, wall ns), ...]}, as SessionInfo.anchors has them.
 bool read_clocks(PyObject* given, WallClocks& clocks) {
@@ -241,34 +257,46 @@ bool read_clocks(PyObject* given, WallClocks& clocks) {
   return true;
 }
 
-// Hands all events to take(PyObject* bytes), piece by piece; false when that was false.
-template <class Take>
-bool each_json_piece(PyObject* object, bool lines, const WallClocks& clocks, Take&& take) {
-  const Reading claim(object);
-  if (!claim) return false;
-  const whence::Batch& batch = as_batch(object)->batch;
-  TextOut out;
-  JsonEvents events(batch, &clocks);
-  std::vector<std::uint32_t> order;
-  if (!without_gil([&] { order = batch.in_time_order(); })) return false;
-  std::string_view before = lines ? "" : "\n";
-  for (std::size_t at = 0; at < order.size();) {
-    const bool filled = without_gil([&] {
-      while (at < order.size() && out.size() < kJsonPieceBytes) {
-        out.put(before);
-        events.append(out, order[at++]);
-        if (lines)
-          out.put('\n');
-        else
-          before = ",\n";
-      }
-    });
-    if (!filled) return false;
-    const Ref piece(PyBytes_FromStringAndSize(out.view().data(), static_cast<Py_ssize_t>(out.size())));
-    if (!piece || !take(piece.get())) return false;
-    out.clear_down_to(4 * kJsonPieceBytes);
+// The events of a batch in order of time, joined by commas or one a line.
+class JsonPieces {
+ public:
+  JsonPieces(const whence::Batch& batch, bool lines, const WallClocks& clocks)
+      : events_(batch, &clocks), order_(batch.in_time_order()), lines_(lines), before_(lines ? "" : "\n") {}
+
+  // The next of at least so many bytes, unless it is the last one; empty: there is no more.
+  std::string_view next(std::size_t bytes) {
+    out_.clear_down_to(4 * bytes);
+    while (at_ < order_.size() && out_.size() < bytes) {
+      out_.put(before_);
+      events_.append(out_, order_[at_++]);
+      if (lines_)
+        out_.put('\n');
+      else
+        before_ = ",\n";
+    }
+    return out_.view();
   }
-  return true;
+
+ private:
+  TextOut out_;
+  JsonEvents events_;
+  std::vector<std::uint32_t> order_;
+  std::size_t at_ = 0;
+  bool lines_;
+  std::string_view before_;
+};
+
+// To the place `to` of a file, or, if that is negative, where it is. An errno, or 0.
+int write_all(int file, std::string_view text, std::int64_t to) {
+  while (!text.empty()) {
+    const ssize_t written = to < 0 ? ::write(file, text.data(), text.size())
+                                   : ::pwrite(file, text.data(), text.size(), to);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return written < 0 ? errno : EIO;
+    text.remove_prefix(static_cast<std::size_t>(written));
+    if (to >= 0) to += written;
+  }
+  return 0;
 }
 
 PyObject* batch_json(PyObject* object, PyObject* args, PyObject* kwargs) {
@@ -280,25 +308,56 @@ PyObject* batch_json(PyObject* object, PyObject* args, PyObject* kwargs) {
     return nullptr;
   WallClocks clocks;
   if (given != nullptr && !read_clocks(given, clocks)) return nullptr;
-  Ref pieces(PyList_New(0));
-  if (!pieces) return nullptr;
-  const auto keep = [&](PyObject* piece) { return PyList_Append(pieces.get(), piece) == 0; };
-  return each_json_piece(object, lines, clocks, keep) ? pieces.release() : nullptr;
+  const Reading claim(object);
+  if (!claim) return nullptr;
+  Ref chunks(PyList_New(0));
+  if (!chunks) return nullptr;
+  std::optional<JsonPieces> pieces;
+  std::string_view text;
+  const auto fill = [&] {
+    if (!pieces) pieces.emplace(as_batch(object)->batch, lines, clocks);
+    text = pieces->next(kJsonChunkBytes);
+  };
+  while (without_gil(fill)) {
+    if (text.empty()) return chunks.release();
+    const Ref chunk(PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
+    if (!chunk || PyList_Append(chunks.get(), chunk.get()) < 0) return nullptr;
+  }
+  return nullptr;
 }
 
+// All of it without the GIL: each time it is taken, a busy thread keeps us waiting for milliseconds.
 PyObject* batch_write_json(PyObject* object, PyObject* args, PyObject* kwargs) {
-  static const char* names[] = {"write", "lines", "clocks", nullptr};
-  PyObject* write = nullptr;
+  static const char* names[] = {"file", "to", "most_bytes", "lines", "clocks", nullptr};
+  int file = -1;
+  long long to = -1;
+  Py_ssize_t most = 0;
   int lines = 0;
   PyObject* given = nullptr;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|pO!", const_cast<char**>(names), &write, &lines, &PyDict_Type,
-                                   &given))
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|$LnpO!", const_cast<char**>(names), &file, &to, &most, &lines,
+                                   &PyDict_Type, &given))
     return nullptr;
   WallClocks clocks;
   if (given != nullptr && !read_clocks(given, clocks)) return nullptr;
-  const auto hand_over = [&](PyObject* piece) { return Ref(PyObject_CallOneArg(write, piece)).get() != nullptr; };
-  if (!each_json_piece(object, lines, clocks, hand_over)) return nullptr;
-  Py_RETURN_NONE;
+  const Reading claim(object);
+  if (!claim) return nullptr;
+  std::size_t written = 0;
+  int error = 0;
+  bool fits = true;
+  const bool done = without_gil([&] {
+    JsonPieces pieces(as_batch(object)->batch, lines, clocks);
+    for (std::string_view text; error == 0 && !(text = pieces.next(kJsonPieceBytes)).empty(); written += text.size()) {
+      fits = most <= 0 || written + text.size() <= static_cast<std::size_t>(most);
+      if (!fits) return;
+      error = write_all(file, text, to < 0 ? to : to + static_cast<std::int64_t>(written));
+    }
+  });
+  if (!done) return nullptr;
+  if (error != 0) {
+    errno = error;
+    return PyErr_SetFromErrno(PyExc_OSError);
+  }
+  return fits ? PyLong_FromSize_t(written) : Py_NewRef(Py_None);
 }
 
 PyObject* get_bytes(PyObject* object, void*) {
@@ -366,7 +425,7 @@ PyMethodDef kMethods[] = {
     {"drain", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<batch_drain>)),
      METH_VARARGS | METH_KEYWORDS,
      "drain(reader, catalogue, session, session_key, most=all)\n--\n\n"
-     "Takes the new events of a ring; returns how many. Runs without the GIL.\n\n"
+     "Takes the new events of a ring; returns how many. Without the GIL, unless they are few.\n\n"
      "Raises CorruptFile when the file is truncated meanwhile. About 5 ns an event without text."},
     {"clear", safe<batch_clear>, METH_NOARGS, "Forgets the events but keeps their memory for the next drain."},
     {"rows", safe<batch_rows>, METH_NOARGS, "All events as tuples, in order of time (collect/events.py)."},
@@ -388,8 +447,10 @@ PyMethodDef kMethods[] = {
      "`clocks` is {session: [(monotonic ns, wall ns), ...]}: events of these sessions get a \"wall_ns\"."},
     {"write_json", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<batch_write_json>)),
      METH_VARARGS | METH_KEYWORDS,
-     "write_json(write, lines=False, clocks={})\n--\n\n"
-     "The same handed to `write`, 64 KiB at a time: however many events there are, no more is held."},
+     "write_json(file, *, to=-1, most_bytes=0, lines=False, clocks={})\n--\n\n"
+     "The same written to a descriptor, at the place `to`, or where it is: 64 KiB of it are held at a time.\n\n"
+     "Returns how many bytes that were, or None once they are more than `most_bytes`, if that is positive;\n"
+     "the caller takes back what was written until then, or until an OSError. Runs without the GIL."},
     {"otlp", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(safe<batch_otlp>)), METH_VARARGS | METH_KEYWORDS,
      "otlp(table, sessions, *, as_json=False, signals='both', most_bytes=..., most_events=..., most_attributes=128)\n--\n\n"
      "All events as OTLP requests: a list of (signal, body, events). Runs without the GIL (export/otlp.py)."},

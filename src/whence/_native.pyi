@@ -369,10 +369,13 @@ class Batch:
     ) -> list[bytes]: ...
     def write_json(
         self,
-        write: Callable[[bytes], object],
+        file: int,
+        *,
+        to: int = ...,
+        most_bytes: int = ...,
         lines: bool = ...,
         clocks: dict[str, list[tuple[int, int]]] = ...,
-    ) -> None: ...
+    ) -> int | None: ...
     def otlp(
         self,
         table: dict[str, Any],

@@ -139,28 +139,41 @@ def test_a_float_is_written_as_repr_has_it(value: float) -> None:
         assert number == repr(value)
 
 
-def test_json_that_is_written_piece_by_piece_is_the_same() -> None:
-    """No piece is much larger than 64 KiB; what the writer raises ends the writing. R1.41"""
+def test_json_that_is_written_by_itself_is_the_same(tmp_path: Path) -> None:
+    """At a place or where the file is, and no more than allowed. R1.41"""
     collector = whence.TraceCollector(2_000)
     for n in range(2_000):
         collector.record_now("written", "C", str(n))
     batch = batch_of(collector)
+    path = tmp_path / "written"
     for lines in (False, True):
-        pieces: list[bytes] = []
-        batch.write_json(pieces.append, lines)
-        assert b"".join(pieces) == b"".join(batch.json(lines))
-        assert len(pieces) > 3
-        assert max(map(len, pieces)) < 66_000
-    taken: list[bytes] = []
+        wanted = b"".join(batch.json(lines))
+        with path.open("wb", buffering=0) as file:
+            assert batch.write_json(file.fileno(), lines=lines) == len(wanted)
+            file.write(b"end")
+            assert batch.write_json(file.fileno(), to=len(wanted) + 3, lines=lines) == len(wanted)
+            most = len(wanted) - 1
+            assert batch.write_json(file.fileno(), to=0, most_bytes=most, lines=lines) is None
+            most += 1
+            assert batch.write_json(file.fileno(), to=0, most_bytes=most, lines=lines) == most
+        assert path.read_bytes() == wanted + b"end" + wanted
 
-    def full(piece: bytes) -> None:
-        taken.append(piece)
-        raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"):
-        batch.write_json(full)
-    assert len(taken) == 1
-    batch.clear()  # nobody holds it any more
+def test_json_that_cannot_be_written_says_why(tmp_path: Path) -> None:
+    """Descriptors for reading, of a full device, of nothing; the batch is free again. R1.41"""
+    collector = whence.TraceCollector(1)
+    collector.record_now("written", "C", "x")
+    batch = batch_of(collector)
+    (tmp_path / "there").touch()
+    for path, mode, why in (
+        (tmp_path / "there", "rb", "Bad file descriptor"),
+        (Path("/dev/full"), "wb", "No space left"),
+    ):
+        with path.open(mode) as file, pytest.raises(OSError, match=why):
+            batch.write_json(file.fileno())
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        batch.write_json(-1)
+    batch.clear()
 
 
 def _texts_of_floats(collector: whence.TraceCollector, value: float) -> list[tuple[str, str]]:

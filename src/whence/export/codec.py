@@ -5,15 +5,14 @@ from __future__ import annotations
 import importlib
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from whence.model.errors import UnsupportedFormat
 
-__all__ = ["Codec", "Fill", "Members", "codec_of"]
+__all__ = ["Codec", "Members", "codec_of"]
 
 CHUNK_BYTES = 1 << 20
-Fill = Callable[[Callable[[bytes], object]], object]  # hands content to what it is given, in pieces
 
 
 class Members(NamedTuple):
@@ -28,10 +27,6 @@ class Codec(Protocol):
 
     def member(self, content: bytes) -> bytes:
         """The bytes of one member."""
-        ...
-
-    def member_of(self, fill: Fill) -> bytes:
-        """The same of content that comes in pieces."""
         ...
 
     def scan(self, file: BinaryIO) -> Members:
@@ -65,12 +60,6 @@ class _Gzip:
         packer = zlib.compressobj(6, zlib.DEFLATED, 31)
         return packer.compress(content) + packer.flush()
 
-    def member_of(self, fill: Fill) -> bytes:
-        packer = zlib.compressobj(6, zlib.DEFLATED, 31)
-        packed: list[bytes] = []
-        fill(lambda piece: packed.append(packer.compress(piece)))
-        return b"".join([*packed, packer.flush()])
-
     def scan(self, file: BinaryIO) -> Members:
         return _scan(file, lambda: zlib.decompressobj(31), zlib.error)
 
@@ -93,11 +82,6 @@ class _Zstd:
     def member(self, content: bytes) -> bytes:
         packed: bytes = self._library.ZstdCompressor(level=3, write_checksum=True).compress(content)
         return packed
-
-    def member_of(self, fill: Fill) -> bytes:
-        pieces: list[bytes] = []
-        fill(pieces.append)
-        return self.member(b"".join(pieces))  # whole: its head says how long the content is
 
     def scan(self, file: BinaryIO) -> Members:
         make = self._library.ZstdDecompressor().decompressobj

@@ -7,13 +7,18 @@ import errno
 import fcntl
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from whence.collect.sink import Unavailable
-from whence.export.codec import Codec, Fill
+from whence.export.codec import Codec
 from whence.model.errors import ExportError
 
-__all__ = ["GrowingFile", "open_locked", "rotated_name", "write_all"]
+__all__ = ["Content", "GrowingFile", "open_locked", "rotated_name", "write_all"]
+
+# (descriptor, place, most bytes): writes itself there, the same each time. Returns how many bytes
+# it is, or None once they are more than that, if it is positive: then no more is written.
+Content = Callable[[int, int, int], int | None]
 
 
 def open_locked(path: Path) -> int:
@@ -75,16 +80,12 @@ class GrowingFile:
         self._handle = open_locked(path)
         self.size_bytes = os.fstat(self._handle).st_size
 
-    def append(self, content: bytes | Fill) -> None:
-        """Raises Unavailable, with the reason, where the disk or the folder does not allow it.
-
-        What writes its pieces itself may be called twice: it must write the same then.
-        """
+    def append(self, content: bytes | Content) -> None:
+        """Raises Unavailable, with the reason, where the disk or the folder does not allow it."""
         try:
             self._reopen_if_replaced()
-            try:
-                self._append(content, self.rotate_bytes if self.size_bytes else 0)
-            except _FileIsFull:
+            most_bytes = max(1, self.rotate_bytes - self.size_bytes) if self.size_bytes else 0
+            if not self._append(content, most_bytes if self.rotate_bytes else 0):
                 os.rename(self.path, rotated_name(self.path))
                 self._reopen()
                 self._append(content, 0)
@@ -129,27 +130,25 @@ class GrowingFile:
             os.close(self._handle)
             self._handle = -1
 
-    def _append(self, content: bytes | Fill, most_bytes: int) -> None:
-        end = self.size_bytes
-
-        def write(piece: bytes) -> None:
-            nonlocal end
-            if most_bytes and end + len(piece) > most_bytes:
-                raise _FileIsFull
-            write_all(self._handle, piece, end)
-            end += len(piece)
-
+    def _append(self, content: bytes | Content, most_bytes: int) -> bool:
+        """Whether it was no more than so many bytes, if that is positive; else it is undone."""
+        added = None
         try:
-            if isinstance(content, bytes):
-                write(content)
-            else:
-                content(write)
-            os.fdatasync(self._handle)
+            if not isinstance(content, bytes):
+                added = content(self._handle, self.size_bytes, most_bytes)
+            elif not most_bytes or len(content) <= most_bytes:
+                write_all(self._handle, content, self.size_bytes)
+                added = len(content)
+            if added is not None:
+                os.fdatasync(self._handle)
+                self.size_bytes += added
+                return True
         except BaseException:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._handle, self.size_bytes)
             raise
-        self.size_bytes = end
+        os.ftruncate(self._handle, self.size_bytes)
+        return False
 
     def _reopen_if_replaced(self) -> None:
         """Whoever rotates logs moves the file away; then a new one is begun."""
@@ -161,10 +160,6 @@ class GrowingFile:
         self.close()
         self._handle = handle
         self.size_bytes = os.fstat(handle).st_size
-
-
-class _FileIsFull(Exception):
-    """What is appended belongs into the next file."""
 
 
 def _lock(handle: int, path: Path) -> None:

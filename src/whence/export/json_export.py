@@ -55,15 +55,15 @@ def write_batches(
     cost about 0.3 us each; several batches come one after the other.
     """
 
-    def fill(write: Callable[[bytes], object]) -> None:
-        write(_opening(recording, exported_at_ns))
-        comma = b""
+    def fill(handle: Any) -> int:
+        written, comma = handle.write(_opening(recording, exported_at_ns)), b""
         for batch in batches:
             if len(batch):
-                write(comma)
-                batch.write_json(write)
+                written += handle.write(comma)
+                handle.flush()  # what comes is written past it
+                written += batch.write_json(handle.fileno())
                 comma = b","
-        write(_END)
+        return int(written + handle.write(_END))
 
     return _write(path, fill)
 
@@ -81,13 +81,10 @@ def write_recording(
     With a `codec` of whence.export.codec the file is compressed. `filtered` says in words which
     events were left out, if any were: readers then know that what they miss may have been recorded.
     """
-    opening = _opening(recording, exported_at_ns, filtered)
-
-    def fill(write: Callable[[bytes], object]) -> None:
-        for part in packed(itertools.chain([opening], _event_lines(recording), [_END]), codec):
-            write(part)
-
-    return _write(path, fill)
+    parts = itertools.chain(
+        [_opening(recording, exported_at_ns, filtered)], _event_lines(recording), [_END]
+    )
+    return _write(path, lambda handle: sum(handle.write(part) for part in packed(parts, codec)))
 
 
 def write_recording_to(
@@ -104,21 +101,12 @@ def write_recording_to(
     file.writelines(packed(parts, codec))
 
 
-def _write(
-    path: str | os.PathLike[str], fill: Callable[[Callable[[bytes], object]], object]
-) -> int:
-    written = 0
+def _write(path: str | os.PathLike[str], fill: Callable[[Any], int]) -> int:
     try:
         with replacing(Path(path)) as handle:
-
-            def write(part: bytes) -> None:
-                nonlocal written
-                written += handle.write(part)
-
-            fill(write)
+            return fill(handle)
     except OSError as error:
         raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
-    return written
 
 
 def packed(parts: Iterable[bytes], codec: Codec | None) -> Iterator[bytes]:
@@ -188,7 +176,7 @@ def replacing(path: Path) -> Iterator[Any]:
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask()
     beside, prefix = path.parent, f".{path.name}."
     with _opened(
-        lambda: tempfile.NamedTemporaryFile(dir=beside, prefix=prefix, delete=False)
+        lambda: tempfile.NamedTemporaryFile("wb", dir=beside, prefix=prefix, delete=False)
     ) as file:
         try:
             yield file

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from whence.collect.sink import Drained, Payload, Reply, Sink
@@ -37,8 +37,11 @@ class _Lines(Payload):
         lines.drained = drained
         return lines
 
-    def write(self, write: Callable[[bytes], object]) -> None:
-        self.drained.batch.write_json(write, lines=True, clocks=clocks_of(self.drained))
+    def write(self, file: int, to: int, most_bytes: int) -> int | None:
+        clocks = clocks_of(self.drained)
+        return self.drained.batch.write_json(
+            file, to=to, most_bytes=most_bytes, lines=True, clocks=clocks
+        )
 
 
 class NdjsonSink(Sink):
@@ -64,15 +67,13 @@ class NdjsonSink(Sink):
 
     def encode(self, drained: Drained) -> Iterable[Payload]:
         """One payload of lines."""
-        if self._written:
-            pieces = drained.batch.json(lines=True, clocks=clocks_of(drained))
-            lines = self._without_written(b"".join(pieces), len(drained))
-            packed = self._codec.member(lines) if self._codec and lines else lines
-            yield Payload(packed, len(drained))
-        elif self._codec is not None:
-            yield Payload(self._codec.member_of(_Lines.of(drained).write), len(drained))
-        else:
+        if self._codec is None and not self._written:
             yield _Lines.of(drained)
+            return
+        lines = b"".join(drained.batch.json(lines=True, clocks=clocks_of(drained)))
+        if self._written:
+            lines = self._without_written(lines, len(drained))
+        yield Payload(self._packed(lines), len(drained))
 
     def deliver(self, payload: Payload, timeout_s: float) -> Reply:
         """Appends the lines and waits for the disk."""
@@ -119,6 +120,9 @@ class NdjsonSink(Sink):
     def close(self) -> None:
         """Gives up the file."""
         self._file.close()
+
+    def _packed(self, lines: bytes) -> bytes:
+        return self._codec.member(lines) if self._codec and lines else lines
 
     def _without_written(self, lines: bytes, count: int) -> bytes:
         parts = lines.splitlines(keepends=True)
