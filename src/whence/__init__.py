@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from whence.emit.context import carry, patch_threads, use
     from whence.emit.outcome import outcome
     from whence.emit.w3c import environment, extract, inject
+    from whence.lineage.line import Lineage
     from whence.model.builder import TraceEventBuilder
     from whence.model.cognitive import CognitiveEvent, InterferenceType, PrimingType
     from whence.model.event import TraceEvent
@@ -70,6 +71,7 @@ __all__ = [
     "Guard",
     "InterferenceType",
     "Kind",
+    "Lineage",
     "MetricsAggregator",
     "ModelID",
     "Option",
@@ -120,6 +122,7 @@ _LATER = {
     "ExportFormat": "whence.emit.config",
     "Guard": "whence.query.contract",
     "InterferenceType": "whence.model.cognitive",
+    "Lineage": "whence.lineage.line",
     "MetricsAggregator": "whence.query.metrics",
     "ModelID": "whence.model.ids",
     "PrimingType": "whence.model.cognitive",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from whence._native import SnowflakeGenerator
+from whence.lineage.allocator import NodeIdAllocator, NodeLease, NodeRow
 from whence.lineage.attach import (
     AttachCode,
     AttachRequest,
@@ -18,20 +19,49 @@ from whence.lineage.frames import (
     decode_frame_descriptor,
     encode_frame_descriptor,
 )
+from whence.lineage.ids import (
+    Mint,
+    TraceIdGenerator,
+    new_trace_id_from_parents,
+    next_trace_id,
+    reuse_trace_id,
+    trace_id_for_output,
+)
+from whence.lineage.line import Lineage
+from whence.lineage.node_ids import Attached, resolve_node_id
+from whence.lineage.publish import Counted, Publication, emit_tracelink
+from whence.lineage.w3c import lineage_of_w3c, w3c_trace_id
 
 __all__ = [
     "AttachCode",
     "AttachRequest",
     "AttachResponse",
+    "Attached",
+    "Counted",
     "FrameDescriptor",
+    "Lineage",
+    "Mint",
+    "NodeIdAllocator",
+    "NodeLease",
+    "NodeRow",
+    "Publication",
     "SnowflakeGenerator",
+    "TraceIdGenerator",
     "TraceLinkSet",
     "decode_attach_request",
     "decode_attach_response",
     "decode_frame_descriptor",
     "decode_tracelink_set",
+    "emit_tracelink",
     "encode_attach_request",
     "encode_attach_response",
     "encode_frame_descriptor",
     "encode_tracelink_set",
+    "lineage_of_w3c",
+    "new_trace_id_from_parents",
+    "next_trace_id",
+    "resolve_node_id",
+    "reuse_trace_id",
+    "trace_id_for_output",
+    "w3c_trace_id",
 ]

@@ -17,6 +17,8 @@ __all__ = [
     "ExportError",
     "IdNotFound",
     "IncompleteEvent",
+    "NodeIdMissing",
+    "NodeIdRefused",
     "NotASession",
     "NotAStore",
     "SessionEnded",
@@ -124,6 +126,18 @@ class ClusterUnavailable(ClusterError):
     def __init__(self, message: str, code: int = 0, retry_after_s: float | None = None) -> None:
         super().__init__(message, code)
         self.retry_after_s = retry_after_s
+
+
+class NodeIdMissing(WhenceError, ValueError):
+    """Lineage ids are to be minted, but neither the caller nor a driver said for which node."""
+
+
+class NodeIdRefused(WhenceError, RuntimeError):
+    """A node id that was asked for is taken, or none is free; `code` as in an attach answer."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class BadCondition(WhenceError, ValueError):
