@@ -67,7 +67,7 @@ def engines_over(
     """The recording in memory, in a folder, and shipped from there to the cluster."""
     ddl.create(client)
     for host in range(len(client.place.hosts)):
-        for table in ("events_local", "sessions_local"):
+        for table in ("events_local", "sessions_local", "hidden_local"):
             client.command(f"TRUNCATE TABLE `{client.place.database}`.{table}", host=host)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as kept:
         path = stored(Path(folder) / "store", source, segments)
@@ -268,6 +268,50 @@ def test_budgets_bind(client: Client) -> None:
             cluster.recording(TraceQuery(), Budget(bytes=10))
         with pytest.raises(BudgetExceeded):
             cluster.select(TraceQuery(), budget=Budget(time_s=0.000_001))
+
+
+def test_what_was_forgotten_is_in_no_answer(client: Client, tmp_path: Path) -> None:
+    """At once after it was shipped, and after the owner's files are written anew. R5.21 R5.24"""
+    trace = "0123456789abcdef" * 2
+    events = [
+        event(
+            f"type-{n % 3}",
+            n,
+            f"request-{n // 4}" if n % 10 else "",
+            ticket=n,
+            trace_id=trace if n % 7 == 0 else "",
+            decision_chain_id="request-5" if n % 11 == 0 else "",
+        )
+        for n in range(200)
+    ]
+    path = stored(tmp_path / "store", recording(events), 3)
+    store = FolderStore(path)
+    shipper = Shipper(store, client)
+    shipper.step()
+    with ClusterEngine(client) as before:
+        assert len(before.select(TraceQuery(), limit=300).events) == 200
+        store.hide(["request-5", "request-9"])
+        store.hide([trace], traces=True)
+        shipper.step()
+        gone = {"request-5", "request-9"}
+        left = [
+            each
+            for each in events
+            if not gone & {each.request_id, each.decision_chain_id} and each.trace_id != trace
+        ]
+        engines: dict[str, Engine] = {"memory": InMemory(recording(left)), "cluster": before}
+        asked = [TraceQuery(), TraceQuery(request_id="request-5"), TraceQuery(trace_id=trace)]
+        for _ in range(2):
+            check_selections(engines, asked)
+            check_figures(engines, Aggregate(("type",), 10**9), TraceQuery())
+            for text in ("request-5", trace, "request-1"):
+                assert engines["cluster"].find(text) == engines["memory"].find(text)
+            with FolderStore(path, write=True) as owner:
+                owner.compact()
+            shipper.step()
+            engines["folder"] = FolderEngine(path, threads=1)
+        pieces = list(before.whole_chains(TraceQuery(event_type="type-1")))
+        assert not gone & {each.request_id for piece in pieces for each in piece.events}
 
 
 def test_what_is_no_store_of_ours_is_refused(client: Client) -> None:

@@ -46,6 +46,8 @@ def ship(store: str | None, url: str, once: bool, ddl: bool, as_json: bool) -> N
     sent it, so shipping may be killed and begun anew at any time. While a shard is gone the store
     keeps what is to come.
 
+    What the store forgets is hidden there at once, and deleted on every host that the URL names.
+
     Exits with 0 once everything there is was shipped, with 1 if --once finds the cluster wanting.
     """
     place = _place(url, ddl)
@@ -60,10 +62,31 @@ def ship(store: str | None, url: str, once: bool, ddl: bool, as_json: bool) -> N
         else:
             _follow(shipper, place)
     if as_json:
-        print_json({"to": place, "segments": shipper.segments, "events_sent": shipper.rows})
+        print_json(
+            {
+                "to": place,
+                "segments": shipper.segments,
+                "events_sent": shipper.rows,
+                "segments_waiting": shipper.waiting,
+                "forgotten_events_left": shipper.forgetting.left,
+            }
+        )
     else:
         words = f"{shipper.segments} segments are in {place}; {shipper.rows} events were sent"
         print_lines([line(safe(words))])
+    if once and _tell_what_is_left(shipper, place):
+        raise click.exceptions.Exit(1)
+
+
+def _tell_what_is_left(shipper: Shipper, place: str) -> bool:
+    """Whether not all was done."""
+    left, waiting = shipper.forgetting.left, shipper.waiting
+    if left:
+        why = shipper.forgetting.trouble
+        _tell(f"{left} forgotten events are hidden in {place}, but not deleted: {why}")
+    if waiting:
+        _tell(f"{waiting} segments may hold forgotten events: the store's owner rewrites them")
+    return bool(left or waiting)
 
 
 def _follow(shipper: Shipper, place: str) -> None:

@@ -49,6 +49,7 @@ from whence.query.sql.pages import page_sql
 from whence.query.sql.statement import Statement, is_storable
 from whence.query.sql.wrong import choices_sql
 from whence.store.clickhouse import ddl
+from whence.store.clickhouse.forgetting import visible
 from whence.store.clickhouse.http import OVER_BUDGET, Client, Parameter
 from whence.store.columns import SCHEMA, events_of
 from whence.store.manifest import RingTally
@@ -74,6 +75,7 @@ class ClusterEngine:
         self._exact_rows = exact_rows
         self._known = _Known({})
         self._stamp: object = None
+        self._hides = False
         try:
             if not ddl.check(client):
                 raise NotAStore(f"{client.place.name}: there are no tables of whence there")
@@ -199,6 +201,7 @@ class ClusterEngine:
 
     def newest_wall_ns(self) -> int | None:
         """When the newest event happened."""
+        self._now()
         s = Statement(CLICKHOUSE)
         [[rows, newest]] = self._rows(s, f"SELECT count(), max(ts_ns) FROM {self._events}")
         return newest if rows else None
@@ -227,7 +230,8 @@ class ClusterEngine:
 
     @property
     def _events(self) -> str:
-        return self._client.place.events
+        place = self._client.place
+        return visible(place) if self._hides else place.events
 
     def _page(
         self,
@@ -330,9 +334,13 @@ class ClusterEngine:
         ]
 
     def _now(self) -> _Known:
-        """What is known of sessions; read anew when there is more of it."""
-        table = self._client.place.sessions
-        [[*stamp]] = self._client.rows(f"SELECT count(), max(version) FROM {table}")
+        """What is known of sessions; read anew when there is more of it. And what is hidden."""
+        place = self._client.place
+        table = place.sessions
+        [[hidden, *stamp]] = self._client.rows(
+            f"SELECT (SELECT count() FROM {place.hidden}), count(), max(version) FROM {table}"
+        )
+        self._hides = hidden > 0
         if stamp != self._stamp:
             told = self._client.rows(
                 f"SELECT toString(uuid), argMax(document, version) FROM {table} GROUP BY uuid"

@@ -64,6 +64,8 @@ def test_tables_are_made_on_every_node_and_stay(client: Client) -> None:
     assert [name for name, _, _ in before] == [
         "events",
         "events_local",
+        "hidden",
+        "hidden_local",
         "sessions",
         "sessions_local",
     ]
@@ -95,7 +97,11 @@ def test_one_node_is_enough(url_of: Callable[..., str]) -> None:
     assert Inserts(client).put(arrival, content) == 100
     assert Inserts(client).put(arrival, content) == 0
     assert client.rows(f"SELECT count() FROM {client.place.events}") == [[100]]
-    assert [name for name, _, _ in told(client)] == ["events_local", "sessions_local"]
+    assert [name for name, _, _ in told(client)] == [
+        "events_local",
+        "hidden_local",
+        "sessions_local",
+    ]
     client.close()
 
 

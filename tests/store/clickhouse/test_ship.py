@@ -75,7 +75,7 @@ def test_the_statements_for_a_node_can_be_had() -> None:
     """For those who make tables themselves; nobody is asked for it. R5.21"""
     result = run("ship", "--to", "clickhouse://nobody@nowhere/db?cluster=c", "--ddl")
     assert result.exit_code == 0
-    assert result.output.count("CREATE TABLE IF NOT EXISTS `db`.") == 4
+    assert result.output.count("CREATE TABLE IF NOT EXISTS `db`.") == 6
     assert "cityHash64(request_id)" in result.output
 
 

@@ -17,6 +17,7 @@ from tests.peers.clickhouse import READER, Node, settle
 from tests.store.clickhouse.segments import START_NS, events
 from whence.model.errors import ClusterDenied, ClusterUnavailable, NotAStore
 from whence.model.recording import KindInfo, RingLedger, SessionInfo
+from whence.store.clickhouse.forgetting import visible
 from whence.store.clickhouse.http import Client
 from whence.store.clickhouse.place import read_place
 from whence.store.clickhouse.shipper import Shipper
@@ -117,6 +118,50 @@ def test_segments_that_are_marked_are_not_asked_about(store: FolderStore, client
     shipper = Shipper(reading(store), client)
     shipper.step()
     assert (shipper.segments, shipper.rows) == (1, 0)
+
+
+def test_what_a_store_forgets_is_deleted_there(store: FolderStore, client: Client) -> None:
+    """At once, on every node, and no shipper old or new brings it back. R5.21 R5.24"""
+    shipper = Shipper(reading(store), client)
+    store.append(events(0, 1_000))
+    store.append(events(1_000, 1_000))
+    shipper.step()
+    strange = "it's \\ a\n'request"
+    store.hide(["request-1-3", "request-1-200", strange])
+    assert shipper.step()
+    assert counted(client) == [1_984, 1_984]
+    assert shipper.forgetting.left == 0
+    hidden = client.rows(f"SELECT request FROM {client.place.hidden} ORDER BY request")
+    assert hidden == [[strange], ["request-1-200"], ["request-1-3"]]
+    new = Shipper(reading(store), client)
+    new.step()
+    assert (new.waiting, new.rows) == (2, 0)
+    assert counted(client) == [1_984, 1_984]
+    store.compact()
+    for each in (shipper, Shipper(reading(store), client)):
+        each.step()
+        assert each.waiting == 0
+        assert counted(client) == [1_984, 1_984]
+
+
+def test_what_cannot_be_deleted_there_is_hidden_and_told(
+    store: FolderStore, client: Client, url_of: Callable[..., str]
+) -> None:
+    """A URL of one node of three deletes on that one; no question sees the rest. R5.21 R5.24"""
+    store.append(events(0, 1_000))
+    Shipper(reading(store), client).step()
+    store.hide([f"request-1-{n}" for n in range(20)])
+    one = Client(read_place(url_of(count=1), environ={}))
+    shipper = Shipper(reading(store), one)
+    shipper.step()
+    assert 0 < shipper.forgetting.left < 160
+    assert "name every node" in shipper.forgetting.trouble
+    assert client.rows(f"SELECT count() FROM {visible(client.place)}") == [[840]]
+    again = Shipper(reading(store), client)
+    again.step()
+    assert again.forgetting.left == 0
+    assert counted(client) == [840, 840]
+    one.close()
 
 
 def test_a_file_that_vanished_is_told(store: FolderStore, client: Client) -> None:

@@ -74,9 +74,10 @@ _INDEXES = (
 def statements(place: Place) -> tuple[str, ...]:
     """What makes the tables on one node; said again they change nothing.
 
-    Each node has tables of its own, `events_local` and `sessions_local`. Of a cluster each also
-    has `events` and `sessions`, which stand for those of all shards: events of one request are
-    on one shard. Nothing is asked of Keeper, so each node must be told by itself.
+    Each node has tables of its own, `events_local`, `sessions_local` and `hidden_local`. Of a
+    cluster each also has `events`, `sessions` and `hidden`, which stand for those of all shards:
+    events of one request are on one shard. Nothing is asked of Keeper, so each node must be told
+    by itself.
     """
     database = f"`{place.database}`"
     columns = [f"{name} {kind}" for name, kind in COLUMNS.items()]
@@ -91,6 +92,8 @@ def statements(place: Place) -> tuple[str, ...]:
         f"CREATE TABLE IF NOT EXISTS {database}.sessions_local (uuid String, key Int64, "
         "name String, document String CODEC(ZSTD(3)), version Int64) "
         "ENGINE = ReplacingMergeTree(version) ORDER BY uuid",
+        f"CREATE TABLE IF NOT EXISTS {database}.hidden_local (request String, trace_hi Int64, "
+        "trace_lo Int64) ENGINE = ReplacingMergeTree ORDER BY (request, trace_hi, trace_lo)",
     ]
     if place.retention_days is not None:
         made.append(
@@ -102,7 +105,11 @@ def statements(place: Place) -> tuple[str, ...]:
             f"CREATE TABLE IF NOT EXISTS {database}.{table} AS {database}.{table}_local "
             f"ENGINE = Distributed(`{place.cluster}`, {database}, {table}_local, "
             f"cityHash64({column}))"
-            for table, column in (("events", "request_id"), ("sessions", "uuid"))
+            for table, column in (
+                ("events", "request_id"),
+                ("sessions", "uuid"),
+                ("hidden", "request"),
+            )
         ]
     return tuple(made)
 
@@ -153,8 +160,8 @@ def check(client: Client, host: int | None = None) -> bool:
 
 def _names(place: Place) -> list[str]:
     """The tables that a node has."""
-    local = ["events_local", "sessions_local"]
-    return [*local, "events", "sessions"] if place.cluster else local
+    local = ["events_local", "sessions_local", "hidden_local"]
+    return [*local, "events", "sessions", "hidden"] if place.cluster else local
 
 
 def _ttl(place: Place) -> str:

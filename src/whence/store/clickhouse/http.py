@@ -13,7 +13,7 @@ from whence.collect.sink import Unavailable
 from whence.model.errors import ClusterDenied, ClusterError, ClusterUnavailable
 from whence.store.clickhouse.place import Place
 
-__all__ = ["OVER_BUDGET", "UNKNOWN_TABLE", "Client", "Parameter"]
+__all__ = ["OVER_BUDGET", "UNKNOWN_TABLE", "Client", "Parameter", "quoted"]
 
 Parameter = str | int | float | Sequence[str] | Sequence[int]
 
@@ -210,11 +210,12 @@ def _written(value: Parameter) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
-    items = [_quoted(item) if isinstance(item, str) else repr(item) for item in value]
+    items = [quoted(item) if isinstance(item, str) else repr(item) for item in value]
     return f"[{','.join(items)}]"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as ClickHouse's SQL writes it."""
     return "'" + text.translate(_ESCAPES | {ord("'"): "\\'"}) + "'"
 
 

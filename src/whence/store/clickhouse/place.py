@@ -54,6 +54,11 @@ class Place:
         """The table of what sessions told of themselves."""
         return self._table("sessions")
 
+    @property
+    def hidden(self) -> str:
+        """The table of what was forgotten."""
+        return self._table("hidden")
+
     def _table(self, name: str) -> str:
         return f"`{self.database}`.`{name}{'' if self.cluster else '_local'}`"
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from whence.model.errors import NotAStore
 from whence.store.clickhouse import ddl
+from whence.store.clickhouse.forgetting import Forgetting
 from whence.store.clickhouse.http import Client
 from whence.store.clickhouse.inserts import Arrival, Inserts, SessionDocument
 from whence.store.folder import FolderStore, Snapshot
@@ -36,9 +37,11 @@ class Shipper:
         self.name = client.place.name
         self.rows = 0  # that were missing there and were sent
         self.segments = 0  # that are there, as far as this process knows
+        self.waiting = 0  # segments that are sent once their owner has written them anew
         self._store = store
         self._client = client
         self._inserts = Inserts(client)
+        self.forgetting = Forgetting(client)
         self._wall_clock = wall_clock
         self._there: set[str] = set()
         self._told: dict[str, StoredSession] = {}
@@ -48,7 +51,8 @@ class Shipper:
     def step(self) -> bool:
         """Ships what the store has more than the cluster; whether there was anything.
 
-        Afterwards the cluster has every event of one generation of the store, and what its
+        First of all what was forgotten is hidden and deleted there. Afterwards the cluster has
+        every event of one generation of the store, but for `waiting` segments, and what its
         sessions told. Raises ClusterUnavailable when trying again later may help; other
         ClusterErrors, UnsupportedFormat, NotAStore and OSError.
         """
@@ -56,19 +60,23 @@ class Shipper:
             ddl.create(self._client)
             self._ready = True
         snapshot = self._store.snapshot()
+        forgot = self.forgetting.put(snapshot.hidden)
         if snapshot.generation == self._generation:
-            return False
-        before = self.segments
+            return forgot
+        before, self.waiting = self.segments, 0
         since_ns = self._kept_since_ns()
         for segment in sorted(snapshot.manifest.files, key=lambda each: each.min_ts):
             if segment.segment in self._there or segment.max_ts < since_ns:
                 continue
+            if segment.cleared < snapshot.hidden.number:
+                self.waiting += 1
+                continue  # it may hold what was forgotten: the owner writes it anew without
             if not self._ship(snapshot, segment):
                 return True  # the owner has replaced the file: there is a newer generation
         told = self._tell(snapshot)
         self._generation = snapshot.generation
         self._there &= {each.segment for each in snapshot.manifest.files}
-        return told or self.segments > before
+        return forgot or told or self.segments > before
 
     def close(self) -> None:
         """Closes the connections."""
