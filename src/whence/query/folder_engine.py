@@ -37,6 +37,7 @@ from whence.query.sql.groups import (
     count_sql,
     groups_sql,
     histogram_sql,
+    is_weighted_sql,
     rows_of,
     with_percentiles,
 )
@@ -239,7 +240,10 @@ class FolderEngine:
         source, sessions = self._source(files, budget), now.keys_of(query.session)
         exact = not question.percentiles or self._are_few(now, files, query, budget)
         statement = Statement(DUCKDB)
-        text = groups_sql(statement, source, question, query, sessions=sessions, exact=exact)
+        weighted = bool(self._rows(statement, is_weighted_sql(statement, source, query), budget))
+        text = groups_sql(
+            statement, source, question, query, sessions=sessions, exact=exact, weighted=weighted
+        )
         found = self._rows(statement, text, budget)
         _check(budget, rows=len(found))
         rows = rows_of(question, found, asked, now.names)

@@ -16,7 +16,14 @@ from whence.query.shapes import GROUPS, HISTOGRAM_PARTS, Aggregate, GroupRow
 from whence.query.sql.filters import IS_ERROR, filters_sql
 from whence.query.sql.statement import Statement, unsigned
 
-__all__ = ["count_sql", "groups_sql", "histogram_sql", "rows_of", "with_percentiles"]
+__all__ = [
+    "count_sql",
+    "groups_sql",
+    "histogram_sql",
+    "is_weighted_sql",
+    "rows_of",
+    "with_percentiles",
+]
 
 _OFFSET = 1_100 * HISTOGRAM_PARTS  # above the logarithm of every float, times its parts
 
@@ -29,24 +36,39 @@ def groups_sql(
     *,
     sessions: Sequence[int] = (),
     exact: bool = True,
+    weighted: bool = True,
 ) -> str:
-    """One row for each group: see rows_of(). Without `exact` there are no percentiles in it."""
+    """One row for each group: see rows_of(). Without `exact` there are no percentiles in it.
+
+    What was not asked for is not worked out. Without `weighted` every row counts as one.
+    """
     s, keys = statement, _keys(statement, question)
     value = f"({_value(s, question.of)})"
     shares = [str(SHARES[name]) for name in question.percentiles] if exact else []
-    figures = [
-        "count(*)",
-        "sum(weight)",
-        "min(weight)",
-        "max(weight)",
-        s.dialect.sum_if("weight", IS_ERROR),
-        f"sum(weight * {value})",
-        s.dialect.sum_if("weight", f"{value} IS NOT NULL"),
-        "min(ts_ns)",
-        "max(ts_ns)",
-        s.dialect.percentiles(value, shares) if shares else "NULL",
+    weight = "weight" if weighted else "CAST(1 AS DOUBLE)"
+    asked = question.measures
+    extent = "rate" in asked and question.bucket_ns is None
+    wanted = [
+        ("count(*)", True),
+        ("sum(weight)", weighted),
+        ("min(weight)", weighted),
+        ("max(weight)", weighted),
+        (s.dialect.sum_if(weight, IS_ERROR), "error_rate" in asked),
+        (f"sum({weight} * {value})", "avg" in asked),
+        (s.dialect.sum_if(weight, f"{value} IS NOT NULL"), "avg" in asked),
+        ("min(ts_ns)", extent),
+        ("max(ts_ns)", extent),
+        (s.dialect.percentiles(value, shares), bool(shares)),
     ]
+    figures = [figure if is_asked else "NULL" for figure, is_asked in wanted]
     return _grouped(s, source, keys, figures, query, sessions)
+
+
+def is_weighted_sql(statement: Statement, source: str, query: TraceQuery) -> str:
+    """A row if there may be a matching event with another weight than 1: few rows are read."""
+    times = TraceQuery(from_wall_ns=query.from_wall_ns, until_wall_ns=query.until_wall_ns)
+    within = filters_sql(statement, times)
+    return f"SELECT TRUE FROM {source} WHERE {within} AND weight <> 1 LIMIT 1"
 
 
 def histogram_sql(
@@ -92,8 +114,8 @@ def rows_of(
 ) -> list[GroupRow]:
     """The answer that the rows of groups_sql() are. `names` are those of sessions by their keys."""
     rows = [(*_split(question, row, names), row[-10:]) for row in found]
-    newest = max((figures[8] for *_, figures in rows), default=None)
-    oldest = min((figures[7] for *_, figures in rows), default=None)
+    newest = max((f[8] for *_, f in rows if f[8] is not None), default=None)
+    oldest = min((f[7] for *_, f in rows if f[7] is not None), default=None)
     extent = None if newest is None or oldest is None else newest - oldest
     seconds = seconds_asked(question, query.from_wall_ns, query.until_wall_ns, extent)
     return ordered_rows(
@@ -206,6 +228,7 @@ def _row(
     seconds: float | None,
 ) -> GroupRow:
     rows, count, least, most, errors, total, measured, _, _, found = figures
+    count = float(rows) if count is None else count
     asked = question.measures
     shares = dict(zip(question.percentiles, found or (), strict=False))
     return GroupRow(
@@ -219,7 +242,7 @@ def _row(
         p95=shares.get("p95"),
         p99=shares.get("p99"),
         error_rate=errors / count if "error_rate" in asked else None,
-        weighted=least != 1 or most != 1,
+        weighted=least not in (None, 1) or most not in (None, 1),
     )
 
 
