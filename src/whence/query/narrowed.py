@@ -32,7 +32,7 @@ def narrowed(
         found: tuple[int, int] | None = each.min_ts, each.max_ts
         if each.ids is not None:
             with contextlib.suppress(ValueError):  # it is damaged, and reading it will tell
-                found = times_of(root / each.name, each.ids, hashes)
+                found = times_of(f"{root}/{each.name}", each.ids, hashes)
         if found is not None:
             kept.append(each)
             times.append(found)

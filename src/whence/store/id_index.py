@@ -125,7 +125,7 @@ def trace_hash(trace_id: str) -> int:
     return (summed & _64_BITS) >> 32
 
 
-def times_of(path: Path, place: IdPlace, hashes: Iterable[int]) -> tuple[int, int] | None:
+def times_of(path: Path | str, place: IdPlace, hashes: Iterable[int]) -> tuple[int, int] | None:
     """The first and the last ts_ns of the blocks that may have rows with all of these ids.
 
     None where no row has. One read of some kilobytes for each id. Raises OSError, ValueError for

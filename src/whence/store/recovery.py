@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -64,7 +65,13 @@ def segment_files(root: Path) -> Iterator[str]:
 
 
 def _read(path: Path) -> Manifest:
-    return parsed_manifest(read_plain_file(path), path.name)
+    return _parsed(bytes(read_plain_file(path)), path.name)
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(content: bytes, name: str) -> Manifest:
+    """Most questions find the manifest as the one before did."""
+    return parsed_manifest(content, name)
 
 
 def _replayed(root: Path, base: Manifest, trouble: str) -> Found:

@@ -60,7 +60,8 @@ def page_sql(
 ) -> str:
     """The rows that match the query and `also`, behind `after`, at most `limit`.
 
-    `until` is where the order's first column may end, `by` what to order by instead.
+    `until` is where the order's first column may end, `by` what to order by instead,
+    if anything.
 
     `source` is what stands behind FROM, `columns` what is selected: neither comes from users.
     """
@@ -71,9 +72,10 @@ def page_sql(
         sign = "<=" if order == "oldest" else ">="
         wanted.append(f"{ORDERED_BY[order][0]} {sign} {statement.integer(until)}")
     direction = "ASC" if order == "oldest" else "DESC"
-    ordered = ", ".join(f"{column} {direction}" for column in by or ORDERED_BY[order])
+    columns_of_order = ORDERED_BY[order] if by is None else by
+    ordered = ", ".join(f"{column} {direction}" for column in columns_of_order)
     text = f"SELECT {', '.join(columns)} FROM {source} WHERE {' AND '.join(wanted)}"
-    text += f" ORDER BY {ordered}"
+    text += f" ORDER BY {ordered}" if ordered else ""
     return text if limit is None else f"{text} LIMIT {statement.integer(limit)}"
 
 
