@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import sys
@@ -10,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["main"]
+__all__ = ["machine", "main", "pinned"]
 
 
 def main() -> int:
@@ -18,10 +19,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[], help="figures whose names begin so")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=_memory_folder()) as base:
+    with tempfile.TemporaryDirectory(dir=_memory_folder()) as base, pinned():
         os.environ["WHENCE_DIR"] = base
-        _pin()
-        for line in _machine():
+        for line in machine():
             print(line)
         missed = _report(options.only)
     return 1 if missed else 0
@@ -61,13 +61,14 @@ def _report(only: list[str]) -> bool:
     return missed
 
 
-def _machine() -> Iterator[str]:
+def machine() -> Iterator[str]:
+    """Lines that say on what the figures were taken."""
     model = next(
         (line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line),
         "?",
     )
     clock = "".join(_lines("/sys/devices/system/clocksource/clocksource0/current_clocksource"))
-    yield f"cpu      {model}, {os.cpu_count()} cores, pinned to {sorted(os.sched_getaffinity(0))}"
+    yield f"cpu      {model}, {os.cpu_count()} cores, on {sorted(os.sched_getaffinity(0))}"
     yield f"clock    {clock.strip()}"
     yield f"python   {platform.python_version()} {platform.python_compiler()}"
     yield f"load     {os.getloadavg()[0]:.2f} at the start"
@@ -81,8 +82,15 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def _pin() -> None:
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+@contextlib.contextmanager
+def pinned() -> Iterator[None]:
+    """Meanwhile on one core."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def _memory_folder() -> str | None:

@@ -77,11 +77,11 @@ def event_tables(load: Load, schema: pa.Schema, rows: int = 1 << 18) -> Iterator
 
 
 def links(load: Load, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """So many (child, parent) pairs of lineage ids: every frame has one to three older parents."""
+    """So many (child, parent) pairs of lineage ids: each frame has two of the 64 before it."""
     random = np.random.default_rng(load.seed + 1)
-    children = np.sort(random.integers(1, count, count)) + 1
+    children = np.repeat(np.arange(2, count // 2 + 3, dtype=np.int64), 2)[:count]
     parents = np.maximum(1, children - 1 - random.integers(0, 64, count))
-    return children.astype(np.int64), parents.astype(np.int64)
+    return children, parents
 
 
 def _table(
