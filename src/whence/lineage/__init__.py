@@ -14,6 +14,7 @@ from whence.lineage.attach import (
     encode_attach_response,
 )
 from whence.lineage.codec import TraceLinkSet, decode_tracelink_set, encode_tracelink_set
+from whence.lineage.datagrams import Address, DatagramPublication, DatagramSubscription
 from whence.lineage.frames import (
     FrameDescriptor,
     decode_frame_descriptor,
@@ -29,15 +30,19 @@ from whence.lineage.ids import (
 )
 from whence.lineage.line import Lineage
 from whence.lineage.node_ids import Attached, resolve_node_id
+from whence.lineage.poller import TraceLinkPoller
 from whence.lineage.publish import Counted, Publication, emit_tracelink
 from whence.lineage.w3c import lineage_of_w3c, w3c_trace_id
 
 __all__ = [
+    "Address",
     "AttachCode",
     "AttachRequest",
     "AttachResponse",
     "Attached",
     "Counted",
+    "DatagramPublication",
+    "DatagramSubscription",
     "FrameDescriptor",
     "Lineage",
     "Mint",
@@ -47,6 +52,7 @@ __all__ = [
     "Publication",
     "SnowflakeGenerator",
     "TraceIdGenerator",
+    "TraceLinkPoller",
     "TraceLinkSet",
     "decode_attach_request",
     "decode_attach_response",
