@@ -23,6 +23,7 @@ from tests.query.build import (
     rejected_chain,
 )
 from tests.query.stores import stored
+from whence.cli import export_table
 from whence.model.recording import Recording
 
 Run = Callable[..., Result]
@@ -204,7 +205,7 @@ def test_an_unknown_id_and_an_empty_store_are_told(run: Run, tmp_path: Path) -> 
 def test_tables_are_written_of_stores_and_exports(
     run: Run, sources: dict[str, Path], tmp_path: Path, source: str
 ) -> None:
-    """R5.18 R4.56 R4.57 R4.58 R4.60 CSV and Parquet, filtered, compressed, whole or not at all."""
+    """R5.18 R4.56 R4.57 R4.58 CSV and Parquet, filtered, compressed, whole or not at all."""
     import pyarrow.parquet as pq
 
     path = sources[source]
@@ -230,6 +231,21 @@ def test_tables_are_written_of_stores_and_exports(
     assert refused.exit_code == 1
     assert "compressed already" in refused.output
     assert run("export", "--format", "csv", "-o", tmp_path, "--from", path).exit_code == 1
+
+
+def test_csv_of_a_store_is_written_a_page_at_a_time(
+    run: Run, sources: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R4.56 However small the pages: each event of a store once, in order, as of an export."""
+    ask = ("export", "--format", "csv", "--columns", "basic", "--from")
+    whole = run(*ask, sources["store"]).output
+    monkeypatch.setattr(export_table, "_PAGE_ROWS", 7)
+    assert run(*ask, sources["store"]).output == whole
+    exported = run(*ask, sources["export"]).output
+    assert [row[:60] for row in exported.splitlines()] == [row[:60] for row in whole.splitlines()]
+    assert len(whole.splitlines()) > 2 * 7
+    some = run(*ask, sources["store"], "--type", "tick")
+    assert len(some.output.splitlines()) == 21
 
 
 def test_a_store_is_exported_as_json_and_read_again(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -18,14 +19,20 @@ from whence.cli.verb import INCOMPLETE
 from whence.export.codec import Codec
 from whence.export.json_export import packed, replacing
 from whence.model.errors import ExportError, UnsupportedFormat, WhenceError
+from whence.model.event import TraceEvent
+from whence.model.query import TraceQuery
 from whence.model.recording import Damage
-from whence.query.shapes import Budget
+from whence.query.engine import Engine
+from whence.query.shapes import Budget, PageKey
 from whence.query.words import events_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["export_csv", "export_parquet"]
+
+
+_PAGE_ROWS = 20_000
 
 
 class _Written(NamedTuple):
@@ -47,11 +54,16 @@ def export_csv(
     """Writes the events picked and says how many; the command's exit code. Raises ExportError."""
     from whence.export.csv_file import BASIC, EVERYTHING, csv_lines
 
+    columns = EVERYTHING if everything else BASIC
+    if choice.is_store:
+        with asking(choice, picked) as (engine, query), _opened(output) as file:
+            stored = _Stored(engine, query)
+            _copy(packed(csv_lines(stored, columns, spreadsheet=spreadsheet), codec), file)
+        return _told(output, _Written(stored.events, picked.words), as_json)
     recording, events, words = filtered(choice, picked)
     rows = ((event, recording.wall_ns(event)) for event in events)
-    lines = csv_lines(rows, EVERYTHING if everything else BASIC, spreadsheet=spreadsheet)
     with _opened(output) as file:
-        _copy(packed(lines, codec), file)
+        _copy(packed(csv_lines(rows, columns, spreadsheet=spreadsheet), codec), file)
     return _told(output, _Written(len(events), words, recording.damage), as_json)
 
 
@@ -69,6 +81,34 @@ def export_parquet(
     with _opened(output) as file:
         write_parquet(file, table)
     return _told(output, written, as_json)
+
+
+class _Stored:
+    """The events of a store with their wall times, oldest first; no more than a page is held.
+
+    What is recorded meanwhile does not count. `events` says how many there were so far.
+    """
+
+    def __init__(self, engine: Engine, query: TraceQuery) -> None:
+        self.events = 0
+        self._engine = engine
+        newest_ns = engine.newest_wall_ns()
+        until_ns = query.until_wall_ns
+        if newest_ns is not None and (until_ns is None or until_ns > newest_ns):
+            query = replace(query, until_wall_ns=newest_ns + 1)
+        self._query = query
+
+    def __iter__(self) -> Iterator[tuple[TraceEvent, int | None]]:
+        after: PageKey | None = None
+        while True:
+            page = self._engine.select(
+                self._query, order="oldest", limit=_PAGE_ROWS, after=after, budget=Budget()
+            )
+            self.events += len(page.events)
+            yield from zip(page.events, page.wall_ns, strict=True)
+            after = page.next
+            if after is None:
+                return
 
 
 def _table(choice: Choice, picked: Picked) -> tuple[pa.Table, _Written]:
