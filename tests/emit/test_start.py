@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -351,3 +353,28 @@ def test_kinds_beyond_the_dictionary_are_counted_and_told_once(run_app: RunApp) 
     """)
     assert run.stderr.count("\n") == 1
     assert "no room for more names of kinds" in run.stderr
+
+
+@pytest.mark.parametrize("imports", ["__init__.py", "__main__.py"])
+def test_a_package_that_is_run_gives_its_name(imports: str, tmp_path: Path) -> None:
+    """R0.24 `python -m shop` is called shop, wherever in it whence is imported first."""
+    package = tmp_path / "shop"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / imports).write_text("import whence\n")
+    code = """
+from pathlib import Path
+import whence
+from whence.ring.session_file import read_session_file
+whence.kind("tick", component="Clock")()
+print(read_session_file(Path(whence.session().path)).service)
+"""
+    with (package / "__main__.py").open("a") as file:
+        file.write(code)
+    sources = Path(whence.__file__).parent.parent
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("WHENCE_", "OTEL_"))}
+    env |= {"WHENCE_DIR": str(tmp_path / "sessions"), "PYTHONPATH": str(sources)}
+    found = subprocess.run(
+        [sys.executable, "-m", "shop"], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert found.stdout == "shop\n", found.stderr

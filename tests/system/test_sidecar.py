@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from whence.cli.main import cli
@@ -53,7 +54,8 @@ def test_the_pods_of_the_page_are_whole(pod: dict[str, Any], container: dict[str
         assert Path(settings["WHENCE_DIR"]).parent == Path(mounts["whence"])
     if arguments := container.get("args"):
         assert arguments[0] == "whence"
-        command = cli.commands[arguments[1]]
+        command = cli.get_command(click.Context(cli), arguments[1])
+        assert command is not None
         command.make_context(arguments[1], list(arguments[2:]))
 
 

@@ -41,7 +41,7 @@ def ls(live: bool, source: str | None, as_json: bool) -> None:
         print_json({"sessions": found, "damage": damage})
         return
     if not found and not unreadable:
-        print_lines([line(safe(_none_live(known)) if known else "No process has recorded here.")])
+        print_lines([line(safe(_none_live(known) if known else _none_known()))])
         return
     rows = [_row(info) for info in found]
     rows += [("damaged", "", "", "", torn.session) for torn in unreadable]
@@ -70,6 +70,14 @@ _HEADER = ("state", "pid", "service", "started", "session")
 def _row(info: SessionInfo) -> tuple[str, ...]:
     started = clock_text(info.started_wall_ns, always_dated=True)
     return info.state, str(info.pid), info.service, started, info.name
+
+
+def _none_known() -> str:
+    from whence.ring.reap import last_removed
+
+    if removed := last_removed():
+        return f"Nothing is left here; the last session was removed: {removed}"
+    return "No process has recorded here."
 
 
 def _none_live(known: Sequence[SessionInfo]) -> str:

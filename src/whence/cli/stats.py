@@ -109,7 +109,7 @@ def _looked_twice(choice: Choice, interval_s: float) -> Activity:
 
 
 def _silent(recording: Recording) -> bool:
-    return any(session.state != "exported" for session in recording.sessions)
+    return any(not session.is_copy for session in recording.sessions)
 
 
 def _of_kinds(recording: Recording, picked: Picked) -> Recording:

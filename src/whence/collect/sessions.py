@@ -163,10 +163,11 @@ def _none_found(spec: str | None, sessions: Sequence[SessionInfo], unreadable: i
     if not sessions and unreadable:
         return f"none of {unreadable} sessions in {where} can be read; `whence ls` says why"
     if not sessions:
-        for base in base_folders():
-            if removed := reap.last_removal(base):
-                return f"no sessions in {where}; the last one was removed: {removed}"
-        return f"no sessions in {where}; run a program that records, or set WHENCE_DIR"
+        unknown = f"{spec!r} is neither a session nor a file or folder; " if spec else ""
+        removed = reap.last_removed()
+        hint = "run a program that records, or set WHENCE_DIR"
+        told = f"the last one was removed: {removed}" if removed else hint
+        return f"{unknown}no sessions in {where}; {told}"
     names = ", ".join(session.name for session in sessions[:3])
     return f"no session with pid or name {spec!r}; the newest are {names}"
 

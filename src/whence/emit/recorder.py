@@ -103,7 +103,7 @@ def start(
     if strict is not None:
         _native.set_strict(strict)
     if kept is not None:
-        _keep_store(kept, service or os.path.basename(sys.argv[0] if sys.argv else ""))
+        _keep_store(kept, service or _script())
     return _as_session(_native.start())
 
 
@@ -203,6 +203,14 @@ def _obey_environment(service: str | None) -> None:
         config.apply()
 
 
+def _script() -> str:
+    """The program's own name; of `python -m package`, the package's."""
+    folder, name = os.path.split(sys.argv[0] if sys.argv else "")
+    if name == "-m" and name in sys.orig_argv[:-1]:  # the package is being imported
+        return sys.orig_argv[sys.orig_argv.index(name) + 1]
+    return os.path.basename(folder) or name if name == "__main__.py" else name
+
+
 def _description(
     service: str | None,
     config: TracingConfig | None = None,
@@ -210,7 +218,6 @@ def _description(
     store: str | None = None,
 ) -> str:
     """The JSON in the session file: at most 3,840 bytes, else attributes are left out."""
-    script = sys.argv[0] if sys.argv else ""
     attributes = _resource_attributes(os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""))
     attributes |= more or {}
     name = (
@@ -218,12 +225,12 @@ def _description(
         or os.environ.get("WHENCE_SERVICE")
         or os.environ.get("OTEL_SERVICE_NAME")
         or attributes.get("service.name")
-        or os.path.basename(script)
+        or _script()
         or "python"
     )
     text: dict[str, object] = {
         "service": name[:256],
-        "script": script[:1024],
+        "script": (sys.argv[0] if sys.argv else "")[:1024],
         "python": sys.version.split()[0],
         "host": os.uname().nodename,
     }

@@ -73,7 +73,8 @@ class Anchor:
 class SessionInfo:
     """One process's recording: who, when, and whether it still runs.
 
-    `state` is "recording", "dead" or "exported". Anchors are kept in order of time. `resource` is
+    `state` is "recording" or "dead", said of the session's own files, or "exported", "stored" or
+    "filtered", said of what was taken out of them. Anchors are kept in order of time. `resource` is
     what else the process told of itself, by OpenTelemetry's names: pairs in order. `unnamed_kinds`
     counts the kinds that the dictionary had no room for: events of theirs are called
     unknown-kind-N. `memory_rings` counts the rings that no file could be had for.
@@ -98,6 +99,11 @@ class SessionInfo:
     def __post_init__(self) -> None:
         if any(left > right for left, right in pairwise(self.anchors)):
             object.__setattr__(self, "anchors", tuple(sorted(self.anchors)))
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether this is what an export or a store holds, not the session's own files."""
+        return self.state not in ("recording", "dead")
 
     def wall_ns(self, monotonic_ns: int) -> int | None:
         """Wall time of a monotonic moment by the nearest anchor; None without any anchor.

@@ -66,10 +66,13 @@ def open_spans(recording: Recording) -> dict[int, OpenSpan]:
     return found
 
 
+_OPEN = {"recording": "still open", "stored": "open when last collected"}
+
+
 def open_state(session: SessionInfo | None) -> str:
     """In words, what it means that a span of the session is open."""
     if session is not None and session.live:
-        return "still open" if session.state == "recording" else "open when this was exported"
+        return _OPEN.get(session.state, "open when this was exported")
     process = f"pid {session.pid}" if session is not None and session.pid else "the process"
     return f"open when {process} ended"
 

@@ -15,12 +15,13 @@ from whence.ring.byte_cap import UNFINISHED, cap_of, folder_bytes
 from whence.ring.folders import base_folders, session_folders
 from whence.ring.session_file import read_session_file
 
-__all__ = ["enforce_byte_cap", "last_removal", "remove_session"]
+__all__ = ["enforce_byte_cap", "last_removal", "last_removed", "remove_session"]
 
 TOMBSTONES = "tombstones.ndjson"
 # What whence makes in a session's folder; what else lies there is somebody's and stays.
 _OURS = re.compile(r"session|control|names|gates|ring-[0-9]+|\.new-[0-9]+")
 _LONGEST_NOTE = 64 << 10
+_STORE = re.compile(r"\bstore:([^,)]+)")  # in why a session was removed
 UNFINISHED_AGE_S = 60.0  # a session is made within milliseconds
 
 
@@ -97,6 +98,15 @@ def last_removal(base: Path) -> str:
             os.close(handle)
         note = json.loads(newest.splitlines()[-1])
         return f"{note['session']} ({note['why']})"
+    return ""
+
+
+def last_removed() -> str:
+    """Which session was the last to be removed, why, and where to ask instead; "" if none was."""
+    for base in base_folders():
+        if removed := last_removal(base):
+            store = _STORE.search(removed)
+            return f"{removed}; ask --from {store[1]}" if store else removed
     return ""
 
 

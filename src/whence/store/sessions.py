@@ -86,7 +86,7 @@ def parsed_session_document(content: bytes | str, name: str) -> StoredSession:
     if fields.text("format") != FORMAT or fields.integer("version") != VERSION:
         raise CorruptFile(f"{name} is of another format")
     filtered = bool(fields.text("filtered", ""))
-    state = "filtered" if filtered else "exported"
+    state = "filtered" if filtered else "stored"
     sessions = fields.each("sessions", lambda part: parsed_session(part, state))
     if len(sessions) != 1:
         raise CorruptFile(f"{name} tells of {len(sessions)} sessions instead of one")

@@ -104,7 +104,7 @@ def ledger_lines(recording: Recording, monotonic_ns: int = 0) -> Iterator[Text]:
         yield from missing_lines(recording.session(name))
         yield line()
     for session in recording.sessions:
-        if session.name not in by_session and session.state != "exported":
+        if session.name not in by_session and not session.is_copy:
             declared = sum(kind.session == session.name for kind in recording.kinds)
             types = f"{declared} event type{'' if declared == 1 else 's'}"
             yield line((_process(session.name, session), "bold"), f": declared {types}, no events")
@@ -149,7 +149,7 @@ def missing_lines(session: SessionInfo | None) -> Iterator[Text]:
         yield line((told, "yellow"))
     if rings := session.memory_rings:
         told = f"{count_text(rings)} ring{'' if rings == 1 else 's'} in memory only"
-        if session.state != "exported":
+        if not session.is_copy:
             ends = "end with the process" if session.live else "are gone"
             told += f": their events {ends}"
         yield line((told, "yellow"))
