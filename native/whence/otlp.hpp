@@ -55,17 +55,18 @@ class Requests {
   bool add(Write&& write) {
     record_.clear();
     {
-      Message root(record_);
-      auto list = root.list(records_tag());
-      auto item = list.item();
+      Message item(record_);
       write(item);
     }
-    const std::string_view item = Message::items_of(record_.view(), records_tag());
-    const bool full = groups_.size() + records_.size() + item.size() + kFrameBytes > limits_.most_bytes ||
+    char head[16];
+    const std::string_view begin = Message::item_begin(head, records_tag(), record_.size());
+    const std::size_t bytes = begin.size() + record_.size();
+    const bool full = groups_.size() + records_.size() + bytes + kFrameBytes > limits_.most_bytes ||
                       events_ >= limits_.most_events;
     if (full && events_ > 0 && !close_request()) return false;
     if (!records_.empty()) records_.put(Message::kBetween);
-    records_.put(item);
+    records_.put(begin);
+    records_.put(record_.view());
     ++events_;
     return true;
   }
@@ -75,7 +76,7 @@ class Requests {
     Request done;
     done.is_spans = is_spans_;
     done.events = std::exchange(events_, 0);
-    done.body[0] = Message::request_begin(group_tag(), record_);
+    done.body[0] = Message::request_begin(group_tag(), begin_);
     done.body[1] = groups_.view();
     if (!records_.empty()) {
       frame();
@@ -146,7 +147,8 @@ class Requests {
   const Table& table_;
   const Limits& limits_;
   const SessionFacts* session_ = nullptr;
-  TextOut record_;
+  TextOut begin_;   // of a request
+  TextOut record_;  // the last one
   TextOut& records_;  // of this session
   TextOut groups_;    // of the sessions before it
   Frame frame_;

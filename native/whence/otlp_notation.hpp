@@ -62,8 +62,7 @@ inline bool is_ascii(std::string_view text) {
 
 // The text as receivers must have it, since one bad byte makes them refuse a whole request.
 // What is not UTF-8 becomes U+FFFD, in `scratch`.
-inline std::string_view valid_utf8(std::string_view text, TextOut& scratch) {
-  if (is_ascii(text)) return text;
+[[gnu::noinline]] inline std::string_view repaired_utf8(std::string_view text, TextOut& scratch) {
   std::size_t at = 0;
   while (at < text.size()) {
     const std::size_t length = whence::detail::utf8_length(text, at);
@@ -79,6 +78,9 @@ inline std::string_view valid_utf8(std::string_view text, TextOut& scratch) {
     at += length == 0 ? 1 : length;
   }
   return scratch.view();
+}
+inline std::string_view valid_utf8(std::string_view text, TextOut& scratch) {
+  return is_ascii(text) ? text : repaired_utf8(text, scratch);
 }
 
 // What stands around records: a resource and a scope. `schema` is the field of both.
@@ -106,7 +108,7 @@ class ProtoMessage {
   ProtoMessage(ProtoMessage& parent, Tag tag) : out_(parent.out_), writer_(parent.writer_, tag.number) {}
 
   void text(Tag tag, std::string_view text) {
-    const std::string_view valid = valid_utf8(text, scratch());
+    const std::string_view valid = is_ascii(text) ? text : repaired_utf8(text, scratch());
     writer_.add_bytes(tag.number, valid.data(), valid.size());
   }
   void id(Tag tag, std::string_view bytes) { writer_.add_bytes(tag.number, bytes.data(), bytes.size()); }
@@ -124,6 +126,7 @@ class ProtoMessage {
   static std::string_view request_end() { return {}; }
   static constexpr std::string_view kBetween{};
   static std::string_view items_of(std::string_view message, Tag) { return message; }
+  static inline std::string_view item_begin(char (&head)[16], Tag tag, std::size_t bytes);
   static std::string_view fields_of(std::string_view message) { return message; }
   static void frame(Frame& out, Tag group, Tag scoped, Tag records, const FrameParts& parts);
 
@@ -152,7 +155,7 @@ class ProtoList {
     std::string_view text = value.text;
     std::size_t inner = 2;
     if (value.type == ValueType::Text) {
-      text = valid_utf8(text, ProtoMessage::scratch());
+      if (!is_ascii(text)) text = repaired_utf8(text, ProtoMessage::scratch());
       inner = 1 + varint_bytes(text.size()) + text.size();
     } else if (value.type == ValueType::Int) {
       inner = 1 + varint_bytes(static_cast<std::uint64_t>(value.integer));
@@ -202,6 +205,11 @@ class ProtoList {
 };
 
 inline ProtoList ProtoMessage::list(Tag tag) { return {*this, tag}; }
+
+// What stands before an item that is there already, in its list.
+inline std::string_view ProtoMessage::item_begin(char (&head)[16], Tag tag, std::size_t bytes) {
+  return {head, static_cast<std::size_t>(ProtoList::begin_bytes(head, tag, bytes) - head)};
+}
 
 inline void ProtoMessage::frame(Frame& out, Tag group, Tag scoped, Tag, const FrameParts& parts) {
   const std::size_t inner = parts.scope.size() + parts.records_bytes + parts.schema.size();
@@ -262,6 +270,7 @@ class JsonMessage {
     const std::size_t before = tag.name.size() + 5;  // {"name":[
     return message.substr(before, message.size() - before - 2);
   }
+  static std::string_view item_begin(char (&)[16], Tag, std::size_t) { return {}; }
   static std::string_view fields_of(std::string_view message) { return message.substr(1, message.size() - 2); }
   static void frame(Frame& out, Tag, Tag scoped, Tag records, const FrameParts& parts) {
     const auto fields = [&](TextOut& text, std::string_view some) {

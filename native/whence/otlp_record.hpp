@@ -37,6 +37,26 @@ constexpr std::uint32_t kSampled = 1;  // W3C flag: recorded, so it was sampled
 constexpr std::uint32_t kSeverityNumbers[] = {5, 9, 13, 17, 21, 21, 21};
 constexpr double kMostWeight = 1 << 30;
 
+// The traces of requests. Neighbours are often of the same one: its hash is kept.
+class RequestTraces {
+ public:
+  const TraceId& find(const DecodedEvent& event, std::string_view request, std::uint64_t run) {
+    if (request != request_ || run != run_ || event.request_form != form_) {
+      trace_ = trace_of_request(event.request_form, event.request_words.data(), request, run);
+      request_ = request;
+      run_ = run;
+      form_ = event.request_form;
+    }
+    return trace_;
+  }
+
+ private:
+  std::string request_;
+  std::uint64_t run_ = 0;
+  RequestForm form_ = RequestForm::None;
+  TraceId trace_;  // of no request
+};
+
 // An event with what its neighbourhood tells of it.
 struct Event {
   const DecodedEvent* decoded = nullptr;
@@ -46,6 +66,7 @@ struct Event {
   IdBytes id_bytes{};
   std::uint64_t span_id = 0;  // of the span that it is
   bool is_span = false;
+  RequestTraces traces;
 
   std::string_view trace_bytes() const {
     return trace ? std::string_view(reinterpret_cast<const char*>(trace.words.data()), 16)
@@ -65,7 +86,8 @@ inline void read_event(const Batch& batch, std::size_t row, EventDecoder& decode
     write_event_id(out.id.data(), source.session_key, source.ring, batch.ticket(row));
   }
   const bool known = !decoded.request_lost || out.request.compare(0, 5, "lost:") != 0;
-  out.trace = trace_of(decoded, known ? std::string_view(out.request) : "", source.catalogue->run);
+  out.trace = decoded.trace ? decoded.trace : out.traces.find(decoded, known ? std::string_view(out.request) : "",
+                                                              source.catalogue->run);
   out.is_span = decoded.span || decoded.duration_ns > 0;
   if (!out.is_span) return;
   out.id_bytes = event_id_bytes(out.id);

@@ -36,6 +36,12 @@ inline void append_float(TextOut& out, double value) {
     out.put(value < 0 ? std::string_view("-inf") : std::string_view("inf"));
     return;
   }
+  if (std::fabs(value) < 1e15 && value == static_cast<double>(static_cast<std::int64_t>(value)) &&
+      !(value == 0 && std::signbit(value))) {  // whole numbers are many
+    out.put_int(static_cast<std::int64_t>(value));
+    out.put(".0");
+    return;
+  }
   char text[40];
   const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::scientific).ptr;
   const std::string_view all(text, static_cast<std::size_t>(end - text));

@@ -23,7 +23,7 @@ from tests.own_events import OwnEvents
 from whence._native import Batch
 from whence.collect.events import to_events
 from whence.collect.local import local_session
-from whence.export.otlp import otlp_requests
+from whence.export.otlp import OtlpRequest, otlp_requests
 from whence.model.event import TraceEvent
 from whence.model.recording import Anchor, SessionInfo
 from whence.model.severity import Severity
@@ -345,6 +345,25 @@ def test_requests_stay_within_their_limits(most_events: int, most_bytes: int) ->
     assert [s for g in traces.resource_spans for s in g.scope_spans[0].spans] == list(
         whole_traces.resource_spans[0].scope_spans[0].spans
     )
+    as_json: dict[str, Any] = {"as_json": True}
+    parts = otlp_requests(batch, {info.name: info}, **as_json, **limits)
+    whole = otlp_requests(batch, {info.name: info}, as_json=True)
+    for signal in ("logs", "traces"):
+        assert _json_records(parts, signal) == _json_records(whole, signal)
+
+
+def _json_records(requests: list[OtlpRequest], signal: str) -> list[dict[str, Any]]:
+    """The records of one signal in requests in OTLP's JSON."""
+    names = {"logs": ("resourceLogs", "scopeLogs", "logRecords")}
+    groups, scopes, records = names.get(signal, ("resourceSpans", "scopeSpans", "spans"))
+    return [
+        record
+        for request in requests
+        if request.signal == signal
+        for group in json.loads(request.body)[groups]
+        for scope in group[scopes]
+        for record in scope[records]
+    ]
 
 
 def test_signals_can_be_chosen() -> None:
