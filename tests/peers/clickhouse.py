@@ -30,6 +30,7 @@ PACKAGE = "@chdb/lib-linux-x64-gnu@26.7.3-stable.1"
 SHA512 = "XP97mMqnc5tZpKQywR8N7cLTsHNiTmHr30pC5mzo3jWmukjKn2IBa60c2B/gWUNcuFjOMjWoorQICCqBVj5wpw=="
 DOWNLOAD_S = 300
 START_S = 60
+LONGEST_WHY = 300
 
 CLUSTER = "whence"
 WRITER = ("writer", "pass:word/@w")  # a password that a URL must quote
@@ -78,6 +79,7 @@ class Node:
         self.folder = folder
         self.port = http_port
         self.settled = True  # until it is killed
+        self.aborts: list[str] = []  # why it ended when nobody had killed it
         self._tcp_port = tcp_ports[number]
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True)
@@ -102,15 +104,24 @@ class Node:
             )
 
     def wait(self) -> None:
-        """Until it answers. In local mode nothing catches a connection's error, so that a node may
-        abort when another one is killed: it is started again then."""
+        """Until it answers; one that has aborted, or was killed, is started again."""
         end_s = time.monotonic() + START_S
         while not self._answers():
-            if self._process is None or self._process.poll() is not None:
+            self.check()
+            if self._process is None:
                 self.start()
             said = (self.folder / "out").read_text("utf-8", "replace")
             assert time.monotonic() < end_s, said[-5_000:]
             time.sleep(0.02)
+
+    def check(self) -> None:
+        """Notes if it has ended by itself. In local mode nothing catches an error of a connection
+        between nodes, so that one may abort when, or some time after, another one is killed."""
+        if self._process is not None and (code := self._process.poll()) is not None:
+            said = (self.folder / "out").read_text("utf-8", "replace")
+            why = next((line for line in reversed(said.splitlines()) if "Code: " in line), "")
+            self.aborts.append(f"it ended with {code}: ...{why[-LONGEST_WHY:]}")
+            self._process, self.settled = None, False
 
     def sees(self, count: int) -> bool:
         """Whether it runs and reaches so many shards."""
@@ -126,6 +137,7 @@ class Node:
 
     def kill(self) -> None:
         """Ends it as a power cut ends a process."""
+        self.check()
         self.settled = False
         if self._process is not None:
             self._process.kill()
@@ -150,7 +162,9 @@ class Node:
 
 
 def settle(shards: Sequence[Node]) -> None:
-    """After kills: until all of them run and reach each other, and go on doing so."""
+    """After kills and aborts: until all run and reach each other, and go on doing so."""
+    for node in shards:
+        node.check()
     if all(node.settled for node in shards):
         return
     good = 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from tests.peers.clickhouse import CLUSTER, WRITER, Node, nodes, settle
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:  # whence itself is imported only once WHENCE_DIR is set
     from whence.store.clickhouse.http import Client
 
 _numbers = itertools.count()
+_started: list[Node] = []
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +30,35 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
         tempfile.TemporaryDirectory(prefix="whence-clickhouse-", dir=base) as folder,
         nodes(3, Path(folder) / "nodes") as started,
     ):
+        _started[:] = started
         yield started
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """A test that failed while a node aborted by itself runs once more, and that is told."""
+    if "cluster" not in getattr(item, "fixturenames", ()):
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    before = _aborts()
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    if any(each.failed for each in reports) and (aborts := _aborts()[len(before) :]):
+        why = f"{item.nodeid} runs again: a ClickHouse node aborted by itself, {aborts[-1]}"
+        item.user_properties.append(("runs_again", why))
+        if terminal := item.config.pluginmanager.get_plugin("terminalreporter"):
+            terminal.write_line(f"\n{why}")
+        item._initrequest()  # type: ignore[attr-defined]
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def _aborts() -> list[str]:
+    for node in _started:
+        node.check()
+    return [why for node in _started for why in node.aborts]
 
 
 @pytest.fixture
