@@ -18,7 +18,7 @@ _EXPECTED = re.compile(r"^\s*# > ?(.*)$", re.MULTILINE)
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_prints_what_it_says(example: Path, whence_dir: Path) -> None:
-    """Each line that an example prints stands in it, after `# >`, in order. R0.1"""
+    """Each line that an example prints stands in it, after `# >`, in order. R0.1 R2.33"""
     finished = subprocess.run(
         [sys.executable, str(example)],
         env={**os.environ, "WHENCE_DIR": str(whence_dir)},

@@ -31,6 +31,14 @@ from whence.lineage.ids import (
 from whence.lineage.line import Lineage
 from whence.lineage.node_ids import Attached, resolve_node_id
 from whence.lineage.poller import TraceLinkPoller
+from whence.lineage.producers import (
+    Consumer,
+    Frame,
+    Producer,
+    TracedConsumer,
+    TracedProducer,
+    enable_tracing,
+)
 from whence.lineage.publish import Counted, Publication, emit_tracelink
 from whence.lineage.w3c import lineage_of_w3c, w3c_trace_id
 
@@ -40,25 +48,31 @@ __all__ = [
     "AttachRequest",
     "AttachResponse",
     "Attached",
+    "Consumer",
     "Counted",
     "DatagramPublication",
     "DatagramSubscription",
+    "Frame",
     "FrameDescriptor",
     "Lineage",
     "Mint",
     "NodeIdAllocator",
     "NodeLease",
     "NodeRow",
+    "Producer",
     "Publication",
     "SnowflakeGenerator",
     "TraceIdGenerator",
     "TraceLinkPoller",
     "TraceLinkSet",
+    "TracedConsumer",
+    "TracedProducer",
     "decode_attach_request",
     "decode_attach_response",
     "decode_frame_descriptor",
     "decode_tracelink_set",
     "emit_tracelink",
+    "enable_tracing",
     "encode_attach_request",
     "encode_attach_response",
     "encode_frame_descriptor",

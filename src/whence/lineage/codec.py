@@ -23,7 +23,13 @@ from whence.lineage.wire import (
     view_of,
 )
 
-__all__ = ["TraceLinkSet", "check_parents", "decode_tracelink_set", "encode_tracelink_set"]
+__all__ = [
+    "TraceLinkSet",
+    "check_link",
+    "check_parents",
+    "decode_tracelink_set",
+    "encode_tracelink_set",
+]
 
 _START = TRACE_LINK_SET.header
 _PARENTS_AT = HEADER.size + TRACE_LINK_SET.block.size + GROUP.size  # 40
@@ -110,15 +116,20 @@ def check_parents(parents: Sequence[int]) -> None:
         raise ValueError("a parent is named twice")
 
 
+def check_link(trace_id: int, parents: Sequence[int]) -> None:
+    """Raises ValueError where a frame cannot have these parents, or its id is none."""
+    _check_number("trace_id", trace_id, 1, NULL_U64 - 1)
+    check_parents(parents)
+    if trace_id in parents:
+        raise ValueError(f"frame {trace_id} is named as its own parent")
+
+
 def _check(stream_id: int, epoch: int, seq: int, trace_id: int, parents: Sequence[int]) -> None:
     """The one check of all that is encoded or was decoded."""
     _check_number("stream_id", stream_id, 0, NULL_U32 - 1)
     _check_number("epoch", epoch, 0, NULL_U64 - 1)
     _check_number("seq", seq, 0, NULL_U64 - 1)
-    _check_number("trace_id", trace_id, 1, NULL_U64 - 1)
-    check_parents(parents)
-    if trace_id in parents:
-        raise ValueError(f"frame {trace_id} is named as its own parent")
+    check_link(trace_id, parents)
 
 
 def _check_number(name: str, value: int, least: int, most: int) -> None:
