@@ -23,7 +23,6 @@ from tests.query.build import (
     rejected_chain,
 )
 from tests.query.stores import stored
-from whence.cli import export_table
 from whence.model.recording import Recording
 
 Run = Callable[..., Result]
@@ -233,14 +232,10 @@ def test_tables_are_written_of_stores_and_exports(
     assert run("export", "--format", "csv", "-o", tmp_path, "--from", path).exit_code == 1
 
 
-def test_csv_of_a_store_is_written_a_page_at_a_time(
-    run: Run, sources: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """R4.56 However small the pages: each event of a store once, in order, as of an export."""
+def test_csv_of_a_store_is_that_of_an_export(run: Run, sources: dict[str, Path]) -> None:
+    """R4.56 Each event of a store once, in order, as of an export."""
     ask = ("export", "--format", "csv", "--columns", "basic", "--from")
     whole = run(*ask, sources["store"]).output
-    monkeypatch.setattr(export_table, "_PAGE_ROWS", 7)
-    assert run(*ask, sources["store"]).output == whole
     exported = run(*ask, sources["export"]).output
     assert [row[:60] for row in exported.splitlines()] == [row[:60] for row in whole.splitlines()]
     assert len(whole.splitlines()) > 2 * 7
@@ -263,3 +258,61 @@ def test_a_store_is_exported_as_json_and_read_again(
     picked = tmp_path / "picked.json"
     run("export", "-o", picked, "--where", "deadline_met = false", "--from", sources["store"])
     assert json.loads(picked.read_text())["filtered"] == "where deadline_met = false"
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "parquet"])
+@pytest.mark.parametrize("where", [(), ("--type", "tick", "--last", "10ms")])
+def test_an_export_in_pieces_is_the_export_at_once(
+    run: Run,
+    sources: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+    where: tuple[str, ...],
+) -> None:
+    """R4.55 R4.56 R4.45 However small the pieces are that a store is read in, the file is one."""
+    import pyarrow.parquet as pq
+
+    from whence.query.folder_engine import FolderEngine
+
+    told = []
+    monkeypatch.setattr("whence.cli.export.time.time_ns", lambda: 1)
+    in_pieces = FolderEngine.in_pieces
+    for rows in (1_000, 4, 1):
+        monkeypatch.setattr(
+            FolderEngine, "in_pieces", lambda engine, query, n=rows: in_pieces(engine, query, n)
+        )
+        output = tmp_path / f"run.{rows}.{form}"
+        result = run("export", "--format", form, *where, "-o", output, "--from", sources["store"])
+        assert result.exit_code == 0, result.output
+        read = pq.read_table(output).to_pylist if form == "parquet" else output.read_bytes
+        told.append(read())
+    assert told[0] == told[1] == told[2]
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "parquet"])
+def test_an_export_that_is_broken_off_leaves_no_file(
+    run: Run, sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """R4.55 Ctrl-C in the middle of it leaves the old file as it was, and nothing besides."""
+    from whence.query.folder_engine import FolderEngine
+
+    in_pieces = FolderEngine.in_pieces
+
+    def broken_off(engine: FolderEngine, query: Any) -> Any:
+        known, pieces = in_pieces(engine, query, 3)
+
+        def some() -> Any:
+            yield next(pieces)
+            raise KeyboardInterrupt
+
+        return known, some()
+
+    monkeypatch.setattr(FolderEngine, "in_pieces", broken_off)
+    output = tmp_path / "out" / "run"
+    output.parent.mkdir()
+    output.write_text("before")
+    result = run("export", "--format", form, "-o", output, "--from", sources["store"])
+    assert result.exit_code == 1
+    assert [path.name for path in output.parent.iterdir()] == ["run"]
+    assert output.read_text() == "before"

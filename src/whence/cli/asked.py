@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from whence.cli.filters import Picked
-from whence.cli.render.waiting import waiting
+from whence.cli.render.waiting import counting, waiting
 from whence.cli.sources import Choice
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
@@ -21,7 +21,9 @@ from whence.query.shapes import Aggregate, Budget
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["asking", "explained", "filtered", "indexed", "ledger_of", "whole_chains"]
+    from whence.query.pieces import InPieces, Piece
+
+__all__ = ["asking", "explained", "filtered", "in_pieces", "indexed", "ledger_of", "whole_chains"]
 
 
 @contextlib.contextmanager
@@ -79,6 +81,26 @@ def filtered(choice: Choice, picked: Picked) -> tuple[Recording, tuple[TraceEven
     with asking(choice, picked) as (engine, query):
         recording = engine.recording(query, Budget())
     return recording, recording.events, picked.words
+
+
+@contextlib.contextmanager
+def in_pieces(choice: Choice, picked: Picked) -> Iterator[tuple[Recording, Iterator[Piece]]]:
+    """The events of a store that were asked for, a piece at a time, and what is known besides.
+
+    A terminal tells how many have been taken.
+    """
+    with contextlib.closing(choice.engine()) as engine:
+        query = _since(picked, engine)
+        asked: InPieces = cast("InPieces", engine)  # all engines over stores are
+        with counting("writing") as more:
+            known, pieces = asked.in_pieces(query)
+            yield known, _counted(pieces, more)
+
+
+def _counted(pieces: Iterator[Piece], more: Callable[[int], None]) -> Iterator[Piece]:
+    for piece in pieces:
+        yield piece
+        more(len(piece.table))
 
 
 @contextlib.contextmanager

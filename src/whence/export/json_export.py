@@ -27,6 +27,7 @@ from whence.query.plain import plain_event
 if TYPE_CHECKING:
     from whence._native import Batch
     from whence.export.codec import Codec
+    from whence.model.event import TraceEvent
 
 __all__ = [
     "packed",
@@ -75,14 +76,17 @@ def write_recording(
     *,
     filtered: str = "",
     codec: Codec | None = None,
+    events: Iterable[TraceEvent] | None = None,
 ) -> int:
     """Writes a recording that is held as values. Returns the number of bytes; ExportError.
 
     With a `codec` of whence.export.codec the file is compressed. `filtered` says in words which
     events were left out, if any were: readers then know that what they miss may have been recorded.
+    `events`, if given, are taken one after the other instead of the recording's.
     """
+    events = recording.events if events is None else events
     parts = itertools.chain(
-        [_opening(recording, exported_at_ns, filtered)], _event_lines(recording), [_END]
+        [_opening(recording, exported_at_ns, filtered)], _event_lines(events), [_END]
     )
     return _write(path, lambda handle: sum(handle.write(part) for part in packed(parts, codec)))
 
@@ -94,10 +98,12 @@ def write_recording_to(
     *,
     filtered: str = "",
     codec: Codec | None = None,
+    events: Iterable[TraceEvent] | None = None,
 ) -> None:
     """The same into an open file, one event per line, in constant memory. Raises OSError."""
+    events = recording.events if events is None else events
     opening = _opening(recording, exported_at_ns, filtered)
-    parts = itertools.chain([opening], _event_lines(recording), [_END])
+    parts = itertools.chain([opening], _event_lines(events), [_END])
     file.writelines(packed(parts, codec))
 
 
@@ -142,10 +148,10 @@ def _opening(recording: Recording, exported_at_ns: int, filtered: str = "") -> b
     return _dump(head)[:-1] + b',\n"events":['
 
 
-def _event_lines(recording: Recording) -> Iterator[bytes]:
+def _event_lines(events: Iterable[TraceEvent]) -> Iterator[bytes]:
     """The same objects that the native writer makes."""
     before = b"\n"
-    for event in recording.events:
+    for event in events:
         yield before + _dump(plain_event(event))
         before = b",\n"
 

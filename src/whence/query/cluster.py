@@ -16,6 +16,7 @@ from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording, RingLedger, SessionInfo
 from whence.model.span import is_span_id
+from whence.query.pieces import PIECE_ROWS, Piece, Pieces
 from whence.query.shapes import (
     MOST_EXACT_ROWS,
     UNLIMITED,
@@ -29,7 +30,7 @@ from whence.query.shapes import (
 )
 from whence.query.sql.chains import count_chains_sql, piece_sql
 from whence.query.sql.clickhouse import CLICKHOUSE
-from whence.query.sql.filters import signed
+from whence.query.sql.filters import sessions_sql, signed
 from whence.query.sql.groups import (
     count_sql,
     groups_sql,
@@ -144,6 +145,28 @@ class ClusterEngine:
     def table(self, query: TraceQuery, budget: Budget = UNLIMITED) -> pa.Table:
         """All matching events as they are stored, the oldest first."""
         return self._all(self._now(), query, budget)
+
+    def in_pieces(self, query: TraceQuery, rows: int = PIECE_ROWS) -> Pieces:
+        """All matching events up to the newest of now, the oldest first, so many at a time."""
+        now = self._now()
+        newest_ns, every = self.newest_wall_ns() or 0, query == TraceQuery()
+        if query.until_wall_ns is None or query.until_wall_ns > newest_ns:
+            query = replace(query, until_wall_ns=newest_ns + 1)
+        s, sessions = Statement(CLICKHOUSE), now.keys_of(query.session)
+        found = self._rows(s, sessions_sql(s, self._events, query, sessions))
+        names = None if every else {now.names[key] for (key,) in found}
+        return Pieces(self._without_events(now, names), self._pieces(now, query, rows))
+
+    def _pieces(self, now: _Known, query: TraceQuery, rows: int) -> Iterator[Piece]:
+        sessions, after = now.keys_of(query.session), None
+        while True:
+            table = self._selected(
+                Statement(CLICKHOUSE), query, sessions, UNLIMITED, limit=rows + 1, after=after
+            )
+            yield Piece(table.slice(0, rows), now.names)
+            if len(table) <= rows:
+                return
+            after = _key(table, rows, "oldest")
 
     def find(self, text: str, limit: int = 10) -> list[Found]:
         """What the text may mean. Looking for a part of an id reads that column of every shard."""

@@ -9,9 +9,10 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -23,10 +24,13 @@ from whence.store.columns import SCHEMA
 
 __all__ = ["Duck", "files_source", "quoted"]
 
+T = TypeVar("T")
+
 MEMORY = "1GB"
 MOST_SPILLED = "10GB"  # by a question that does not fit its memory
 MOST_ANSWER_BYTES = 512 << 20
 _ROWS_AT_ONCE = 2_048
+_AGAIN_S = 0.05  # an interruption of a statement that only begins is forgotten
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -38,7 +42,7 @@ class Duck:
 
     It never writes but what does not fit its memory, into a folder of its own that close() takes
     away. No extension is loaded, no variable of the program seen. One thread asks at a time; any
-    thread may cancel().
+    thread may cancel(). A KeyboardInterrupt ends a question at once.
     """
 
     def __init__(self, folder: Path, *, memory: str = MEMORY, threads: int | None = None) -> None:
@@ -52,6 +56,7 @@ class Duck:
             "threads": threads or os.cpu_count() or 1,
         }
         self._connection = duckdb.connect(":memory:", config=settings)
+        self._worker = ThreadPoolExecutor(1, "whence-query")
         self._set("temp_directory", quoted(str(self._spill)))
         self._set("max_temp_directory_size", quoted(MOST_SPILLED))
         self._set("allowed_directories", f"[{quoted(f'{self.base}/')}]")
@@ -75,7 +80,8 @@ class Duck:
 
         Raises BudgetExceeded after that time, and BadQuestion.
         """
-        with self._in_time(time_s):
+
+        def answer() -> pa.Table:
             relation = self._connection.sql(text, params=dict(values or {}))
             if relation is None:
                 raise BadQuestion("that is no question")
@@ -87,6 +93,9 @@ class Duck:
             with read(_ROWS_AT_ONCE) as reader:
                 return _some(reader, most_rows)
 
+        with self._in_time(time_s):
+            return self._interruptibly(answer)
+
     def rows(
         self,
         text: str,
@@ -96,7 +105,9 @@ class Duck:
     ) -> list[tuple[Any, ...]]:
         """The same as plain values."""
         with self._in_time(time_s):
-            return self._connection.execute(text, dict(values or {})).fetchall()
+            return self._interruptibly(
+                lambda: self._connection.execute(text, dict(values or {})).fetchall()
+            )
 
     def view(self, name: str, source: str) -> None:
         """Gives the rows of a source a name."""
@@ -128,11 +139,25 @@ class Duck:
 
     def close(self) -> None:
         """Ends the connection and takes its files away. May come twice."""
+        self._worker.shutdown(wait=False)
         self._connection.close()
         shutil.rmtree(self._spill, ignore_errors=True)
 
     def _set(self, name: str, value: str) -> None:
         self._connection.execute(f"SET {name} = {value}")
+
+    def _interruptibly(self, answer: Callable[[], T]) -> T:
+        """The answer from another thread: while DuckDB works in the main one no signal is seen."""
+        if threading.current_thread() is not threading.main_thread():
+            return answer()
+        asked = self._worker.submit(answer)
+        try:
+            return asked.result()
+        except KeyboardInterrupt:
+            while not asked.done():
+                self._connection.interrupt()
+                wait([asked], _AGAIN_S)
+            raise
 
     @contextlib.contextmanager
     def _in_time(self, time_s: float | None) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -15,10 +15,12 @@ from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Damage, Recording, RingLedger, SessionInfo
 from whence.model.span import is_span_id
+from whence.query.asked_page import AskedPage, place_of
 from whence.query.declared_order import in_declared_order
 from whence.query.duck import Duck, files_source
 from whence.query.generation import Generation
 from whence.query.nearest_files import by_and_by, later, one_after_the_other
+from whence.query.pieces import PIECE_ROWS, Piece, Pieces
 from whence.query.shapes import (
     MOST_EXACT_ROWS,
     UNLIMITED,
@@ -32,7 +34,7 @@ from whence.query.shapes import (
 )
 from whence.query.sql.chains import count_chains_sql, piece_sql
 from whence.query.sql.dialect import DUCKDB
-from whence.query.sql.filters import signed
+from whence.query.sql.filters import sessions_sql, signed
 from whence.query.sql.groups import (
     count_sql,
     groups_sql,
@@ -49,7 +51,7 @@ from whence.query.sql.ids import (
     span_sql,
     trace_ids_sql,
 )
-from whence.query.sql.pages import edge_sql, page_sql
+from whence.query.sql.pages import page_sql
 from whence.query.sql.statement import Statement, is_storable
 from whence.query.sql.wrong import choices_sql, newest_sql
 from whence.store.columns import SCHEMA, events_of
@@ -60,7 +62,6 @@ from whence.store.segment import in_order
 __all__ = ["FolderEngine"]
 
 T = TypeVar("T")
-PIECE_ROWS = 50_000  # of a recording with whole chains
 CHOICES = 4  # of what to explain when nothing is named
 
 
@@ -150,6 +151,40 @@ class FolderEngine:
         """All matching events as they are stored, the oldest first."""
         return self._at_once(lambda now: self._all(now, query, budget))
 
+    def in_pieces(self, query: TraceQuery, rows: int = PIECE_ROWS) -> Pieces:
+        """All matching events, the oldest first, so many at a time: of a store of any size.
+
+        They are those of one generation, unless a file of it is gone before it was read: from then
+        on those of a newer one, up to the time at which the first one ended.
+        """
+        now = self._snapshot()
+        names = None
+        if query != TraceQuery():
+            files, narrow = now.narrowed(query)
+            statement, sessions = Statement(DUCKDB), now.keys_of(query.session)
+            text = sessions_sql(statement, self._source(files, UNLIMITED), narrow, sessions)
+            names = {now.names[key] for (key,) in self._rows(statement, text, UNLIMITED)}
+        return Pieces(self._known(now, names), self._pieces(now, query, rows))
+
+    def _pieces(self, now: Generation, query: TraceQuery, rows: int) -> Iterator[Piece]:
+        newest_ns = max((each.max_ts for each in now.manifest.files), default=0)
+        until_ns = min(newest_ns + 1, query.until_wall_ns or newest_ns + 1)
+        after, again = None, False
+        while True:
+            try:
+                table = self._page_table(now, query, "oldest", rows, after, UNLIMITED)
+            except FileNotFoundError:
+                if again:
+                    raise
+                now, again = self._snapshot(), True
+                query = replace(query, until_wall_ns=until_ns)
+                continue
+            again = False
+            yield Piece(table.slice(0, rows), now.names)
+            if len(table) <= rows:
+                return
+            after = place_of(table.slice(rows - 1, 1), "oldest")
+
     @property
     def damage(self) -> Sequence[Damage]:
         """What is wrong with the store, as far as a look at its manifest tells."""
@@ -207,13 +242,33 @@ class FolderEngine:
         also: Callable[[Statement], str] = lambda statement: "TRUE",
     ) -> Page:
         _check(budget, rows=limit)
+        table = self._page_table(now, query, order, limit, after, budget, also)
+        found = events_of(table.slice(0, limit), now.names)
+        events = in_declared_order(found, now.kinds)
+        walls = table.column("ts_ns").slice(0, limit).to_pylist()
+        key = None
+        if len(table) > limit and events:
+            key = place_of(table.slice(limit - 1, 1), order)
+        return Page(events, tuple(walls), key)
+
+    def _page_table(
+        self,
+        now: Generation,
+        query: TraceQuery,
+        order: Order,
+        limit: int,
+        after: PageKey | None,
+        budget: Budget,
+        also: Callable[[Statement], str] = lambda statement: "TRUE",
+    ) -> pa.Table:
+        """The rows of a page, and one more if there is any."""
         table = SCHEMA.empty_table()
         sessions = now.keys_of(query.session)
         nearest, query = now.narrowed(query)
         for files, is_last, edge_ns in by_and_by(nearest, order, after):
             source = self._source(files, budget)
             statement = Statement(DUCKDB)
-            asked = _Asked(query, sessions, order, limit + 1, after, also(statement))
+            asked = AskedPage(query, sessions, order, limit + 1, after, also(statement))
             ((until, count),) = self._rows(statement, asked.edge(statement, source), budget)
             is_full = count > limit and (until > edge_ns if order == "newest" else until < edge_ns)
             if not is_last and not is_full:
@@ -223,13 +278,7 @@ class FolderEngine:
                 asked = replace(asked, also=also(statement))
                 table = self._ask(statement, asked.page(statement, source, until), budget)
             break
-        found = events_of(table.slice(0, limit), now.names)
-        events = in_declared_order(found, now.kinds)
-        walls = table.column("ts_ns").slice(0, limit).to_pylist()
-        key = None
-        if len(table) > limit and events:
-            key = _key(table.slice(limit - 1, 1), order)
-        return Page(events, tuple(walls), key)
+        return table
 
     def _groups(
         self, now: Generation, question: Aggregate, query: TraceQuery, budget: Budget
@@ -431,41 +480,6 @@ def _name(row: Sequence[Any]) -> str:
     if len(row) == 1:
         return str(row[0])
     return "".join(f"{half & 2**64 - 1:016x}" for half in row)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What a page is asked for with."""
-
-    query: TraceQuery
-    sessions: Sequence[int]
-    order: Order
-    limit: int
-    after: PageKey | None
-    also: str
-
-    def edge(self, statement: Statement, source: str) -> str:
-        return edge_sql(statement, source, self.query, **self._rest())
-
-    def page(self, statement: Statement, source: str, until: int) -> str:
-        rest = self._rest()
-        return page_sql(statement, source, SCHEMA.names, self.query, until=until, **rest)
-
-    def _rest(self) -> dict[str, Any]:
-        return {
-            "sessions": self.sessions,
-            "order": self.order,
-            "limit": self.limit,
-            "after": self.after,
-            "also": self.also,
-        }
-
-
-def _key(row: pa.Table, order: Order) -> PageKey:
-    found = {name: row.column(name)[0].as_py() for name in ("duration_ns", "ts_ns", "session")}
-    place = (row.column("ring")[0].as_py(), row.column("ticket")[0].as_py())
-    duration_ns = found["duration_ns"] if order == "longest" else 0
-    return PageKey(order, duration_ns, found["ts_ns"], found["session"], *place)
 
 
 def _is_called(event_id: str, text: str) -> bool:

@@ -10,7 +10,7 @@ from whence.model.severity import Severity
 from whence.query.sql.statement import Statement, constant, is_storable
 from whence.query.sql.where import condition_sql
 
-__all__ = ["IS_ERROR", "filters_sql", "signed"]
+__all__ = ["IS_ERROR", "filters_sql", "sessions_sql", "signed"]
 
 IS_ERROR = f"(severity >= {int(Severity.Error)} OR status = 'error')"
 
@@ -21,6 +21,14 @@ def filters_sql(statement: Statement, query: TraceQuery, sessions: Sequence[int]
     `sessions` are the keys of those that bear the session's name, if one is asked for.
     """
     return " AND ".join(_filters(statement, query, sessions)) or constant(True)
+
+
+def sessions_sql(
+    statement: Statement, source: str, query: TraceQuery, sessions: Sequence[int] = ()
+) -> str:
+    """The keys of the sessions that have a matching event."""
+    wanted = filters_sql(statement, query, sessions)
+    return f"SELECT DISTINCT session FROM {source} WHERE {wanted}"
 
 
 def _filters(s: Statement, query: TraceQuery, sessions: Sequence[int]) -> Iterator[str]:
