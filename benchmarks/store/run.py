@@ -251,9 +251,7 @@ def _beside(report: Report) -> None:
         )
         report.line("T34", "", found.errors, what)
     if report.wants("T35"):
-        report.note(
-            "T35", "SKIPPED: tests/query/test_cluster.py and tests/store/clickhouse count it"
-        )
+        report.note("T35", "of a cluster, by itself: python -m benchmarks.store.cluster")
 
 
 def _filled(folder: Path, load: Load) -> Path:
