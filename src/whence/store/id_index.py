@@ -21,7 +21,8 @@ BLOCK_ROWS = 8_192
 _COLUMNS = ("ts_ns", "request_id", "decision_chain_id", "trace_hi", "trace_lo")
 # In a segment it lies between the last row group and what the footer points to, little-endian:
 #   header | first and last ts_ns of each block, int64 | hashes in order, uint32 | blocks, uint16
-# where the i-th hash occurs in the i-th block, each such pair once.
+# where the i-th hash occurs in the i-th block, each such pair once. Hashes that are made in another
+# way, or another order, must be told of under another name than `ids`.
 _HEADER = struct.Struct("<8sIII12x")  # magic, entries, blocks, rows of a block
 _MAGIC = b"whnc-ids"
 _TIMES = struct.Struct("<qq")

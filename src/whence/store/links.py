@@ -94,7 +94,7 @@ class LinkSegment:
             raise CorruptFile(f"{path} should hold {count} links and has {size} bytes")
         shape = (_ARRAYS, count)
         self._arrays: Ids = (
-            np.memmap(path, dtype="<i8", mode="r", offset=begin, shape=shape)
+            np.asarray(np.memmap(path, dtype="<i8", mode="r", offset=begin, shape=shape))
             if count
             else np.zeros(shape, dtype="<i8")
         )
