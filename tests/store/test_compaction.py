@@ -144,7 +144,7 @@ def test_files_of_different_marks_or_days_never_merge() -> None:
 
 def test_a_store_that_grows_for_weeks_keeps_few_files_and_rewrites_each_row_seldom() -> None:
     """However fast it grows: some files a day, every row written a few times. R5.24"""
-    for rows_each, most in ((1, 120), (262_144, 400)):
+    for rows_each, most in ((1, 120), (262_144, 800)):
         manifest, written, number = Manifest(), 0, 0
         for day in range(3):
             for _ in range(3_000):

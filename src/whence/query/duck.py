@@ -21,6 +21,7 @@ from whence.model.errors import BadQuestion, BudgetExceeded, CorruptFile
 from whence.query.only_asks import check_only_asks
 from whence.query.sql.statement import Value, is_storable
 from whence.store.columns import SCHEMA
+from whence.store.hidden import Hidden
 
 __all__ = ["Duck", "files_source", "quoted"]
 
@@ -55,6 +56,7 @@ class Duck:
             "memory_limit": memory,
             "threads": threads or os.cpu_count() or 1,
         }
+        self._hidden = Hidden()
         self._connection = duckdb.connect(":memory:", config=settings)
         self._worker = ThreadPoolExecutor(1, "whence-query")
         self._set("temp_directory", quoted(str(self._spill)))
@@ -114,6 +116,41 @@ class Duck:
         text = f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM {source}"
         with self._in_time(None):
             self._connection.execute(text)
+
+    def hide(self, hidden: Hidden) -> None:
+        """From now on visible() leaves these rows out."""
+        if hidden == self._hidden:
+            return
+        traces = sorted(hidden.traces)
+        requests = pa.table({"id": pa.array(sorted(hidden.requests), pa.string())})
+        places = pa.table(
+            {
+                "high": pa.array([high for high, _ in traces], pa.int64()),
+                "low": pa.array([low for _, low in traces], pa.int64()),
+            }
+        )
+        for name, table in (("hidden_requests", requests), ("hidden_traces", places)):
+            self._connection.execute(f"DROP TABLE IF EXISTS {name}")
+            self._connection.from_arrow(table).create(name)
+        self._hidden = hidden
+
+    def visible(self, source: str) -> str:
+        """The rows of a source that are not hidden."""
+        parts = [source]
+        if self._hidden.requests:
+            parts += [
+                f"ANTI JOIN hidden_requests AS {column} ON source.{column} = {column}.id"
+                for column in ("request_id", "decision_chain_id")
+            ]
+        if self._hidden.traces:
+            parts.append(
+                "ANTI JOIN hidden_traces AS traces"
+                " ON source.trace_hi = traces.high AND source.trace_lo = traces.low"
+            )
+        if len(parts) == 1:
+            return source
+        parts[0] += " AS source"
+        return f"(SELECT source.* FROM {' '.join(parts)})"
 
     def check_question(self, text: str) -> None:
         """Raises BadQuestion unless the text is one SELECT that only asks.

@@ -222,7 +222,9 @@ class FolderEngine:
     # ---- one generation
 
     def _snapshot(self) -> Generation:
-        return Generation(self._store.snapshot())
+        snapshot = self._store.snapshot()
+        self._duck.hide(snapshot.hidden)
+        return Generation(snapshot)
 
     def _at_once(self, ask: Callable[[Generation], T]) -> T:
         """The answer from one generation; a file that was replaced meanwhile is another one's."""
@@ -456,7 +458,7 @@ class FolderEngine:
         if not files:
             return _NO_ROWS
         _check(budget, size=sum(each.bytes for each in files))
-        return files_source([self._duck.base / each.name for each in files])
+        return self._duck.visible(files_source([self._duck.base / each.name for each in files]))
 
     def _ask(self, statement: Statement, text: str, budget: Budget) -> pa.Table:
         values = {name: value for name, (_, value) in statement.values_in(text).items()}

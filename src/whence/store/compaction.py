@@ -35,7 +35,7 @@ __all__ = ["MOST_LIVE", "DamagedInput", "Merge", "live", "merge_steps", "next_me
 FAN_IN = 16  # so many files of a level make one of the next
 MOST_INPUTS = 32
 MOST_LIVE = 64  # files as they were appended; beyond, merging comes first
-MOST_ROWS = 16_000_000  # a merged file is not merged again beyond that
+MOST_ROWS = 4_000_000  # in a merged file, but where 16 files that were appended hold more
 GROWTH = 4  # a file is rewritten with ones that are a quarter of it together
 CHECKED_PIECE = 8 << 20
 SYNCED_PIECE = 32 << 20
@@ -81,7 +81,8 @@ def next_merge(
     crowded = live(manifest) >= MOST_LIVE
     for (day, _), files in sorted(groups.items(), key=lambda item: -item[0][0]):
         for level in (0, 1):
-            of_level = [each for each in files if each.level == level]
+            small = [each for each in files if each.level == level]
+            of_level = [each for each in small if level == 0 or 2 * each.rows <= MOST_ROWS]
             if len(of_level) >= FAN_IN:
                 return Merge(_bounded(of_level[:MOST_INPUTS]), level + 1)
         if merge := _larger([each for each in files if each.level == 2], FAN_IN):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
-import stat
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -27,31 +24,28 @@ from whence.store.hidden import (
 )
 from whence.store.manifest import (
     Manifest,
-    Quarantined,
     RingTally,
     Segment,
     commit_note,
-    encoded,
 )
+from whence.store.owned_folder import OwnedFolder, is_full
 from whence.store.owner import Owner, OwnerLock, owner_of
 from whence.store.place import (
-    EVENTS,
     MANIFEST,
-    NEW_MANIFEST,
-    PREVIOUS,
     QUARANTINE,
     SESSIONS,
     check_place,
 )
-from whence.store.recovery import Found, find_manifest, segment_files
+from whence.store.recovery import Found, find_manifest
 from whence.store.replaced import replaced_now
-from whence.store.segment import Encoded, days_of, encode_segment, in_order, what_is_wrong
+from whence.store.segment import days_of, encode_segment, in_order
 from whence.store.sessions import (
     SessionFiles,
     StoredSession,
     read_session,
     write_session,
 )
+from whence.store.shipped import put_shipped
 from whence.store.snapshot import Snapshot
 from whence.store.upkeep import Upkeep
 
@@ -59,12 +53,9 @@ __all__ = ["FolderStore", "Snapshot"]
 
 T = TypeVar("T")
 CHECKED_BYTES = 256 << 20
-_TEMPORARY = re.compile(
-    r"\.(?:MANIFEST|MANIFEST\.previous|L\d-.+\.parquet|[0-9a-f-]{36}\.json)\.new"
-)
 
 
-class FolderStore:
+class FolderStore(OwnedFolder):
     """A store in a folder. Any thread takes snapshot()s; one thread of one process writes.
 
     With `write` this process becomes the owner, who alone may append(): StoreOwned names another
@@ -83,13 +74,8 @@ class FolderStore:
         disk: Disk | None = None,
         checked_bytes: int = CHECKED_BYTES,
     ) -> None:
-        self.path = Path(os.path.abspath(path))
-        self.trouble: list[str] = []
-        self._disk = disk or Disk()
+        super().__init__(path, disk)
         self._sessions = SessionFiles(self.path)
-        self._lock: OwnerLock | None = None
-        self._unsynced = False
-        self._mode = 0o600
         if not write:
             self._manifest = find_manifest(self.path).manifest
             return
@@ -126,8 +112,11 @@ class FolderStore:
         Every snapshot from now on says so. The owner, or the next one, takes it into the manifest
         and rewrites the files that hold such rows. Raises ValueError, OSError.
         """
-        mode = 0o600 | stat.S_IMODE(self.path.stat().st_mode) & 0o060
-        put_forgotten(self._disk, self.path, ids, trace=traces, mode=mode)
+        put_forgotten(self._disk, self.path, ids, trace=traces, mode=self._open_mode())
+
+    def mark_shipped(self, place: str, segments: Collection[str]) -> None:
+        """Says that a place has copies of exactly these segments; any process may. OSError."""
+        put_shipped(self._disk, self.path, place, segments, self._open_mode())
 
     def damaged_sessions(self) -> dict[str, str]:
         """The session files that cannot be read, and why."""
@@ -139,31 +128,6 @@ class FolderStore:
         return owner_of(self.path)
 
     # ---- writing: the owner, one thread
-
-    @property
-    def manifest(self) -> Manifest:
-        """The owner's current generation; a reader's is that of its opening."""
-        return self._manifest
-
-    @property
-    def disk(self) -> Disk:
-        """What it writes with."""
-        return self._disk
-
-    @property
-    def mode(self) -> int:
-        """How open its files are."""
-        return self._mode
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether an owner's folder was taken away, or it never owned one."""
-        return self._lock is None or not self._lock.holds
-
-    @property
-    def is_durable(self) -> bool:
-        """Whether the current generation is known to be on the disk."""
-        return not self._unsynced
 
     def append(
         self,
@@ -216,11 +180,27 @@ class FolderStore:
                 written.append(segment.segment)
                 self._write_segment(segment)
             self._commit(replace(new, files=(*new.files, *written)))
-        except BaseException:
+        except BaseException as error:
+            self.is_full = is_full(error)
             if self._manifest is old:
                 self._take_away(written)
             raise
+        self.is_full = False
         return self._manifest
+
+    def keep(self, *, days: float | None = None, size: int | None = None) -> None:
+        """Limits the age in days and the size in bytes; 0 for no limit, None leaves it.
+
+        Raises as append(), ValueError for a limit below 0.
+        """
+        limits = {"keep_days": days, "keep_bytes": size}
+        if any(value is not None and not value >= 0 for value in limits.values()):
+            raise ValueError("a store keeps some days or bytes, or 0 for without end")
+        new = {name: value for name, value in limits.items() if value is not None}
+        settings = {**self._manifest.settings, **new}
+        if settings != self._manifest.settings:
+            self.commit(replace(self._manifest, settings=settings))
+        self.reserve()
 
     def commit_note(self, replaces: Sequence[str]) -> dict[str, Any]:
         """What one segment that takes the place of others says of the commit that is next."""
@@ -259,17 +239,6 @@ class FolderStore:
                 self._take_away([made])
             raise
         return self._manifest
-
-    def commit(self, manifest: Manifest) -> Manifest:
-        """Replaces the manifest by a changed one, under the next generation. Raises as append()."""
-        self._check_owned()
-        self._commit(replace(manifest, generation=self._manifest.generation + 1))
-        return self._manifest
-
-    def sync(self) -> None:
-        """Makes sure of a commit whose durability is in doubt, by another one. Raises OSError."""
-        if self._unsynced:
-            self.commit(self._manifest)
 
     def compact(self) -> int:
         """Merges what can be merged and drops what was forgotten; how many merges. Raises OSError.
@@ -318,16 +287,12 @@ class FolderStore:
 
     # ---- opening
 
-    @property
-    def _folder_mode(self) -> int:
-        return self._mode | (self._mode & 0o444) >> 2  # whoever may read may enter
-
     def _make_folder(self) -> None:
         """A new one is the user's alone; in one that is there files are as open as the folder."""
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._disk.make_folder(self.path)
-        self._mode = 0o600 | stat.S_IMODE(self.path.stat().st_mode) & 0o060
+        self._mode = self._open_mode()
 
     def _opened(self, checked_bytes: int) -> Manifest:
         try:
@@ -341,6 +306,7 @@ class FolderStore:
             self._go_on_from(found)
         self._check_files(checked_bytes)
         self._sweep()
+        self.reserve()
         return self._manifest
 
     def _go_on_from(self, found: Found) -> None:
@@ -354,104 +320,7 @@ class FolderStore:
         store = found.manifest.store or str(uuid.uuid4())
         self._commit(replace(found.manifest, store=store))
 
-    def _check_files(self, checked_bytes: int) -> None:
-        """Looks at every file's size and, newest first, at the checksums of so many bytes."""
-        damaged: dict[str, Quarantined] = {}
-        for each in reversed(self._manifest.files):
-            checked_bytes -= each.bytes
-            try:
-                why = what_is_wrong(self.path, each, whole=checked_bytes >= 0)
-            except OSError as error:
-                self.trouble.append(f"{each.name} cannot be checked: {error}")
-                continue
-            if why:
-                damaged[each.name] = Quarantined.of(each, why, time.time_ns())
-        if damaged:
-            self._set_aside(damaged)
-
-    def set_aside(self, segment: Segment, why: str) -> None:
-        """Puts a damaged segment into quarantine, and goes on without it. Raises as append()."""
-        self._set_aside({segment.name: Quarantined.of(segment, why, time.time_ns())})
-
-    def _set_aside(self, damaged: Mapping[str, Quarantined]) -> None:
-        kept = tuple(each for each in self._manifest.files if each.name not in damaged)
-        quarantined = (*self._manifest.quarantined, *damaged.values())
-        for each in damaged.values():
-            self.trouble.append(f"{each.name} {each.why}: {each.rows} events are missing")
-        self.commit(replace(self._manifest, files=kept, quarantined=quarantined))
-        for name in damaged:  # after the commit: a reader may still have asked for it
-            self._quarantine(name)
-
-    def _quarantine(self, name: str) -> None:
-        folder = self.path / QUARANTINE
-        self._disk.make_folder(folder, self._folder_mode)
-        target = folder / f"{Path(name).name}.{time.time_ns()}"
-        with contextlib.suppress(FileNotFoundError):
-            self._disk.replace(self.path / name, target)
-            self._disk.sync_folder(folder)
-
-    def _sweep(self) -> None:
-        """Takes away what a killed owner left: our own names that the manifest does not know."""
-        known = {each.name for each in self._manifest.files}
-        known |= {each.name for each in self._manifest.replaced}
-        for name in segment_files(self.path):
-            if name not in known:
-                self._disk.unlink(self.path / name)
-        folders = [self.path, self.path / SESSIONS, *(self.path / EVENTS).glob("day=*")]
-        for folder in folders:
-            with contextlib.suppress(FileNotFoundError):
-                for entry in os.listdir(folder):
-                    if _TEMPORARY.fullmatch(entry):
-                        self._disk.unlink(folder / entry)
-
     # ---- committing
-
-    def _check_owned(self) -> None:
-        if self.is_lost:
-            raise OSError(f"{self.path} is not this process's to write to")
-
-    def _write_segment(self, segment: Encoded) -> None:
-        path = self.path / segment.segment.name
-        self._disk.make_folder(self.path / EVENTS, self._folder_mode)
-        self._disk.make_folder(path.parent, self._folder_mode)
-        beside = path.with_name(f".{path.name}.new")
-        self._disk.write(beside, segment.content, self._mode)
-        self._disk.replace(beside, path)
-        self._disk.sync_folder(path.parent)
-
-    def _take_away(self, segments: Sequence[Segment], *also: Path) -> None:
-        """After a failure: what stays is swept away by the next owner."""
-        for name in also:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-        for each in segments:
-            path = self.path / each.name
-            for name in (path, path.with_name(f".{path.name}.new")):
-                with contextlib.suppress(OSError):
-                    os.unlink(name)
-
-    def _commit(self, manifest: Manifest) -> None:
-        content = encoded(manifest)
-        current, beside = self.path / MANIFEST, self.path / NEW_MANIFEST
-        self._disk.write(beside, content, self._mode)
-        if current.exists():
-            self._disk.link(current, self.path / PREVIOUS)
-        try:
-            self._disk.replace(beside, current)
-        except OSError:
-            if not self._is_there(manifest):
-                raise
-        self._unsynced = True
-        self._manifest = manifest
-        self._disk.sync_folder(self.path)
-        self._unsynced = False
-
-    def _is_there(self, manifest: Manifest) -> bool:
-        """Whether a rename that reported a failure was done all the same."""
-        try:
-            return find_manifest(self.path).manifest.generation == manifest.generation
-        except (OSError, ValueError):
-            return False
 
 
 def _merged(

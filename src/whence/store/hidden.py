@@ -78,7 +78,8 @@ def hidden_by(tombstones: Iterable[Mapping[str, Any]]) -> Hidden:
     for each in tombstones:
         number = max(number, int(each.get("number", 0)))
         if "request" in each:
-            requests.add(str(each["request"]))
+            if _is_text(request := str(each["request"])):
+                requests.add(request)
         elif _TRACE.fullmatch(str(each.get("trace", ""))):
             trace = int(each["trace"], 16)
             traces.add((_signed(trace >> 64), _signed(trace & 2**64 - 1)))
@@ -108,7 +109,7 @@ def put_forgotten(disk: Disk, root: Path, ids: Iterable[str], *, trace: bool, mo
     """
     asked = []
     for name in ids:
-        if not name or (trace and not _TRACE.fullmatch(name)):
+        if not name or not _is_text(name) or (trace and not _TRACE.fullmatch(name)):
             raise ValueError(f"{name!r} names no {'trace' if trace else 'request'}")
         asked.append({"trace" if trace else "request": name, "wall_ns": time.time_ns()})
     folder = root / FORGET
@@ -136,6 +137,15 @@ def asked_to_forget(root: Path) -> dict[str, list[dict[str, Any]]]:
             with contextlib.suppress(FileNotFoundError, *_DAMAGE):
                 found[name] = _asked(read_plain_file(root / FORGET / name))
     return found
+
+
+def _is_text(name: str) -> bool:
+    """Half a surrogate pair is none, and in no store."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _asked(content: bytes) -> list[dict[str, Any]]:

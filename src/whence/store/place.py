@@ -15,6 +15,7 @@ __all__ = [
     "NEW_MANIFEST",
     "PREVIOUS",
     "QUARANTINE",
+    "RESERVE",
     "SESSIONS",
     "SHIPPED",
     "check_place",
@@ -29,6 +30,7 @@ SESSIONS = "sessions"
 QUARANTINE = "quarantine"
 FORGET = "forget"
 SHIPPED = "shipped"
+RESERVE = ".reserve"
 
 
 def check_place(path: Path) -> None:
@@ -38,6 +40,7 @@ def check_place(path: Path) -> None:
     if not path.is_dir():
         raise NotAStore(f"{path} is a file; a store is a folder")
     ours = {MANIFEST, PREVIOUS, NEW_MANIFEST, LOCK, EVENTS, SESSIONS, QUARANTINE, FORGET}
+    ours |= {SHIPPED, RESERVE}
     present = set(os.listdir(path))
     if present and not present & {MANIFEST, PREVIOUS} and (strange := sorted(present - ours)):
         raise NotAStore(

@@ -10,14 +10,14 @@ from pathlib import Path
 from whence.store.disk import read_plain_file
 from whence.store.manifest import Manifest, Replaced, Segment
 
-__all__ = ["GRACE_S", "due", "replaced_now"]
+__all__ = ["GRACE_S", "boot_id", "due", "replaced_now"]
 
 GRACE_S = 60.0
 
 
 def replaced_now(segments: Iterable[Segment], by: str) -> list[Replaced]:
     """These files from now on; `by` is the segment that has their rows, "" for none."""
-    boot, monotonic_ns, wall_ns = _boot(), time.monotonic_ns(), time.time_ns()
+    boot, monotonic_ns, wall_ns = boot_id(), time.monotonic_ns(), time.time_ns()
     return [
         Replaced(
             name=each.name,
@@ -39,7 +39,7 @@ def due(
     By the time since the machine started, which all its processes share; of an earlier start all
     readers are gone.
     """
-    boot, now_ns = _boot(), clock_ns()
+    boot, now_ns = boot_id(), clock_ns()
     return [
         each
         for each in manifest.replaced
@@ -48,7 +48,8 @@ def due(
 
 
 @cache
-def _boot() -> str:
+def boot_id() -> str:
+    """Which start of the machine this is; "" where that cannot be told."""
     try:
         return read_plain_file(Path("/proc/sys/kernel/random/boot_id")).decode().strip()
     except OSError:

@@ -20,7 +20,9 @@ from whence.store.compaction import (
 )
 from whence.store.hidden import asked_to_forget, with_tombstones
 from whence.store.place import FORGET
-from whence.store.replaced import due
+from whence.store.replaced import GRACE_S, due
+from whence.store.retention import Limits, Retention, limits_of, next_drop, without
+from whence.store.shipped import marked, told_shipped
 
 if TYPE_CHECKING:
     from whence.store.folder import FolderStore
@@ -29,6 +31,7 @@ __all__ = ["Upkeep"]
 
 LOOK_S = 1.0
 AFTER_FAILURE_S = 30.0
+MARKED_S = 10.0
 
 
 class Upkeep:
@@ -43,12 +46,15 @@ class Upkeep:
         store: FolderStore,
         clock: Callable[[], float] = time.monotonic,
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.trouble = ""
         self.merges = 0
         self._store = store
         self._clock = clock
         self._clock_ns = clock_ns
+        self._retention = Retention(store.manifest, wall_ns, clock_ns)
+        self._marked_s = clock() - MARKED_S
         self._under_way: Iterator[None] | None = None
         self._merge: Merge | None = None
         self._left_alone: frozenset[str] = frozenset()
@@ -114,7 +120,9 @@ class Upkeep:
                 self._under_way = self._merge = None
                 self.merges += 1
             return True
-        if self._take_in() or self._delete_replaced():
+        if self._drop() or self._take_in() or self._delete_replaced():
+            return True
+        if self._mark():
             return True
         if self._planned_for == self._store.manifest.generation and not all_days:
             return False
@@ -138,17 +146,44 @@ class Upkeep:
             self._store.disk.unlink(self._store.path / FORGET / name)
         return True
 
+    def _mark(self) -> bool:
+        """Takes into the manifest which places have copies; not while files are being merged."""
+        if self._clock() - self._marked_s < MARKED_S:
+            return False
+        self._marked_s = self._clock()
+        manifest = marked(self._store.manifest, told_shipped(self._store.path))
+        if manifest is self._store.manifest:
+            return False
+        self._store.commit(manifest)
+        return True
+
+    def _drop(self) -> bool:
+        """Gives up what is too old or too much, one day at a time."""
+        manifest = self._store.manifest
+        if limits_of(manifest) == Limits():
+            return False
+        if not self._retention.is_kept(manifest):
+            self._store.commit_freeing(self._retention.kept(manifest))
+            return True
+        drop = next_drop(manifest, self._retention.now_ns())
+        if drop is None:
+            return False
+        self._store.commit_freeing(self._retention.kept(without(manifest, drop)))
+        return True
+
     def _delete_replaced(self) -> bool:
         """First out of the manifest, then off the disk: what a kill leaves is swept away."""
         manifest = self._store.manifest
-        gone = due(manifest, self._clock_ns)
+        # on a full disk nothing waits for readers: they read the manifest again
+        gone = due(manifest, self._clock_ns, 0.0 if self._store.is_full else GRACE_S)
         if not gone:
             return False
         names = {each.name for each in gone}
         kept = tuple(each for each in manifest.replaced if each.name not in names)
-        self._store.commit(replace(manifest, replaced=kept))
+        self._store.commit_freeing(replace(manifest, replaced=kept))
         for name in sorted(names):
             self._store.disk.unlink(self._store.path / name)
+        self._store.reserve()
         return True
 
     def _without(self, error: DamagedInput) -> None:

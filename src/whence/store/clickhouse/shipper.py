@@ -20,6 +20,7 @@ from whence.store.sessions import StoredSession, session_document
 
 __all__ = ["Shipper"]
 
+MARK_S = 10.0
 DAY_NS = 86_400 * 1_000_000_000
 
 
@@ -32,7 +33,11 @@ class Shipper:
     """
 
     def __init__(
-        self, store: FolderStore, client: Client, wall_clock: Callable[[], int] = time.time_ns
+        self,
+        store: FolderStore,
+        client: Client,
+        wall_clock: Callable[[], int] = time.time_ns,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = client.place.name
         self.rows = 0  # that were missing there and were sent
@@ -47,6 +52,9 @@ class Shipper:
         self._told: dict[str, StoredSession] = {}
         self._ready = False
         self._generation = -1
+        self._clock = clock
+        self._marked: set[str] = set()
+        self._mark_s = clock()
 
     def step(self) -> bool:
         """Ships what the store has more than the cluster; whether there was anything.
@@ -76,10 +84,13 @@ class Shipper:
         told = self._tell(snapshot)
         self._generation = snapshot.generation
         self._there &= {each.segment for each in snapshot.manifest.files}
+        self._mark()
         return forgot or told or self.segments > before
 
     def close(self) -> None:
         """Closes the connections."""
+        self._mark_s = self._clock()
+        self._mark()
         self._client.close()
 
     def _kept_since_ns(self) -> int:
@@ -89,7 +100,7 @@ class Shipper:
 
     def _ship(self, snapshot: Snapshot, segment: Segment) -> bool:
         """Whether the segment is there now; False if its file has gone."""
-        if self.name not in segment.shipped:
+        if self.name not in segment.shipped and not self._has_parts(snapshot, segment.segment):
             siblings = map(_arrival, snapshot.manifest.files)
             try:
                 with _content(snapshot.root / segment.name) as content:
@@ -101,6 +112,22 @@ class Shipper:
         self._there.add(segment.segment)
         self.segments += 1
         return True
+
+    def _has_parts(self, snapshot: Snapshot, segment: str) -> bool:
+        """Whether a segment was merged from ones that are all there."""
+        parts = [each.segment for each in snapshot.manifest.replaced if each.by == segment]
+        return bool(parts) and all(
+            each in self._there or self._has_parts(snapshot, each) for each in parts
+        )
+
+    def _mark(self) -> None:
+        """Tells the owner what is there, so that it is not asked about after the next start."""
+        now_s = self._clock()
+        if self._there != self._marked and now_s >= self._mark_s:
+            with contextlib.suppress(OSError):  # who may only read a store ships without that
+                self._store.mark_shipped(self.name, self._there)
+                self._marked = set(self._there)
+            self._mark_s = now_s + MARK_S
 
     def _tell(self, snapshot: Snapshot) -> bool:
         """After the events: the ledgers of sessions count none that are still to come."""

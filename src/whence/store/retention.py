@@ -1,0 +1,188 @@
+"""What a store gives up by age and by size: whole days, the oldest first, at a bounded pace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeGuard
+
+from whence.store.manifest import Manifest, Segment
+from whence.store.replaced import boot_id, replaced_now
+from whence.store.segment import DAY_NS
+from whence.store.shipped import places_of
+
+__all__ = ["Drop", "Limits", "Retention", "day_text", "dropped_before_ns", "limits_of", "next_drop"]
+
+HOUR_NS = 3_600_000_000_000
+PACE = 24  # a wall clock that was set ahead is followed by a day an hour
+MOST_DAYS_TOLD = 400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how much is kept; None for without end."""
+
+    days: float | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Files of one day that are to go, and why: "age" or "size"."""
+
+    files: tuple[Segment, ...]
+    why: str
+
+
+def limits_of(manifest: Manifest) -> Limits:
+    """The limits that the store has."""
+    days, size = (manifest.settings.get(name) for name in ("keep_days", "keep_bytes"))
+    return Limits(
+        float(days) if isinstance(days, int | float) and days > 0 else None,
+        size if isinstance(size, int) and size > 0 else None,
+    )
+
+
+def next_drop(manifest: Manifest, now_ns: int) -> Drop | None:
+    """What is to go next, at most one day's files; None for nothing.
+
+    By age a day goes when its last event is older than the limit, without the files that some
+    place has no copy of which others were shipped to. By size the oldest day goes, these files
+    and all; of a single day that is too large the oldest files, but never the newest one.
+    """
+    limits = limits_of(manifest)
+    days = _days(manifest)
+    if limits.days is not None:
+        places = set(places_of(manifest))
+        cutoff_ns = now_ns - int(limits.days * DAY_NS)
+        for _, files in sorted(days.items()):
+            old = [each for each in files if each.max_ts < cutoff_ns]
+            if len(old) == len(files) and (gone := [e for e in old if places <= set(e.shipped)]):
+                return Drop(tuple(gone), "age")
+    if limits.bytes is not None:
+        over = sum(each.bytes for each in manifest.files) - limits.bytes
+        if over > 0 and len(days) > 1:
+            return Drop(tuple(days[min(days)]), "size")
+        if over > 0 and len(manifest.files) > 1:
+            oldest = sorted(manifest.files, key=lambda each: each.max_ts)[:-1]
+            gone = []
+            while oldest and over > 0:
+                gone.append(oldest.pop(0))
+                over -= gone[-1].bytes
+            return Drop(tuple(gone), "size")
+    return None
+
+
+def without(manifest: Manifest, drop: Drop) -> Manifest:
+    """The manifest that does not count these files any more, but what was dropped."""
+    names = {each.name for each in drop.files}
+    places = set(places_of(manifest))
+    before = manifest.dropped
+    rows = sum(each.rows for each in drop.files)
+    unshipped = sum(each.rows for each in drop.files if not places <= set(each.shipped))
+    days = dict(before.get("days", {}))
+    for each in drop.files:
+        day = day_text(each.min_ts)
+        days[day] = days.get(day, 0) + each.rows
+    dropped: dict[str, Any] = {
+        **before,
+        "rows": before.get("rows", 0) + rows,
+        "bytes": before.get("bytes", 0) + sum(each.bytes for each in drop.files),
+        "files": before.get("files", 0) + len(drop.files),
+        "unshipped_rows": before.get("unshipped_rows", 0) + unshipped,
+        f"rows_by_{drop.why}": before.get(f"rows_by_{drop.why}", 0) + rows,
+        "before_ns": max(before.get("before_ns", 0), *(each.max_ts + 1 for each in drop.files)),
+        "days": dict(sorted(days.items())[-MOST_DAYS_TOLD:]),
+    }
+    return replace(
+        manifest,
+        files=tuple(each for each in manifest.files if each.name not in names),
+        replaced=(*manifest.replaced, *replaced_now(drop.files, "")),
+        dropped=dropped,
+    )
+
+
+def dropped_before_ns(manifest: Manifest) -> int | None:
+    """Up to when events were dropped; None if none ever was."""
+    before = manifest.dropped.get("before_ns")
+    return before if isinstance(before, int) and manifest.dropped.get("rows") else None
+
+
+def day_text(wall_ns: int) -> str:
+    """The UTC day of a moment."""
+    day = _EPOCH + timedelta(days=wall_ns // DAY_NS)
+    return day.strftime("%Y-%m-%d").rjust(10, "0")
+
+
+class Retention:
+    """The time by which a store's days grow old: it follows the wall clock, but does not jump.
+
+    It goes on with the time since the machine started. When the wall clock is ahead of it by more
+    than an hour, it catches up at a day an hour: a clock that was set to next year drops one day
+    in an hour, for as long as nobody sets it right, and then none. When the wall clock is behind,
+    it goes back at once. The manifest keeps how far it was, so that it goes on over restarts.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        wall_ns: Callable[[], int] = time.time_ns,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._wall_ns = wall_ns
+        self._clock_ns = clock_ns
+        self._at_ns = clock_ns()
+        self._now_ns = wall_ns()
+        kept = manifest.dropped.get("clock")
+        if _is_clock(kept):
+            now_ns, boot, at_ns = kept["now_ns"], kept["boot"], kept["monotonic_ns"]
+            same = boot == boot_id() and at_ns <= self._at_ns
+            self._now_ns, self._at_ns = now_ns, at_ns if same else self._at_ns
+
+    @property
+    def lag_ns(self) -> int:
+        """How far the wall clock is ahead."""
+        return self._wall_ns() - self.now_ns()
+
+    def now_ns(self) -> int:
+        """The time by which days grow old."""
+        at_ns, wall_ns = self._clock_ns(), self._wall_ns()
+        passed_ns = max(0, at_ns - self._at_ns)
+        self._at_ns = at_ns
+        self._now_ns += passed_ns
+        ahead_ns = wall_ns - self._now_ns
+        if ahead_ns <= HOUR_NS:
+            self._now_ns = wall_ns
+        else:
+            self._now_ns += min(ahead_ns, (PACE - 1) * passed_ns)
+        return self._now_ns
+
+    def kept(self, manifest: Manifest) -> Manifest:
+        """The manifest that says how far this time is."""
+        clock = {"now_ns": self.now_ns(), "boot": boot_id(), "monotonic_ns": self._at_ns}
+        return replace(manifest, dropped={**manifest.dropped, "clock": clock})
+
+    def is_kept(self, manifest: Manifest) -> bool:
+        """Whether the manifest says so well enough: of this start of the machine, of this day."""
+        kept = manifest.dropped.get("clock")
+        if not _is_clock(kept) or kept["boot"] != boot_id():
+            return False
+        return abs(self.now_ns() - int(kept["now_ns"])) < DAY_NS // 4
+
+
+def _is_clock(value: Any) -> TypeGuard[dict[str, Any]]:
+    if not isinstance(value, Mapping):
+        return False
+    return all(type(value.get(n)) is int for n in ("now_ns", "monotonic_ns")) and isinstance(
+        value.get("boot"), str
+    )
+
+
+def _days(manifest: Manifest) -> dict[int, list[Segment]]:
+    days: dict[int, list[Segment]] = {}
+    for each in manifest.files:
+        days.setdefault(each.min_ts // DAY_NS, []).append(each)
+    return days
