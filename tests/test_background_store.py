@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import whence
 from tests.apps import AppRun
 from tests.store.rows import tickets_in
 from whence.model.errors import NotAStore
@@ -256,3 +257,18 @@ def test_a_folder_of_other_things_is_refused_at_once(run_app: RunApp, tmp_path: 
         env={"STORE": str(mine)},
     )
     assert app.stdout == "NotAStore None\n"
+
+
+def test_a_program_limits_its_store(run_app: RunApp, tmp_path: Path) -> None:
+    """R5.24 The owner gives the store the limits that the program named."""
+    app = f"""
+        import whence
+        path = {str(tmp_path / "traces")!r}
+        whence.start("limited", store=path, keep_days=14, keep_bytes=1 << 30)
+        whence.kind("tick", component="Clock", n=int)(1)
+    """
+    run_app(app)
+    settings = FolderStore(tmp_path / "traces").manifest.settings
+    assert settings == {"keep_days": 14, "keep_bytes": 1 << 30}
+    with pytest.raises(ValueError, match="go with a store"):
+        whence.start(keep_days=14)

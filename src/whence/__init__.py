@@ -165,8 +165,8 @@ def __dir__() -> list[str]:
     return sorted(set(globals()) | set(__all__))
 
 
-def _keep_store(folder: str, words: str) -> None:
-    importlib.import_module("whence.background_store").keep(folder, words)
+def _keep_store(folder: str, words: str, limits: tuple[float | None, int | None]) -> None:
+    importlib.import_module("whence.background_store").keep(folder, words, limits)
 
 
 keep_stores_with(_keep_store)

@@ -32,6 +32,8 @@ GLANCE_S = 0.05
 TAKE_OVER_S = 1.0  # how often those that stand by ask whether the owner is gone
 GRACE_S = 5.0
 
+Limits = tuple[float | None, int | None]
+
 _kept: weakref.WeakSet[BackgroundStore] = weakref.WeakSet()
 _current: BackgroundStore | None = None
 
@@ -45,8 +47,9 @@ class BackgroundStore:
     a last time. A forked child has none: its session is collected by the owner.
     """
 
-    def __init__(self, path: str, words: str) -> None:
+    def __init__(self, path: str, words: str, limits: Limits = (None, None)) -> None:
         self.path = Path(path)
+        self._limits = limits
         self.owner = ""
         self._trouble = ""
         self._words = words
@@ -147,6 +150,7 @@ class BackgroundStore:
         self.owner = ""
         (delivery,) = resume([store], {})
         try:
+            store.keep(days=self._limits[0], size=self._limits[1])
             self._state = StateFile(state_path(base_folders()[0], [store.name]))
         except BaseException:
             store.close()
@@ -232,9 +236,10 @@ class _Both:
         return self._others.take_removed()
 
 
-def keep(path: str, words: str) -> BackgroundStore:
+def keep(path: str, words: str, limits: Limits = (None, None)) -> BackgroundStore:
     """Starts to keep a store in this process; the same one is kept once.
 
+    `limits` are those of FolderStore.keep(): days and bytes, which the owner gives to the store.
     Raises ImportError without pyarrow, NotAStore for a folder of other things.
     """
     global _current
@@ -245,7 +250,7 @@ def keep(path: str, words: str) -> BackgroundStore:
     if importlib.util.find_spec("pyarrow") is None:
         raise ImportError("a store needs pyarrow: pip install 'whence[store]'")
     check_place(Path(path))
-    _current = BackgroundStore(path, words)
+    _current = BackgroundStore(path, words, limits)
     _current.start()
     return _current
 

@@ -27,7 +27,7 @@ from whence.collect.sessions import find_sessions, list_sessions
 from whence.collect.sink import Sink
 from whence.collect.sink_ledger import SinkLedger
 from whence.collect.wanted import Wanted
-from whence.export.deliveries import open_targets, resume
+from whence.export.deliveries import is_store, open_targets, resume
 from whence.export.metrics_server import MetricsServer, parse_address
 from whence.export.own_metrics import DrainTimes, OwnMetrics, TimedSource
 from whence.model.errors import ContractError, ExportError, WhenceError
@@ -59,6 +59,10 @@ def _bytes(context: click.Context, parameter: click.Parameter, value: str | None
     if not digits.isdecimal() or int(digits) == 0:
         raise click.BadParameter(f"{value!r} is no size: 500K, 64M, 1G")
     return int(digits) * units[unit]
+
+
+def _limit(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    return 0 if value == "0" else _bytes(context, parameter, value)
 
 
 def _address(
@@ -148,6 +152,18 @@ def _header(context: click.Context, parameter: click.Parameter, value: tuple[str
     help="Begin a new file at this size: 64M, 1G.",
 )
 @click.option(
+    "--keep-days",
+    type=click.FloatRange(0),
+    metavar="DAYS",
+    help="What a store keeps: whole days that are older go. 0 for without end.",
+)
+@click.option(
+    "--keep-bytes",
+    callback=_limit,
+    metavar="SIZE",
+    help="How large a store grows: 50G, 500M; beyond, its oldest days go. 0 for without end.",
+)
+@click.option(
     "--header",
     "headers",
     multiple=True,
@@ -187,6 +203,8 @@ def collect(
     own_path: Path | None,
     keep: bool,
     rotate_bytes: int | None,
+    keep_days: float | None,
+    keep_bytes: int | None,
     headers: dict[str, str],
     grace: float,
     metrics_address: tuple[str, int] | None,
@@ -207,7 +225,10 @@ def collect(
     least = Severity.Debug if severity is None else Severity.from_name(severity)
     wanted = Wanted(event_types, components, model, request, least)
     find = _finder(source)
-    options = {"rotate_bytes": rotate_bytes, "headers": headers}
+    options: dict[str, Any] = {"rotate_bytes": rotate_bytes, "headers": headers}
+    options |= {"keep_days": keep_days, "keep_bytes": keep_bytes}
+    if (keep_days, keep_bytes) != (None, None) and not any(map(is_store, urls)):
+        raise click.UsageError("--keep-days and --keep-bytes go with a store: --to ./traces")
     try:
         most = batch or _configured(find, "export_batch_size")
         targets = open_targets(urls, options, most, "whence collect")

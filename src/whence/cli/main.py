@@ -36,6 +36,7 @@ _COMMANDS = (  # each is whence.cli.NAME.NAME, imported when it is asked for
     "ship",
     "metrics",
     "recover",
+    "forget",
     "demo",
 )
 

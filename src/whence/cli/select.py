@@ -15,6 +15,7 @@ from whence.cli.sources import Choice, source_options
 from whence.cli.verb import Verb, json_option
 from whence.cli.wider_filters import wider_filter_options
 from whence.model.errors import ContractError
+from whence.model.query import TraceQuery
 from whence.query.contract import parse_length
 from whence.query.plain import plain_event
 from whence.query.shapes import MEASURES, ORDERS, Aggregate, Budget, GroupRow, Order, Page, PageKey
@@ -106,6 +107,7 @@ def select(
     if after is not None and after.order != order:
         raise click.UsageError(f"the key is of pages with --order {after.order}")
     with asking(choice, picked) as (engine, query):
+        _tell_dropped(getattr(engine, "dropped_before_ns", None), query)
         if grouped:
             names = tuple(name.strip() for name in (group_by or "").split(",") if name.strip())
             question = Aggregate(names, bucket_ns, MEASURES, of)
@@ -128,6 +130,15 @@ def select(
         )
     else:
         print_lines(_event_lines(page))
+
+
+def _tell_dropped(before_ns: int | None, query: TraceQuery) -> None:
+    """Where a question reaches back further than the store does."""
+    since_ns = query.from_wall_ns
+    if before_ns is not None and since_ns is not None and since_ns < before_ns:
+        until = clock_text(before_ns)
+        words = f"whence: events up to {until} are older than the retention and were dropped"
+        print_lines([line(words)], err=True)
 
 
 def _event_lines(page: Page) -> Iterator[Text]:

@@ -36,6 +36,8 @@ MOST_REMOVED = 16
 MIN_TEXT_BYTES = 4096  # an event may take a quarter: enough for the largest field image
 MAX_TEXT_BYTES = 1 << 30
 
+Limits = tuple[float | None, int | None]
+
 
 class Session(NamedTuple):
     """This process's session; `path` is None when it is in memory only (`trouble` says why).
@@ -64,6 +66,8 @@ def start(
     strict: bool | None = None,
     config: TracingConfig | None = None,
     store: str | os.PathLike[str] | None = None,
+    keep_days: float | None = None,
+    keep_bytes: int | None = None,
 ) -> Session:
     """Starts recording with these settings; without it the first event starts with the defaults.
 
@@ -74,7 +78,9 @@ def start(
     $WHENCE_CONFIG says it. With `strict=False` refused events, such as a decision without a
     rationale or a field of the wrong type, are counted as rejected and do not raise; left out,
     $WHENCE_STRICT=0 says so. `store` is a folder that keeps what this process records, and all
-    others that name it: a thread in one of them collects, and another takes over at its end.
+    others that name it: a thread in one of them collects, and another takes over at its end. It
+    gives up whole days that are older than `keep_days`, and the oldest beyond `keep_bytes`; 0 is
+    without end, and left out, the store's limits stay as they are.
 
     Raises AlreadyStarted when a session exists and these settings come too late, ValueError for
     sizes out of range. Makes a folder and files: about a millisecond. Any thread.
@@ -88,6 +94,11 @@ def start(
         raise ValueError(
             f"text_bytes must be from {MIN_TEXT_BYTES:,} to {MAX_TEXT_BYTES:,}, not {text_bytes}"
         )
+    limits = keep_days, keep_bytes
+    if any(limit is not None and not limit >= 0 for limit in limits):
+        raise ValueError("keep_days and keep_bytes must be 0 or more")
+    if store is None and limits != (None, None):
+        raise ValueError("keep_days and keep_bytes go with a store")
     kept = None if store is None else os.path.realpath(store)
     configured = _native.configure(
         description=_description(service, config, store=kept),
@@ -103,22 +114,22 @@ def start(
     if strict is not None:
         _native.set_strict(strict)
     if kept is not None:
-        _keep_store(kept, service or _script())
+        _keep_store(kept, service or _script(), limits)
     return _as_session(_native.start())
 
 
-def keep_stores_with(keep: Callable[[str, str], object]) -> None:
-    """Says what keeps a store, which this floor does not know: called with its folder, and with
-    words for whose it is."""
+def keep_stores_with(keep: Callable[[str, str, Limits], object]) -> None:
+    """Says what keeps a store, which this floor does not know: called with its folder, with words
+    for whose it is, and with the days and bytes that it keeps."""
     global _keep_store
     _keep_store = keep
 
 
-def _nobody(folder: str, words: str) -> None:
+def _nobody(folder: str, words: str, limits: Limits) -> None:
     raise RuntimeError("import whence, and call whence.start()")
 
 
-_keep_store: Callable[[str, str], object] = _nobody
+_keep_store: Callable[[str, str, Limits], object] = _nobody
 
 
 def session() -> Session | None:

@@ -220,6 +220,7 @@ class Recording:
 
     Where the events are only some of those that the source holds, `held` is how many these are by
     session, ring and type: so that nothing is taken for lost that was merely not asked for.
+    `dropped_before_ns` is up to which wall time the source has dropped events by its retention.
     Immutable; threads may share it. Putting events in order costs nothing if they already are.
     """
 
@@ -230,6 +231,7 @@ class Recording:
     gate_changes: tuple[GateChange, ...] = ()
     damage: tuple[Damage, ...] = ()
     held: Mapping[tuple[str, int, str], int] | None = None
+    dropped_before_ns: int | None = None
 
     def __post_init__(self) -> None:
         keys = [event.order_key for event in self.events]

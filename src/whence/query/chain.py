@@ -14,7 +14,7 @@ from whence.model.ids import parse_event_id
 from whence.model.recording import Recording
 from whence.model.span import is_trace_id
 from whence.query.index import ChainKey, Index, as_index
-from whence.query.words import count_text, events_text, files_text
+from whence.query.words import clock_text, count_text, events_text, files_text
 
 __all__ = ["Chain", "chain_of", "chains", "find_chain", "nearest_ids", "reconstruct_chain"]
 
@@ -201,6 +201,8 @@ def _missed(index: Index) -> str:
         said.append(f"{events_text(lost)} {were} overwritten in {rings}")
     if damage := index.recording.damage:
         said.append(f"{files_text(len(damage))} cannot be read")
+    if (before_ns := index.recording.dropped_before_ns) is not None:
+        said.append(f"what is older than the retention was dropped, up to {clock_text(before_ns)}")
     if any(session.state == "filtered" for session in index.recording.sessions):
         said.append("this file was exported with a filter")
     among = "them" if len(said) == 1 and leaking else "what is not here"

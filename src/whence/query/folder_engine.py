@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 
-from whence.model.errors import BudgetExceeded
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Damage, Recording, RingLedger, SessionInfo
@@ -57,6 +56,7 @@ from whence.query.sql.wrong import choices_sql, newest_sql
 from whence.store.columns import SCHEMA, events_of
 from whence.store.folder import FolderStore
 from whence.store.manifest import Segment
+from whence.store.retention import dropped_before_ns
 from whence.store.segment import in_order
 
 __all__ = ["FolderEngine"]
@@ -186,6 +186,11 @@ class FolderEngine:
             after = place_of(table.slice(rows - 1, 1), "oldest")
 
     @property
+    def dropped_before_ns(self) -> int | None:
+        """Up to when events were dropped by the store's limits; None if none ever was."""
+        return dropped_before_ns(self._snapshot().manifest)
+
+    @property
     def damage(self) -> Sequence[Damage]:
         """What is wrong with the store, as far as a look at its manifest tells."""
         return self._snapshot().damage
@@ -243,7 +248,7 @@ class FolderEngine:
         budget: Budget,
         also: Callable[[Statement], str] = lambda statement: "TRUE",
     ) -> Page:
-        _check(budget, rows=limit)
+        budget.check(rows=limit)
         table = self._page_table(now, query, order, limit, after, budget, also)
         found = events_of(table.slice(0, limit), now.names)
         events = in_declared_order(found, now.kinds)
@@ -297,7 +302,7 @@ class FolderEngine:
             statement, source, question, query, sessions=sessions, exact=exact, weighted=weighted
         )
         found = self._rows(statement, text, budget)
-        _check(budget, rows=len(found))
+        budget.check(rows=len(found))
         rows = rows_of(question, found, asked, now.names)
         if exact:
             return rows
@@ -358,7 +363,7 @@ class FolderEngine:
             by=(),  # they nearly always come in order, and few are soon sorted
         )
         table = self._ask(statement, text, budget)
-        _check(budget, rows=len(table))
+        budget.check(rows=len(table))
         return in_order(table)
 
     def _held(self, now: Generation, leaking: Sequence[str]) -> Mapping[tuple[str, int, str], int]:
@@ -449,7 +454,7 @@ class FolderEngine:
         self._duck.view("events", self._source(files, budget) if files else _NO_ROWS)
         rows = budget.rows
         table = self._duck.table(text, time_s=budget.time_s, most_rows=rows)
-        _check(budget, rows=len(table) if rows is not None else 0)
+        budget.check(rows=len(table) if rows is not None else 0)
         return table
 
     # ---- asking
@@ -457,7 +462,7 @@ class FolderEngine:
     def _source(self, files: Sequence[Segment], budget: Budget) -> str:
         if not files:
             return _NO_ROWS
-        _check(budget, size=sum(each.bytes for each in files))
+        budget.check(size=sum(each.bytes for each in files))
         return self._duck.visible(files_source([self._duck.base / each.name for each in files]))
 
     def _ask(self, statement: Statement, text: str, budget: Budget) -> pa.Table:
@@ -487,14 +492,3 @@ def _name(row: Sequence[Any]) -> str:
 def _is_called(event_id: str, text: str) -> bool:
     name, part = event_id.lower(), text.lower()
     return name.startswith(part) or name.endswith(part)
-
-
-def _check(budget: Budget, *, rows: int = 0, size: int = 0) -> None:
-    if budget.rows is not None and rows > budget.rows:
-        raise BudgetExceeded(
-            f"the answer has more than {budget.rows} rows: narrow the question, or allow more"
-        )
-    if budget.bytes is not None and size > budget.bytes:
-        raise BudgetExceeded(
-            f"the question reads {size} bytes, more than {budget.bytes}: narrow its time"
-        )

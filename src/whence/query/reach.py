@@ -54,7 +54,11 @@ def around(engine: Engine, text: str, *, related: bool = False) -> tuple[Recordi
                 query = TraceQuery(request_id=name[:at], decision_chain_id=name[at + 1 :])
                 if seeds := gathering.load(query):
                     return gathering.complete(seeds, related=related), name
-    nothing = Recording(sessions=tuple(engine.sessions()), rings=tuple(engine.ledger()))
+    nothing = Recording(
+        sessions=tuple(engine.sessions()),
+        rings=tuple(engine.ledger()),
+        dropped_before_ns=getattr(engine, "dropped_before_ns", None),
+    )
     return nothing, text
 
 

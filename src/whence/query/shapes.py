@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
+from whence.model.errors import BudgetExceeded
 from whence.model.event import TraceEvent
 
 __all__ = [
@@ -89,6 +90,17 @@ class Budget:
     rows: int | None = 1_000_000
     bytes: int | None = None
     time_s: float | None = 300.0
+
+    def check(self, *, rows: int = 0, size: int = 0) -> None:
+        """Raises BudgetExceeded for an answer of more rows, or files of more bytes."""
+        if self.rows is not None and rows > self.rows:
+            raise BudgetExceeded(
+                f"the answer has more than {self.rows} rows: narrow the question, or allow more"
+            )
+        if self.bytes is not None and size > self.bytes:
+            raise BudgetExceeded(
+                f"the question reads {size} bytes, more than {self.bytes}: narrow its time"
+            )
 
 
 UNLIMITED = Budget(None, None, None)

@@ -250,6 +250,14 @@ class FolderStore(OwnedFolder):
         upkeep.finish(all_days=True)
         return upkeep.merges
 
+    def purge(self) -> None:
+        """Rewrites the files that hold what was forgotten, and deletes the old ones at once.
+
+        Who reads an earlier generation reads the manifest again. Raises OSError.
+        """
+        self._check_owned()
+        Upkeep(self).purge()
+
     def put_session(self, session: StoredSession) -> None:
         """Keeps what is known of a session, durably; before the rows that need it. OSError."""
         self._check_owned()

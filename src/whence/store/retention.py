@@ -13,7 +13,16 @@ from whence.store.replaced import boot_id, replaced_now
 from whence.store.segment import DAY_NS
 from whence.store.shipped import places_of
 
-__all__ = ["Drop", "Limits", "Retention", "day_text", "dropped_before_ns", "limits_of", "next_drop"]
+__all__ = [
+    "Drop",
+    "Limits",
+    "Retention",
+    "day_text",
+    "dropped_before_ns",
+    "limits_of",
+    "next_drop",
+    "without",
+]
 
 HOUR_NS = 3_600_000_000_000
 PACE = 24  # a wall clock that was set ahead is followed by a day an hour

@@ -54,6 +54,7 @@ class Upkeep:
         self._clock = clock
         self._clock_ns = clock_ns
         self._retention = Retention(store.manifest, wall_ns, clock_ns)
+        self._grace_s = GRACE_S
         self._marked_s = clock() - MARKED_S
         self._under_way: Iterator[None] | None = None
         self._merge: Merge | None = None
@@ -101,6 +102,12 @@ class Upkeep:
             except DamagedInput as error:
                 self.close()
                 self._store.set_aside(error.segment, error.why)
+
+    def purge(self) -> None:
+        """Does all there is to do, and deletes replaced files without waiting. As finish()."""
+        self.finish()
+        self._grace_s = 0.0
+        self.finish()
 
     def close(self) -> None:
         """Gives up what is under way: nothing of it is seen."""
@@ -175,7 +182,7 @@ class Upkeep:
         """First out of the manifest, then off the disk: what a kill leaves is swept away."""
         manifest = self._store.manifest
         # on a full disk nothing waits for readers: they read the manifest again
-        gone = due(manifest, self._clock_ns, 0.0 if self._store.is_full else GRACE_S)
+        gone = due(manifest, self._clock_ns, 0.0 if self._store.is_full else self._grace_s)
         if not gone:
             return False
         names = {each.name for each in gone}
