@@ -63,8 +63,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Fail a test that has passed, if a chain that it recorded is incomplete."""
     result = yield
     mark = _mark(item)
-    if mark is not None and (told := item.stash[_recorded].failure(*mark.args, **mark.kwargs)):
-        pytest.fail(f"chains recorded by this test are incomplete\n{told}", pytrace=False)
+    if mark is not None and (told := _failure(item.stash[_recorded], mark)):
+        pytest.fail(told, pytrace=False)
     return result
 
 
@@ -75,6 +75,16 @@ def whence_recording(request: pytest.FixtureRequest) -> Recorded:
         request.node.stash[_recorded] = _from_now_on(request.config)
     found: Recorded = request.node.stash[_recorded]
     return found
+
+
+def _failure(recorded: Recorded, mark: pytest.Mark) -> str:
+    from whence.model.errors import ContractError
+
+    try:
+        told = recorded.failure(*mark.args, **mark.kwargs)
+    except ContractError as error:  # a name or a file in the mark
+        return f"{_MARK}: {error}"
+    return f"chains recorded by this test are incomplete\n{told}" if told else ""
 
 
 def _mark(item: pytest.Item) -> pytest.Mark | None:

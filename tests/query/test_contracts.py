@@ -131,6 +131,7 @@ def test_lengths_of_time_are_exact() -> None:
     assert parse_length("2s") == Duration.from_seconds(2)
     assert parse_length("1.5 ms") == Duration(1_500_000)
     assert parse_length("1h") == Duration.from_seconds(3_600)
+    assert parse_length("7d") == Duration.from_seconds(7 * 86_400)
     for wrong in ("1.5 ns", "2", "s", "-1s", "999999999h"):
         with pytest.raises(ContractError):
             parse_length(wrong)

@@ -28,7 +28,7 @@ __all__ = [
 Value = str | int | float | bool
 
 _COUNT = re.compile(r"(\d{1,9})(?:(\+)|-(\d{1,9}))?")
-_LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|s|min|h)")
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|s|min|h|d)")
 _NANOS = {
     "ns": 1,
     "us": 1_000,
@@ -36,6 +36,7 @@ _NANOS = {
     "s": 1_000_000_000,
     "min": 60_000_000_000,
     "h": 3_600_000_000_000,
+    "d": 86_400_000_000_000,
 }
 
 
@@ -174,11 +175,11 @@ def parse_count(text: str) -> tuple[int, int | None]:
 
 
 def parse_length(text: str) -> Duration:
-    """A length of time such as "2s", "1.5 ms" or "1h", exact in nanoseconds, else ContractError."""
+    """A length of time such as "2s", "1.5 ms" or "7d", exact in nanoseconds, else ContractError."""
     found = _LENGTH.fullmatch(text.strip())
     nanos = Fraction(found[1]) * _NANOS[found[2]] if found else None
     if nanos is None or nanos.denominator != 1:
-        raise ContractError(f'{text!r} is no length of time such as "2s", "40ms" or "1h"')
+        raise ContractError(f'{text!r} is no length of time such as "40ms", "1h" or "7d"')
     try:
         return Duration(nanos.numerator)
     except OverflowError as error:
