@@ -107,10 +107,14 @@ def test_what_was_written_can_be_told_as_json(run: Run, folder: Path, tmp_path: 
     assert (tmp_path / "o.logs.jsonl").read_bytes() == b""
 
 
-def test_an_export_file_is_refused(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_an_export_file_or_a_store_is_refused(run: Run, folder: Path, tmp_path: Path) -> None:
     """Its events are held as values; OTLP is written from sessions. R5.17"""
     out = tmp_path / "run.json"
     assert run("export", "--from", folder, "-o", out).exit_code == 0
     result = run("export", "--from", out, "--format", "otlp-jsonl")
     assert result.exit_code == 1
     assert "from sessions, not from an export file" in result.output
+    (tmp_path / "MANIFEST").write_text("{}")
+    result = run("export", "--from", tmp_path, "--format", "otlp-jsonl")
+    assert result.exit_code == 1
+    assert "from sessions, not from a store" in result.output

@@ -1,4 +1,4 @@
-"""whence export: writes a recording, or a part of it, as a JSON file."""
+"""whence export: writes a recording, or a part of it, as a file: JSON, CSV, Parquet or OTLP."""
 
 from __future__ import annotations
 
@@ -80,20 +80,20 @@ def export(
     spreadsheet: bool,
     as_json: bool,
 ) -> None:
-    """Write a recording as one JSON file, or for OpenTelemetry.
+    """Write events as a file: JSON, CSV, Parquet, or OpenTelemetry's.
 
-    `whence why --from FILE` and the other commands read it again. The file holds the events in
-    order of time, of a store by the wall clock, the kinds, the processes with their clocks, and
-    the ledger. It appears whole or not at all; a compressed one is read again as it is. A file with
-    filters says so inside: what it lacks is then never taken for not recorded. With --json, what
-    was written is reported as JSON. Exits with 3 if a file of a session cannot be read: it is named
-    on standard error and in the export, the rest is written.
+    JSON is read again by `whence why --from FILE` and the other commands. The file holds the
+    events in order of time, of a store by the wall clock, the kinds, the processes with their
+    clocks, and the ledger. It appears whole or not at all; a compressed one is read again as it is.
+    A file with filters says so inside: what it lacks is then never taken for not recorded. With
+    --json, what was written is reported as JSON. Exits with 3 if a file of a session cannot be
+    read: it is named on standard error and in the export, the rest is written.
 
     A store may have any number of events: they are read and written some at a time.
 
     With --format otlp-jsonl, lines of OTLP's JSON are written: FILE with .logs and .traces in its
     name, since each signal has a file; on standard output the log records come first. Sessions
-    can be written so, export files cannot.
+    can be written so, export files and stores cannot.
 
     csv is for other tools and not read again: recorded texts stand in it exactly as they are, so
     open one that strangers wrote to with --spreadsheet only. parquet has the columns of a store.

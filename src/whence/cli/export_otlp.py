@@ -32,10 +32,15 @@ def export_otlp(
 ) -> int:
     """Writes the events picked and says how many; the command's exit code.
 
-    Raises UnsupportedFormat for an export file, ExportError where a file cannot be written.
+    Raises UnsupportedFormat for an export file or a store, ExportError where a file cannot
+    be written.
     """
     if choice.source is not None and (choice.source == "-" or is_export(choice.source)):
         raise UnsupportedFormat("OTLP is written from sessions, not from an export file")
+    if choice.is_store:
+        raise UnsupportedFormat(
+            "OTLP is written from sessions, not from a store: collect --to otlp-file:NAME beside it"
+        )
     if not picked.query.is_basic:
         raise UnsupportedFormat("OTLP is written by type, component, model, request and severity")
     from whence.collect.sessions import read_batches

@@ -155,6 +155,6 @@ _OPTIONS = (
         "last",
         callback=_length,
         metavar="LENGTH",
-        help="Only the newest events: 500ms, 90s, 15min, 1h before the newest of all.",
+        help="Only the newest events: 500ms, 90s, 1h, 7d before the newest of all.",
     ),
 )
