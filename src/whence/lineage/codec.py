@@ -7,7 +7,7 @@ Refused in both directions: no parents, more than 65,534 of them, an id that is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from struct import pack_into, unpack_from
+from struct import Struct, pack_into, unpack_from
 from typing import NamedTuple
 
 from whence.lineage.wire import (
@@ -31,8 +31,9 @@ __all__ = [
     "encode_tracelink_set",
 ]
 
-_START = TRACE_LINK_SET.header
-_PARENTS_AT = HEADER.size + TRACE_LINK_SET.block.size + GROUP.size  # 40
+_PARTS = (HEADER, TRACE_LINK_SET.block, GROUP)
+_HEAD = Struct("<" + "".join(part.format[1:] for part in _PARTS))  # all before the parents
+_START = HEADER.unpack(TRACE_LINK_SET.header)
 
 
 class TraceLinkSet(NamedTuple):
@@ -61,13 +62,11 @@ def encode_tracelink_set(
     _check(stream_id, epoch, seq, trace_id, parents)
     view = view_of(buffer)
     count = len(parents)
-    length: int = _PARENTS_AT + PARENT.size * count
+    length: int = _HEAD.size + PARENT.size * count
     if view.readonly or len(view) < length:
         raise ValueError(f"a set of {count} parents takes {length} writable bytes")
-    view[: HEADER.size] = _START
-    TRACE_LINK_SET.block.pack_into(view, HEADER.size, stream_id, epoch, seq, trace_id)
-    GROUP.pack_into(view, _PARENTS_AT - GROUP.size, PARENT.size, count)
-    pack_into(f"<{count}Q", view, _PARENTS_AT, *parents)
+    _HEAD.pack_into(view, 0, *_START, stream_id, epoch, seq, trace_id, PARENT.size, count)
+    pack_into(f"<{count}Q", view, _HEAD.size, *parents)
     return length
 
 
@@ -109,8 +108,8 @@ def check_parents(parents: Sequence[int]) -> None:
         raise ValueError("a frame made from others has at least one parent")
     if len(parents) > LONGEST_GROUP:
         raise ValueError(f"a set holds {LONGEST_GROUP:,} parents at most, not {len(parents):,}")
-    if set(map(type, parents)) != _INTS or min(parents) < 1 or max(parents) >= NULL_U64:
-        for parent in parents:
+    for parent in parents:
+        if type(parent) is not int or not 0 < parent < NULL_U64:
             _check_number("a parent", parent, 1, NULL_U64 - 1)
     if len(set(parents)) != len(parents):
         raise ValueError("a parent is named twice")
@@ -126,17 +125,18 @@ def check_link(trace_id: int, parents: Sequence[int]) -> None:
 
 def _check(stream_id: int, epoch: int, seq: int, trace_id: int, parents: Sequence[int]) -> None:
     """The one check of all that is encoded or was decoded."""
-    _check_number("stream_id", stream_id, 0, NULL_U32 - 1)
-    _check_number("epoch", epoch, 0, NULL_U64 - 1)
-    _check_number("seq", seq, 0, NULL_U64 - 1)
+    sure = type(stream_id) is type(epoch) is type(seq) is int
+    if not sure or not (
+        0 <= stream_id < NULL_U32 and 0 <= epoch < NULL_U64 and 0 <= seq < NULL_U64
+    ):
+        _check_number("stream_id", stream_id, 0, NULL_U32 - 1)
+        _check_number("epoch", epoch, 0, NULL_U64 - 1)
+        _check_number("seq", seq, 0, NULL_U64 - 1)
     check_link(trace_id, parents)
 
 
 def _check_number(name: str, value: int, least: int, most: int) -> None:
-    if type(value) is not int and (isinstance(value, bool) or not isinstance(value, int)):
+    if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be int, not {type(value).__name__}")
     if not least <= value <= most:
         raise ValueError(f"{name} must be from {least} to {most}, not {value}")
-
-
-_INTS = {int}  # the types of parents that need no closer look

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from whence.lineage.codec import TraceLinkSet, encode_tracelink_set
+from whence.lineage.codec import encode_tracelink_set
 
 __all__ = ["Counted", "Publication", "emit_tracelink"]
 
@@ -58,7 +58,7 @@ def emit_tracelink(
     Raises ValueError for a set that may not be sent, as encode_tracelink_set() does.
     """
     message = bytearray(40 + 8 * len(parents))
-    encode_tracelink_set(message, *TraceLinkSet(stream_id, epoch, seq, trace_id, tuple(parents)))
+    encode_tracelink_set(message, stream_id, epoch, seq, trace_id, parents)
     try:
         answer = publication.offer(bytes(message))
         taken = answer is not False and not (isinstance(answer, int) and answer < 0)

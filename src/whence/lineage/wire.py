@@ -61,6 +61,8 @@ ATTACH_RESPONSE = Form("ShmAttachResponse", 901, 2, 1, Struct("<qiQQIQIIHI"))
 def view_of(buffer: BytesLike) -> memoryview:
     """A buffer's bytes, whatever its items are; ValueError where they do not lie in one piece."""
     view = memoryview(buffer)
+    if type(buffer) is bytes or type(buffer) is bytearray:
+        return view
     if not view.c_contiguous:
         raise ValueError("the buffer's bytes do not lie in one piece: copy it first")
     return view if view.format == "B" and view.ndim == 1 else view.cast("B")
