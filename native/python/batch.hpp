@@ -66,4 +66,8 @@ bool add_batch(PyObject* module);
 PyObject* batch_select(PyObject* object, PyObject* args, PyObject* kwargs);
 PyObject* batch_parts(PyObject* object, PyObject* most);
 
+// Batch.json(...) and Batch.write_json(...), in batch_json.cpp.
+PyObject* batch_json(PyObject* object, PyObject* args, PyObject* kwargs);
+PyObject* batch_write_json(PyObject* object, PyObject* args, PyObject* kwargs);
+
 }  // namespace whence::py
