@@ -18,6 +18,7 @@ from whence.query.asked_page import AskedPage, place_of
 from whence.query.declared_order import in_declared_order
 from whence.query.duck import Duck, files_source
 from whence.query.generation import Generation
+from whence.query.narrowed import named
 from whence.query.nearest_files import by_and_by, later, one_after_the_other
 from whence.query.pieces import PIECE_ROWS, Piece, Pieces
 from whence.query.shapes import (
@@ -387,8 +388,12 @@ class FolderEngine:
         source = self._source(now.manifest.files, UNLIMITED)
         for whole in (True, False):
             for kind, write in _SORTS:
+                near = now.narrowed(named(kind, text))[0] if whole else now.manifest.files
+                if not near:
+                    continue
                 statement = Statement(DUCKDB)
-                asked = write(statement, source, text, whole=whole, limit=limit)
+                within = self._source(near, UNLIMITED)
+                asked = write(statement, within, text, whole=whole, limit=limit)
                 if rows := self._rows(statement, asked, UNLIMITED):
                     return [Found(kind, _name(row)) for row in rows]
             ways = [event_sql if whole else event_ids_sql]

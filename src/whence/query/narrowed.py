@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from whence.model.query import TraceQuery
+from whence.model.span import is_trace_id
 from whence.query.sql.statement import is_storable
 from whence.store.id_index import text_hash, times_of, trace_hash
 from whence.store.manifest import Segment
 
-__all__ = ["narrowed"]
+__all__ = ["named", "narrowed"]
 
 _LATEST = 2**63 - 1
 
@@ -45,6 +46,15 @@ def narrowed(
         until = min(until, query.until_wall_ns)
     bounded = None if until > _LATEST else until
     return kept, replace(query, from_wall_ns=since, until_wall_ns=bounded)
+
+
+def named(kind: str, text: str) -> TraceQuery:
+    """A question for which the same files count as for that request, chain or trace."""
+    if kind == "request":
+        return TraceQuery(request_id=text)
+    if kind == "chain":
+        return TraceQuery(decision_chain_id=text)
+    return TraceQuery(trace_id=text.lower()) if is_trace_id(text.lower()) else TraceQuery()
 
 
 def _hashes(query: TraceQuery) -> Iterator[int]:
