@@ -37,6 +37,10 @@ _COMMANDS = (  # each is whence.cli.NAME.NAME, imported when it is asked for
     "metrics",
     "recover",
     "forget",
+    "doctor",
+    "repair",
+    "backup",
+    "restore",
     "demo",
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from whence.store.id_index import IdPlace
 
 __all__ = [
     "FORMAT",
+    "STEPS",
     "VERSION",
     "Manifest",
     "Quarantined",
@@ -33,6 +34,10 @@ __all__ = [
 
 FORMAT = "whence-store"
 VERSION = 1
+STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""By each earlier version: what makes of its manifest one of the next version. There is none yet.
+
+A reader takes the steps in memory; the next commit writes the version that is current."""
 _END = re.compile(rb',"crc32":"([0-9a-f]{8})"\}\n\Z')
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
@@ -216,8 +221,7 @@ def parsed_manifest(content: bytes, name: str = "MANIFEST") -> Manifest:
         raise CorruptFile(f"{name} fails its checksum")
     try:
         value = json.loads(body + b"}")
-        _check_version(value, name)
-        return _manifest(value)
+        return _manifest(_of_this_version(value, name))
     except (UnsupportedFormat, CorruptFile):
         raise
     except _DAMAGE as error:
@@ -248,14 +252,19 @@ def parsed_rings(value: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[int, 
     }
 
 
-def _check_version(value: Mapping[str, Any], name: str) -> None:
+def _of_this_version(value: dict[str, Any], name: str) -> dict[str, Any]:
     if value["format"] != FORMAT:
         raise UnsupportedFormat(f"{name} is of format {value['format']!r}, not {FORMAT}")
-    if value["version"] != VERSION:
+    version = value["version"]
+    while version != VERSION and version in STEPS:
+        value = STEPS[version](value)
+        version += 1
+    if version != VERSION:
         raise UnsupportedFormat(
             f"{name} is of version {value['version']!r}; this whence reads version {VERSION}: "
             "use the whence that wrote it, or a newer one"
         )
+    return value
 
 
 def _manifest(value: dict[str, Any]) -> Manifest:
