@@ -13,6 +13,12 @@ from whence.lineage.attach import (
     encode_attach_request,
     encode_attach_response,
 )
+from whence.lineage.bridge import (
+    ChunkedFrames,
+    ChunkIds,
+    decode_chunk_ids,
+    forward_tracelink_set,
+)
 from whence.lineage.codec import TraceLinkSet, decode_tracelink_set, encode_tracelink_set
 from whence.lineage.datagrams import Address, DatagramPublication, DatagramSubscription
 from whence.lineage.frames import (
@@ -48,6 +54,8 @@ __all__ = [
     "AttachRequest",
     "AttachResponse",
     "Attached",
+    "ChunkIds",
+    "ChunkedFrames",
     "Consumer",
     "Counted",
     "DatagramPublication",
@@ -69,6 +77,7 @@ __all__ = [
     "TracedProducer",
     "decode_attach_request",
     "decode_attach_response",
+    "decode_chunk_ids",
     "decode_frame_descriptor",
     "decode_tracelink_set",
     "emit_tracelink",
@@ -77,6 +86,7 @@ __all__ = [
     "encode_attach_response",
     "encode_frame_descriptor",
     "encode_tracelink_set",
+    "forward_tracelink_set",
     "lineage_of_w3c",
     "new_trace_id_from_parents",
     "next_trace_id",

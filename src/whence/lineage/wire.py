@@ -13,6 +13,7 @@ from typing import NamedTuple
 __all__ = [
     "ATTACH_REQUEST",
     "ATTACH_RESPONSE",
+    "FRAME_CHUNK",
     "FRAME_DESCRIPTOR",
     "GROUP",
     "HEADER",
@@ -56,6 +57,9 @@ TRACE_LINK_SET = Form("TraceLinkSet", 904, 1, 1, Struct("<IQQQ"))
 FRAME_DESCRIPTOR = Form("FrameDescriptor", 900, 4, 1, Struct("<IQQQIQ"))
 ATTACH_REQUEST = Form("ShmAttachRequest", 901, 1, 1, Struct("<qIIBIBBI"))
 ATTACH_RESPONSE = Form("ShmAttachResponse", 901, 2, 1, Struct("<qiQQIQIIHI"))
+
+# Of a bridge's chunks we know the beginning of the block, which has the ids; 25 bytes follow.
+FRAME_CHUNK = Form("BridgeFrameChunk", 902, 1, 1, Struct("<IQQQ"))
 
 
 def view_of(buffer: BytesLike) -> memoryview:
