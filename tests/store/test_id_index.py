@@ -17,10 +17,12 @@ from tests.store.rows import rows
 from whence.model.query import TraceQuery
 from whence.query.narrowed import narrowed
 from whence.store import id_index
+from whence.store.compaction import merge_steps, next_merge
 from whence.store.folder import FolderStore
 from whence.store.id_index import BLOCK_ROWS, IdIndex, IdPlace, text_hash, times_of, trace_hash
 from whence.store.manifest import parsed_segment
 from whence.store.recovery import find_manifest
+from whence.store.segment import read_note
 
 texts = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
     ["", "r", "é" * 200, "é" * 200 + "x", "0" * 36]
@@ -176,3 +178,22 @@ def test_a_file_that_is_cut_short_is_not_left_out(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[: segment.ids.at + 20])
     query = TraceQuery(request_id="r")
     assert narrowed(tmp_path, [segment], query)[0] == [segment]
+
+
+def test_a_merged_file_has_an_index_of_its_own(tmp_path: Path) -> None:
+    """Of all rows of the files that went into it, and told in its footer, too. R5.11"""
+    with FolderStore(tmp_path, write=True) as store:
+        for first in range(0, 16 * 100, 100):
+            store.append(rows(range(first, first + 100)))
+        merge = next_merge(store.manifest)
+        assert merge is not None
+        for _ in merge_steps(store, merge):
+            pass
+        (segment,) = store.manifest.files
+    assert segment.ids == read_note(tmp_path, segment.name).segment.ids
+    assert segment.ids is not None
+    assert segment.ids.entries == 1600 // 8
+    for request in ("req-0", "req-99", "req-199"):
+        query = TraceQuery(request_id=request)
+        assert narrowed(tmp_path, [segment], query)[0] == [segment]
+    assert narrowed(tmp_path, [segment], TraceQuery(request_id="req-200"))[0] == []
