@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -23,12 +24,13 @@ _UINT64 = range(2**63, 2**64)
 def table_of(recording: Recording, events: Sequence[TraceEvent] | None = None) -> pa.Table:
     """The recording's events, or those given of it, in their order, in the columns of a store.
 
-    An event whose wall time is not known has its own time in that place. Integers that 64 bits do
-    not hold become their digits, half a surrogate pair a question mark.
+    An event whose wall time is not known, or is none that 64 bits hold, has its own time in that
+    place. Integers that 64 bits do not hold become their digits, half a surrogate pair a question
+    mark.
     """
     events = recording.events if events is None else events
     keys = {info.name: info.key for info in recording.sessions}
-    walls = [recording.wall_ns(event) for event in events]
+    walls = [_held(recording.wall_ns(event), event) for event in events]
     columns: dict[str, list[Any]] = {
         "ts_ns": [
             event.timestamp.value_ns if wall is None else wall
@@ -48,6 +50,12 @@ def table_of(recording: Recording, events: Sequence[TraceEvent] | None = None) -
     )
 
 
+def _held(wall_ns: int | None, event: TraceEvent) -> int | None:
+    if wall_ns is None or wall_ns not in _INT64:
+        return None
+    return wall_ns if wall_ns - event.timestamp.value_ns in _INT64 else None
+
+
 def _array(values: Iterable[Any], field: pa.Field) -> pa.Array:
     if pa.types.is_dictionary(field.type):
         return pa.array(values, pa.string()).dictionary_encode()
@@ -60,9 +68,9 @@ def _signed(number: int) -> int:
 
 def _own_id(event: TraceEvent, keys: Mapping[str, int]) -> str | None:
     if event.ring >= 0 and event.session in keys:
-        derived = event_id(keys[event.session], event.ring, event.ticket)
-        if derived == event.event_id:
-            return None
+        with contextlib.suppress(OverflowError):  # a place that no id has room for
+            if event_id(keys[event.session], event.ring, event.ticket) == event.event_id:
+                return None
     return _text(event.event_id)
 
 

@@ -17,6 +17,7 @@ from whence.model.query import TraceQuery
 from whence.model.recording import Recording, RingLedger, SessionInfo
 from whence.model.span import is_span_id
 from whence.query.pieces import PIECE_ROWS, Piece, Pieces
+from whence.query.session_names import SessionNames
 from whence.query.shapes import (
     MOST_EXACT_ROWS,
     UNLIMITED,
@@ -410,19 +411,12 @@ class ClusterEngine:
         return answer
 
 
-class _Names(dict[int, str]):
-    """Session names by key, signed or not; of a session that nothing is known of, the key."""
-
-    def __missing__(self, key: int) -> str:
-        return self.get(key & 2**64 - 1) or f"session-{key & 2**64 - 1:016x}"
-
-
 class _Known:
     """What sessions told of themselves, by their keys."""
 
     def __init__(self, sessions: Mapping[int, StoredSession]) -> None:
         self.sessions = sessions
-        self.names = _Names({key: each.info.name for key, each in sessions.items()})
+        self.names = SessionNames({key: each.info.name for key, each in sessions.items()})
 
     @property
     def decisions(self) -> list[str]:

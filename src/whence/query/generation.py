@@ -7,19 +7,13 @@ from collections.abc import Iterator, Mapping
 from whence.model.query import TraceQuery
 from whence.model.recording import Damage, KindInfo
 from whence.query.narrowed import narrowed
+from whence.query.session_names import SessionNames
 from whence.query.sql.statement import is_storable
 from whence.store.folder import Snapshot
 from whence.store.manifest import Segment
 from whence.store.sessions import StoredSession
 
 __all__ = ["Generation"]
-
-
-class _Names(dict[int, str]):
-    """Session names by key, signed or not; of a session that the store does not know, the key."""
-
-    def __missing__(self, key: int) -> str:
-        return self.get(key & 2**64 - 1) or f"session-{key & 2**64 - 1:016x}"
 
 
 class Generation:
@@ -29,7 +23,7 @@ class Generation:
         self.root = snapshot.root
         self.manifest = snapshot.manifest
         self.sessions: Mapping[int, StoredSession] = snapshot.sessions
-        self.names = _Names({key: each.info.name for key, each in self.sessions.items()})
+        self.names = SessionNames({key: each.info.name for key, each in self.sessions.items()})
         trouble = snapshot.trouble
         self.damage = (Damage("", "MANIFEST", trouble),) if trouble else ()
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -28,6 +28,7 @@ from whence.store.manifest import (
     Segment,
     commit_note,
 )
+from whence.store.next_manifest import next_manifest
 from whence.store.owned_folder import OwnedFolder, is_full
 from whence.store.owner import Owner, OwnerLock, owner_of
 from whence.store.place import (
@@ -51,7 +52,6 @@ from whence.store.upkeep import Upkeep
 
 __all__ = ["FolderStore", "Snapshot"]
 
-T = TypeVar("T")
 CHECKED_BYTES = 256 << 20
 
 
@@ -145,27 +145,24 @@ class FolderStore(OwnedFolder):
         `table` has the columns of whence.store.columns, in any order of rows; it may be empty.
         `positions` are the next tickets of the rings that moved, `ledger` counts everything
         settled up to them, `rings` are the new tallies of these rings. What is left out stays as
-        it was. `forget` names sessions whose positions are needed no more.
+        it was. `forget` names sessions whose positions are needed no more. Rows that move no
+        position are there already, and nothing changes.
 
         Returns once all of it is on the disk and readers see it: rows, positions and ledger, or,
-        when it raises, none of them. Raises OSError, StoreOwned once the store was lost. After an
-        OSError look whether `manifest.generation` has moved: then readers see the rows already,
-        but it is not sure that they survive a power cut; call sync() until it returns.
+        when it raises, none of them. Raises OSError, StoreOwned once the store was lost, ValueError
+        for a position that goes back. After an OSError look whether `manifest.generation` has
+        moved: then readers see the rows already, but it is not sure that they survive a power cut;
+        call sync() until it returns.
         """
         self._check_owned()
         old = self._manifest
-        generation = old.generation + 1
         rings, positions = rings or {}, positions or {}
-        spoiled = old.undelivered_in if undelivered_in is None else sorted(undelivered_in)
-        new = replace(
-            old,
-            generation=generation,
-            positions=_merged(old.positions, positions),
-            rings=_merged(old.rings, rings),
-            ledger=ledger or old.ledger,
-            undelivered_in=tuple(spoiled),
-            filtered=old.filtered or filtered,
-        ).without(frozenset(forget))
+        new = next_manifest(
+            old, len(table), positions, ledger, rings, undelivered_in, filtered, forget
+        )
+        if new is None:
+            self.sync()
+            return self._manifest
         parts = list(days_of(in_order(table))) if len(table) else []
         commit = commit_note(new, len(parts), positions, rings)
         hidden = hidden_by(new.tombstones)
@@ -327,11 +324,3 @@ class FolderStore(OwnedFolder):
             self.trouble.append(f"{name} could not be taken in and is in {QUARANTINE}/")
         store = found.manifest.store or str(uuid.uuid4())
         self._commit(replace(found.manifest, store=store))
-
-    # ---- committing
-
-
-def _merged(
-    old: Mapping[str, Mapping[int, T]], new: Mapping[str, Mapping[int, T]]
-) -> Mapping[str, Mapping[int, T]]:
-    return {**old, **{uuid: {**old.get(uuid, {}), **rings} for uuid, rings in new.items()}}

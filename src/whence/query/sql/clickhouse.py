@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from whence.query.sql.dialect import Dialect, ValueType
+from whence.query.sql.dialect import Dialect, ValueType, floored
 
 __all__ = ["CLICKHOUSE"]
 
@@ -30,7 +30,7 @@ CLICKHOUSE = Dialect(
     parameter=lambda name, kind: f"{{{name}:{_TYPES[kind]}}}",
     # a key that is absent would give '' or 0
     map_value=lambda column, key: f"if(mapContains({column}, {key}), {column}[{key}], NULL)",
-    integer_division=lambda a, b: f"intDiv({a}, {b})",
+    integer_division=lambda a, b: floored(a, f"intDiv({a}, {b})", f"intDiv(-({a} + 1), {b})"),
     full_match=_full_match,
     contains=lambda text, part: f"(position({text}, {part}) > 0)",
     starts_with=lambda text, part: f"startsWith({text}, {part})",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["DUCKDB", "Dialect", "ValueType"]
+__all__ = ["DUCKDB", "Dialect", "ValueType", "floored"]
 
 # "wide" are integers of 128 bits.
 ValueType = Literal["text", "int", "wide", "float"]
@@ -17,9 +17,9 @@ class Dialect:
     """How one engine writes what standard SQL leaves open; all members give SQL expressions.
 
     `parameter(name, type)` stands for a value. `map_value(map, key)` is the value of a key, and
-    NULL where there is none. `integer_division(a, b)` of two integers that are not negative is
-    one, too. `full_match(text, pattern)` is that of RE2 on code points. `to_wide(text)` and
-    `to_float(text)` are for texts that spell such a number, correctly rounded; for others they
+    NULL where there is none. `integer_division(a, b)` by a positive integer is rounded down, also
+    of a negative one. `full_match(text, pattern)` is that of RE2 on code points. `to_wide(text)`
+    and `to_float(text)` are for texts that spell such a number, correctly rounded; for others they
     may be NULL, but raise no error. `percentiles(value, shares)` is a list of exact ones,
     interpolated linearly, and skips NULL. `number_to_small` makes 32 bits of a whole number.
     `json_length(text)` counts a JSON list. `bit_and(a, b)` is of 64-bit integers.
@@ -53,6 +53,11 @@ class Dialect:
     is_in: str
 
 
+def floored(dividend: str, quotient: str, below: str) -> str:
+    """A quotient rounded down where engines round to zero; `below` is that of -(dividend + 1)."""
+    return f"(CASE WHEN {dividend} >= 0 THEN {quotient} ELSE -({below}) - 1 END)"
+
+
 def _duckdb_percentiles(value: str, shares: Sequence[str]) -> str:
     return f"quantile_cont({value}, [{', '.join(shares)}])"
 
@@ -68,7 +73,7 @@ DUCKDB = Dialect(
     name="duckdb",
     parameter=lambda name, kind: f"CAST(${name} AS {_DUCKDB_TYPES[kind]})",
     map_value=lambda column, key: f"{column}[{key}]",
-    integer_division=lambda a, b: f"({a} // {b})",
+    integer_division=lambda a, b: floored(a, f"{a} // {b}", f"(-({a} + 1)) // {b}"),
     full_match=lambda text, pattern: f"regexp_full_match({text}, {pattern})",
     contains=lambda text, part: f"contains({text}, {part})",
     starts_with=lambda text, part: f"starts_with({text}, {part})",

@@ -33,9 +33,9 @@ def sessions_sql(
 
 def _filters(s: Statement, query: TraceQuery, sessions: Sequence[int]) -> Iterator[str]:
     if query.from_wall_ns is not None:
-        yield f"ts_ns >= {s.integer(_clamped(query.from_wall_ns))}"
+        yield _on_side(s, ">=", query.from_wall_ns)
     if query.until_wall_ns is not None:
-        yield f"ts_ns < {s.integer(_clamped(query.until_wall_ns))}"
+        yield _on_side(s, "<", query.until_wall_ns)
     if query.start is not None:
         yield f"ts_ns - offset_ns >= {s.integer(query.start.value_ns)}"
     if query.end is not None:
@@ -91,5 +91,8 @@ def _chain(s: Statement, chain: str) -> str:
     return f"(decision_chain_id = {own} OR (request_id = {own} AND {absent}))"
 
 
-def _clamped(moment_ns: int) -> int:
-    return max(-(2**63), min(moment_ns, 2**63 - 1))
+def _on_side(s: Statement, sign: str, moment_ns: int) -> str:
+    """Of moments that 64 bits do not hold, every event is on the same side."""
+    if -(2**63) <= moment_ns < 2**63:
+        return f"ts_ns {sign} {s.integer(moment_ns)}"
+    return constant((moment_ns < 0) == (sign == ">="))
