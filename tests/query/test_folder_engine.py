@@ -204,6 +204,16 @@ def test_a_part_of_a_store_comes_with_what_is_known_of_its_sessions() -> None:
         assert engine.recording(TraceQuery()).events == source.events
 
 
+def test_a_question_leaves_no_clock_running() -> None:
+    """Nothing that watched its time is alive when the interpreter ends. R4.7"""
+    with engine_over(recording(inference_chain())) as engine:
+        before = set(threading.enumerate())
+        for _ in range(20):
+            engine.select(TraceQuery(), budget=Budget(time_s=300.0))
+            left = set(threading.enumerate()) - before
+            assert all(thread.name.startswith("whence-query") for thread in left)
+
+
 def test_an_answer_past_its_budget_is_refused() -> None:
     """R4.7 Rows, bytes and time each have a limit that says so."""
     with engine_over(recording(inference_chain()), segments=2) as engine:

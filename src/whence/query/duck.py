@@ -227,6 +227,7 @@ class Duck:
         finally:
             if timer is not None:
                 timer.cancel()
+                timer.join()  # else it may hold the connection while the interpreter ends
 
 
 def _some(reader: pa.RecordBatchReader, most_rows: int) -> pa.Table:
