@@ -24,12 +24,13 @@ from whence.model.errors import AmbiguousId, IdNotFound
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
 from whence.model.severity import Severity
-from whence.query.chain import find_chain
+from whence.query.chain import find_chain, nearest_ids
 from whence.query.engine import Engine
 from whence.query.folder_engine import FolderEngine
 from whence.query.in_memory import InMemory
 from whence.query.plain import plain
 from whence.query.reach import around, around_newest_wrong
+from whence.query.related import related
 from whence.query.shapes import Found
 from whence.query.why import why
 
@@ -131,8 +132,38 @@ def test_an_id_of_several_or_of_nothing_is_told_so(engine: Engine) -> None:
     with pytest.raises(AmbiguousId, match="names 4 requests") as caught:
         around(engine, "req")
     assert caught.value.candidates[0] == "req-000409"
-    part, name = around(engine, "nothing")
-    with pytest.raises(IdNotFound, match="5 events were overwritten"):
-        find_chain(part, name)
+    with pytest.raises(IdNotFound, match="5 events were overwritten") as missed:
+        around(engine, "req-000421")
+    assert missed.value.nearest == nearest_ids(everything(), "req-000421")
+    assert "req-000412" in missed.value.nearest
+    with pytest.raises(IdNotFound) as missed:
+        around(engine, "\ud800")
+    assert missed.value.nearest == ()
     assert engine.find("f" * 32) == []
     assert engine.find("3456789abcdef") == [Found("trace", TRACE)]
+
+
+def test_effects_of_a_chain_are_found_with_what_is_related(tmp_path: Path) -> None:
+    """R1.46 R5.11 What names an event, a request or a chain as its cause, wherever it is stored."""
+    causes = inference_chain("req-1")
+    events = [
+        *causes,
+        event("by event", 60, "req-2", ticket=20, caused_by=causes[1].event_id),
+        event("by request", 61, "req-3", ticket=21, caused_by="req-1"),
+        event("by another", 62, "req-4", ticket=22, caused_by="req-3"),
+        event("by nothing", 63, "req-5", ticket=23),
+    ]
+    source = recording(events)
+    right = related(source, find_chain(source, "req-1"))
+    assert [each.event.event_type for each in right] == ["by event", "by request"]
+    with FolderEngine(stored(tmp_path / "store", source, 3), threads=1) as folder:
+        for engine in (InMemory(source), folder):
+            part, name = around(engine, "req-1", related=True)
+            found = related(part, find_chain(part, name))
+            assert [each.event for each in found] == [each.event for each in right]
+            assert [e.event_type for e in engine.effects(["req-1", "req-3", ""]).events] == [
+                "by request",
+                "by another",
+            ]
+            assert len(engine.effects(["req-1", "req-3"], 1).events) == 1
+            assert engine.effects([]).events == ()

@@ -16,10 +16,18 @@ from whence.model.span import is_trace_id
 from whence.query.index import ChainKey, Index, as_index
 from whence.query.words import clock_text, count_text, events_text, files_text
 
-__all__ = ["Chain", "chain_of", "chains", "find_chain", "nearest_ids", "reconstruct_chain"]
+__all__ = [
+    "NEAR_REACH",
+    "Chain",
+    "chain_of",
+    "chains",
+    "find_chain",
+    "nearest_ids",
+    "reconstruct_chain",
+]
 
 _SHOWN_CANDIDATES = 10
-_NEAR_REACH = 200  # ids compared by spelling on either side of where the text would stand
+NEAR_REACH = 200  # ids compared by spelling on either side of where the text would stand
 _SPAN_ID = re.compile("[0-9a-f]{16}")
 
 
@@ -92,8 +100,8 @@ def nearest_ids(source: Recording | Index, text: str, limit: int = 3) -> tuple[s
     index = as_index(source)
     near: dict[str, None] = {}
     for names in (index.request_names, index.chain_names):
-        near.update((name, None) for name in names.near(text, _NEAR_REACH))
-    for folded in index.event_names.near(text, _NEAR_REACH):
+        near.update((name, None) for name in names.near(text, NEAR_REACH))
+    for folded in index.event_names.near(text, NEAR_REACH):
         near.update((name, None) for name in index.event_spellings[folded])
     return tuple(difflib.get_close_matches(text, list(near), limit, cutoff=0.5))
 

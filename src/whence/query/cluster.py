@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,7 +15,7 @@ from whence.model.errors import BudgetExceeded, ClusterError, ClusterUnavailable
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording, RingLedger, SessionInfo
-from whence.model.span import is_span_id
+from whence.query.meant import meanings
 from whence.query.pieces import PIECE_ROWS, Piece, Pieces
 from whence.query.session_names import SessionNames
 from whence.query.shapes import (
@@ -40,12 +40,8 @@ from whence.query.sql.groups import (
     with_percentiles,
 )
 from whence.query.sql.ids import (
-    chain_ids_sql,
-    event_ids_sql,
+    caused_by_sql,
     event_sql,
-    request_ids_sql,
-    span_sql,
-    trace_ids_sql,
 )
 from whence.query.sql.pages import page_sql
 from whence.query.sql.statement import Statement, is_storable
@@ -174,24 +170,10 @@ class ClusterEngine:
         if not text or not is_storable(text):
             return []
         now = self._now()
-        for whole in (True, False):
-            for kind, write in _SORTS:
-                s = Statement(CLICKHOUSE)
-                asked = write(s, self._events, text, whole=whole, limit=limit)
-                if rows := self._rows(s, asked):
-                    return [Found(kind, _name(row)) for row in rows]
-            s = Statement(CLICKHOUSE)
-            write_event = event_sql if whole else event_ids_sql
-            events = self._some(now, s, write_event(s, text, list(now.sessions)), limit)
-            called = {each.event_id for each in events}
-            if found := sorted(name for name in called if _is_called(name, text)):
-                return [Found("event", name) for name in found]
-            if whole and is_span_id(text.lower()):
-                s = Statement(CLICKHOUSE)
-                events = self._some(now, s, span_sql(s, text), limit)
-                if events:
-                    return [Found("event", min(events, key=lambda e: not e.span).event_id)]
-        return []
+        return meanings(
+            text, limit, dialect=CLICKHOUSE, source=self._events, sessions=list(now.sessions),
+            rows=self._rows, events=lambda s, also: self._some(now, s, also, limit),
+        )  # fmt: skip
 
     def event(self, event_id: str) -> TraceEvent | None:
         """The event of that id; one that was derived from its place is found by that."""
@@ -209,6 +191,17 @@ class ClusterEngine:
             lambda s: event_sql(s, event_id, keys),
         )
         return page.events[0] if page.events else None
+
+    def nearest(self, text: str, limit: int = 3) -> tuple[str, ...]:
+        """None: they would be looked for in all there is."""
+        return ()
+
+    def effects(self, names: Sequence[str], limit: int = 1_000) -> Recording:
+        """The first events that name one of these as their cause, and what is known besides."""
+        now, s = self._now(), Statement(CLICKHOUSE)
+        events = tuple(self._some(now, s, caused_by_sql(s, names), limit))
+        known = self._without_events(now, {event.session for event in events})
+        return replace(known, events=events, held=self._held(now, _leaking(known)))
 
     def newest_wrong(self, query: TraceQuery, budget: Budget = UNLIMITED) -> TraceEvent | None:
         """The event to explain when nothing is named."""
@@ -433,22 +426,8 @@ class _Known:
         return [e for e in self.sessions.values() if names is None or e.info.name in names]
 
 
-_SORTS: tuple[tuple[Literal["request", "chain", "trace"], Callable[..., str]], ...] = (
-    ("request", request_ids_sql),
-    ("chain", chain_ids_sql),
-    ("trace", trace_ids_sql),
-)
-
-
 def _leaking(known: Recording) -> list[str]:
     return sorted({ring.session for ring in known.rings if ring.lost})
-
-
-def _name(row: Sequence[Any]) -> str:
-    """A text, or the two halves of a trace's id."""
-    if len(row) == 1:
-        return str(row[0])
-    return "".join(f"{half & 2**64 - 1:016x}" for half in row)
 
 
 def _without_nan(row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -465,11 +444,6 @@ def _key(table: pa.Table, limit: int, order: Order) -> PageKey:
     )
     duration_ns = row["duration_ns"] if order == "longest" else 0
     return PageKey(order, duration_ns, row["ts_ns"], row["session"], row["ring"], row["ticket"])
-
-
-def _is_called(event_id: str, text: str) -> bool:
-    name, part = event_id.lower(), text.lower()
-    return name.startswith(part) or name.endswith(part)
 
 
 def _check(budget: Budget, rows: int) -> None:

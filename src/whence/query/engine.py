@@ -66,6 +66,12 @@ class Engine(Protocol):
     def event(self, event_id: str) -> TraceEvent | None:
         """The event of that id, in whatever case it is written; None if there is none."""
 
+    def nearest(self, text: str, limit: int = 3) -> tuple[str, ...]:
+        """Ids spelled much like the text, the most alike first; a bounded number is looked at."""
+
+    def effects(self, names: Sequence[str], limit: int = 1_000) -> Recording:
+        """The first events that name one of these ids as their cause, and what is known."""
+
     def newest_wrong(self, query: TraceQuery, budget: Budget = UNLIMITED) -> TraceEvent | None:
         """The event to explain when nothing is named.
 

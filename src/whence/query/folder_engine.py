@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Damage, Recording, RingLedger, SessionInfo
-from whence.model.span import is_span_id
 from whence.query.asked_page import AskedPage, place_of
+from whence.query.chain import NEAR_REACH
 from whence.query.declared_order import in_declared_order
 from whence.query.duck import Duck, files_source
 from whence.query.generation import Generation
+from whence.query.meant import meanings
 from whence.query.narrowed import named
 from whence.query.nearest_files import by_and_by, later, one_after_the_other
 from whence.query.pieces import PIECE_ROWS, Piece, Pieces
@@ -44,12 +46,9 @@ from whence.query.sql.groups import (
     with_percentiles,
 )
 from whence.query.sql.ids import (
-    chain_ids_sql,
-    event_ids_sql,
+    caused_by_sql,
     event_sql,
-    request_ids_sql,
-    span_sql,
-    trace_ids_sql,
+    near_ids_sql,
 )
 from whence.query.sql.pages import page_sql
 from whence.query.sql.statement import Statement, is_storable
@@ -63,6 +62,7 @@ from whence.store.segment import in_order
 __all__ = ["FolderEngine"]
 
 T = TypeVar("T")
+MOST_NEAR_ROWS = 1_000_000  # looked through for ids that are spelled alike
 CHOICES = 4  # of what to explain when nothing is named
 
 
@@ -139,6 +139,29 @@ class FolderEngine:
         if not event_id or not is_storable(event_id):
             return None
         return self._at_once(lambda now: self._event(now, event_id))
+
+    def nearest(self, text: str, limit: int = 3) -> tuple[str, ...]:
+        """Ids spelled much like the text, among those of the newest million events or so."""
+        if not text or not is_storable(text):
+            return ()
+        return self._at_once(lambda now: self._nearest(now, text, limit))
+
+    def effects(self, names: Sequence[str], limit: int = 1_000) -> Recording:
+        """The first events that name one of these as their cause, and what is known besides."""
+        return self._at_once(
+            lambda now: self._recorded(
+                now,
+                self._page_table(
+                    now,
+                    TraceQuery(),
+                    "oldest",
+                    limit,
+                    None,
+                    UNLIMITED,
+                    lambda statement: caused_by_sql(statement, names),
+                ).slice(0, limit),
+            )
+        )
 
     def newest_wrong(self, query: TraceQuery, budget: Budget = UNLIMITED) -> TraceEvent | None:
         """The event to explain when nothing is named, looked for from the newest file on."""
@@ -322,9 +345,10 @@ class FolderEngine:
         return int(counted[0][0]) <= self._exact_rows
 
     def _recording(self, now: Generation, query: TraceQuery, budget: Budget) -> Recording:
-        table = self._all(now, query, budget)
+        return self._recorded(now, self._all(now, query, budget), query == TraceQuery())
+
+    def _recorded(self, now: Generation, table: pa.Table, whole: bool = False) -> Recording:
         events = events_of(table, now.names)
-        whole = query == TraceQuery()
         known = self._known(now, None if whole else {event.session for event in events})
         leaking = [ring.session for ring in known.rings if ring.lost]
         held = None if whole else self._held(now, leaking)
@@ -386,34 +410,25 @@ class FolderEngine:
         if not now.manifest.files:
             return []
         source = self._source(now.manifest.files, UNLIMITED)
-        for whole in (True, False):
-            for kind, write in _SORTS:
-                near = now.narrowed(named(kind, text))[0] if whole else now.manifest.files
-                if not near:
-                    continue
-                statement = Statement(DUCKDB)
-                within = self._source(near, UNLIMITED)
-                asked = write(statement, within, text, whole=whole, limit=limit)
-                if rows := self._rows(statement, asked, UNLIMITED):
-                    return [Found(kind, _name(row)) for row in rows]
-            ways = [event_sql if whole else event_ids_sql]
-            if whole and is_span_id(text.lower()):
-                ways.append(lambda s, text, sessions: span_sql(s, text))
-            for predicate in ways:
-                statement = Statement(DUCKDB)
-                also = predicate(statement, text, list(now.sessions))
-                asked = page_sql(
-                    statement, source, SCHEMA.names, TraceQuery(), also=also, limit=limit
-                )
-                events = events_of(self._ask(statement, asked, UNLIMITED), now.names)
-                if predicate in (event_sql, event_ids_sql):
-                    names = {e.event_id for e in events if _is_called(e.event_id, text)}
-                    found = sorted(names)
-                else:
-                    found = [e.event_id for e in sorted(events, key=lambda e: not e.span)[:1]]
-                if found:
-                    return [Found("event", name) for name in found]
-        return []
+
+        def events(statement: Statement, also: str) -> list[TraceEvent]:
+            asked = page_sql(statement, source, SCHEMA.names, TraceQuery(), also=also, limit=limit)
+            return events_of(self._ask(statement, asked, UNLIMITED), now.names)
+
+        def near(kind: str) -> str:
+            return self._source(now.narrowed(named(kind, text))[0], UNLIMITED)
+
+        return meanings(
+            text, limit, dialect=DUCKDB, source=source, near=near, sessions=list(now.sessions),
+            rows=lambda statement, asked: self._rows(statement, asked, UNLIMITED), events=events,
+        )  # fmt: skip
+
+    def _nearest(self, now: Generation, text: str, limit: int) -> tuple[str, ...]:
+        files, _ = next(one_after_the_other(list(now.manifest.files), MOST_NEAR_ROWS), ((), None))
+        statement = Statement(DUCKDB)
+        asked = near_ids_sql(statement, self._source(files, UNLIMITED), text, NEAR_REACH)
+        names = sorted(name for (name,) in self._rows(statement, asked, UNLIMITED))
+        return tuple(get_close_matches(text, names, limit, cutoff=0.5))
 
     def _event(self, now: Generation, event_id: str) -> TraceEvent | None:
         keys = list(now.sessions)
@@ -480,20 +495,3 @@ class FolderEngine:
 
 
 _NO_ROWS = "no_events"
-_SORTS: tuple[tuple[Literal["request", "chain", "trace"], Callable[..., str]], ...] = (
-    ("request", request_ids_sql),
-    ("chain", chain_ids_sql),
-    ("trace", trace_ids_sql),
-)
-
-
-def _name(row: Sequence[Any]) -> str:
-    """A text, or the two halves of a trace's id."""
-    if len(row) == 1:
-        return str(row[0])
-    return "".join(f"{half & 2**64 - 1:016x}" for half in row)
-
-
-def _is_called(event_id: str, text: str) -> bool:
-    name, part = event_id.lower(), text.lower()
-    return name.startswith(part) or name.endswith(part)

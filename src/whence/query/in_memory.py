@@ -14,6 +14,7 @@ from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery, is_error
 from whence.model.recording import Recording, RingLedger, SessionInfo
 from whence.model.span import is_span_id
+from whence.query.chain import nearest_ids
 from whence.query.figures import Member, group_rows
 from whence.query.index import Index, Names, as_index
 from whence.query.outcome import went_wrong
@@ -94,6 +95,16 @@ class InMemory:
         """The event of that id."""
         names = self._index.event_spellings.get(event_id.lower())
         return self._index.events[self._index.event_ids[names[0]]] if names else None
+
+    def nearest(self, text: str, limit: int = 3) -> tuple[str, ...]:
+        """Ids spelled much like the text."""
+        return nearest_ids(self._index, text, limit)
+
+    def effects(self, names: Sequence[str], limit: int = 1_000) -> Recording:
+        """The first events that name one of these as their cause, and what is known besides."""
+        wanted = {name for name in names if name}
+        found = sorted((e for e in self._index.events if e.caused_by in wanted), key=self._place)
+        return replace(self._recording, events=tuple(found[:limit]))
 
     def newest_wrong(self, query: TraceQuery, budget: Budget = UNLIMITED) -> TraceEvent | None:
         """The event to explain when nothing is named."""

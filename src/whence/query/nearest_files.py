@@ -42,10 +42,12 @@ def by_and_by(
         wanted *= FOUR_TIMES
 
 
-def one_after_the_other(files: list[Segment]) -> Iterator[tuple[Sequence[Segment], int | None]]:
+def one_after_the_other(
+    files: list[Segment], wanted: int | None = None
+) -> Iterator[tuple[Sequence[Segment], int | None]]:
     """(some files, when the newest event of the rest happened): the newest first, ever more."""
     files = sorted(files, key=lambda each: -each.max_ts)
-    wanted = FIRST_ROWS
+    wanted = wanted or FIRST_ROWS
     while files:
         taken, rows = 0, 0
         while taken < len(files) and (not taken or rows < wanted):

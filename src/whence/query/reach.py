@@ -9,6 +9,7 @@ from whence.model.errors import AmbiguousId, IdNotFound
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
+from whence.query.chain import find_chain
 from whence.query.declared_order import in_declared_order
 from whence.query.engine import Engine
 from whence.query.shapes import Budget
@@ -20,18 +21,21 @@ MOST_MEANINGS = 1_000
 MOST_ROWS = 200_000  # of one request, chain or trace
 MOST_TRACES = 10
 MOST_NAMED = 5
+MOST_CAUSES = 1_000  # ids of a chain whose effects are looked for
 _SHOWN = 10
 
 
-def around(engine: Engine, text: str, *, related: bool = False) -> tuple[Recording, str]:
+def around(
+    engine: Engine, text: str, *, related: bool = False, most_rows: int = MOST_ROWS
+) -> tuple[Recording, str]:
     """What explains the chain that an id, or its beginning or end, names; and the whole id.
 
     The recording holds the chain with all of its request, what its traces hold where spans of
     theirs are missing in it, and the requests that it names; with `related` all of its traces and
-    what has its lineage ids. It holds no event where nothing is called so. Raises AmbiguousId, and
-    BudgetExceeded for a request of very many events.
+    what has its lineage ids, or names one of its ids as the cause. Raises IdNotFound with the
+    nearest ids, AmbiguousId, and BudgetExceeded for a request of more than `most_rows` events.
     """
-    gathering = _Gathering(engine)
+    gathering = _Gathering(engine, most_rows)
     for name in dict.fromkeys((text, text.strip().lstrip("…"))):
         if found := engine.find(name, MOST_MEANINGS):
             if len(found) > 1:
@@ -59,10 +63,16 @@ def around(engine: Engine, text: str, *, related: bool = False) -> tuple[Recordi
         rings=tuple(engine.ledger()),
         dropped_before_ns=getattr(engine, "dropped_before_ns", None),
     )
+    try:
+        find_chain(nothing, text)
+    except IdNotFound as error:
+        raise IdNotFound(str(error), engine.nearest(text)) from None
     return nothing, text
 
 
-def around_newest_wrong(engine: Engine, query: TraceQuery) -> tuple[Recording, TraceEvent]:
+def around_newest_wrong(
+    engine: Engine, query: TraceQuery, *, most_rows: int = MOST_ROWS
+) -> tuple[Recording, TraceEvent]:
     """What explains the newest decision that went wrong, and its event; else as newest_wrong().
 
     Raises IdNotFound where nothing matches.
@@ -71,13 +81,14 @@ def around_newest_wrong(engine: Engine, query: TraceQuery) -> tuple[Recording, T
     if event is None:
         nothing = "nothing is stored here" if query == TraceQuery() else "no event here is"
         raise IdNotFound(f"{nothing}{'' if query == TraceQuery() else ' what was asked for'}")
-    gathering = _Gathering(engine)
+    gathering = _Gathering(engine, most_rows)
     return gathering.complete([event]), event
 
 
 @dataclass
 class _Gathering:
     engine: Engine
+    most_rows: int
     parts: list[Recording] = field(default_factory=list)
     asked: set[TraceQuery] = field(default_factory=set)
 
@@ -86,7 +97,7 @@ class _Gathering:
         if query in self.asked:
             return ()
         self.asked.add(query)
-        self.parts.append(self.engine.recording(query, Budget(rows=MOST_ROWS)))
+        self.parts.append(self.engine.recording(query, Budget(rows=self.most_rows)))
         return self.parts[-1].events
 
     def event(self, name: str) -> tuple[TraceEvent, ...]:
@@ -107,6 +118,7 @@ class _Gathering:
         if related:
             for lineage in list(dict.fromkeys(e.lineage_id for e in chain if e.lineage_id)):
                 self.load(TraceQuery(where=f"lineage_id = {lineage}"))
+            self.parts.append(self.engine.effects(_ids(chain)))
         for text in list(dict.fromkeys(_texts(chain)))[:MOST_NAMED]:
             self.load(TraceQuery(request_id=text))
         return self._merged()
@@ -154,6 +166,13 @@ def _traces(events: Sequence[TraceEvent], related: bool) -> Iterator[str]:
         around = event.parent_span_id if event.span else event.span_id
         if event.trace_id and (related or (around and around not in ended)):
             yield event.trace_id
+
+
+def _ids(events: Sequence[TraceEvent]) -> list[str]:
+    """What others may name as their cause."""
+    names = [name for event in events for name in (event.request_id, event.decision_chain_id)]
+    ids = dict.fromkeys([*names, *(event.event_id for event in events)])
+    return [name for name in ids if name][:MOST_CAUSES]
 
 
 def _texts(events: Iterable[TraceEvent]) -> Iterator[str]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
 from whence.model.ids import parse_event_id
 from whence.query.sql.filters import signed
 from whence.query.sql.statement import Statement, is_storable
 
 __all__ = [
+    "SORTS",
+    "caused_by_sql",
     "chain_ids_sql",
     "event_ids_sql",
     "event_sql",
+    "is_called",
+    "name_in",
+    "near_ids_sql",
     "request_ids_sql",
     "span_sql",
     "trace_ids_sql",
@@ -42,6 +48,48 @@ def trace_ids_sql(s: Statement, source: str, text: str, *, whole: bool, limit: i
         f" WHERE (trace_hi <> 0 OR trace_lo <> 0) AND ({wanted})"
         f" ORDER BY trace_hi, trace_lo LIMIT {s.integer(limit)}"
     )
+
+
+SORTS: tuple[tuple[Literal["request", "chain", "trace"], Callable[..., str]], ...] = (
+    ("request", request_ids_sql),
+    ("chain", chain_ids_sql),
+    ("trace", trace_ids_sql),
+)
+"""The sorts of ids that rows hold as such, in the order in which they are looked for."""
+
+
+def name_in(row: Sequence[Any]) -> str:
+    """The id in a row of these: a text, or the two halves of a trace's."""
+    if len(row) == 1:
+        return str(row[0])
+    return "".join(f"{half & 2**64 - 1:016x}" for half in row)
+
+
+def is_called(event_id: str, text: str) -> bool:
+    """Whether the id begins or ends so, in whatever case."""
+    name, part = event_id.lower(), text.lower()
+    return name.startswith(part) or name.endswith(part)
+
+
+def near_ids_sql(s: Statement, source: str, text: str, reach: int) -> str:
+    """The ids of requests and chains that sort nearest to the text, read from either end."""
+    ids = (
+        f"SELECT DISTINCT request_id AS id FROM {source} WHERE request_id <> ''"
+        f" UNION SELECT DISTINCT decision_chain_id FROM {source} WHERE {_NAMED}"
+    )
+    parts = [
+        f"(SELECT id FROM named WHERE {key} {sign} {s.text(sought)}"
+        f" ORDER BY {key} {direction} LIMIT {s.integer(reach)})"
+        for key, sought in (("id", text), ("reverse(id)", text[::-1]))
+        for sign, direction in ((">=", "ASC"), ("<", "DESC"))
+    ]
+    return f"WITH named AS MATERIALIZED ({ids}) {' UNION '.join(parts)}"
+
+
+def caused_by_sql(s: Statement, names: Sequence[str]) -> str:
+    """A predicate: events that name one of these as their cause."""
+    known = ", ".join(s.text(name) for name in names if name and is_storable(name))
+    return f"caused_by IN ({known})" if known else "FALSE"
 
 
 def span_sql(s: Statement, text: str) -> str:
