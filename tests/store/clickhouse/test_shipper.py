@@ -17,13 +17,16 @@ from tests.peers.clickhouse import READER, Node, settle
 from tests.store.clickhouse.segments import START_NS, events
 from whence.model.errors import ClusterDenied, ClusterUnavailable, NotAStore
 from whence.model.recording import KindInfo, RingLedger, SessionInfo
+from whence.store import compaction
 from whence.store.clickhouse.forgetting import visible
 from whence.store.clickhouse.http import Client
+from whence.store.clickhouse.inserts import Inserts
 from whence.store.clickhouse.place import read_place
 from whence.store.clickhouse.shipper import Shipper
 from whence.store.folder import FolderStore
 from whence.store.segment import encode_segment
 from whence.store.sessions import StoredSession, parsed_session_document
+from whence.store.upkeep import Upkeep
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -94,6 +97,48 @@ def test_what_compaction_made_of_it_meanwhile_is_not_doubled(
     merged(store, 0, 3_000)
     Shipper(reading(store), client).step()
     assert counted(client) == [3_000, 3_000]
+
+
+def test_what_is_there_is_marked_and_merged_apart(
+    store: FolderStore, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shipper that begins anew asks about nothing that the owner has marked. R5.21"""
+    monkeypatch.setattr(compaction, "FAN_IN", 3)
+    shipper = Shipper(reading(store), client)
+    for first in range(0, 300, 100):
+        store.append(events(first, 100))
+    shipper.step()
+    store.append(events(300, 100))
+    assert store.compact() == 1
+    shipped, fresh = store.manifest.files
+    assert (shipped.rows, shipped.shipped, shipped.level) == (300, (shipper.name,), 1)
+    assert (fresh.rows, fresh.shipped) == (100, ())
+    again = Shipper(reading(store), client)
+    again.step()
+    assert (again.segments, again.rows) == (2, 100)
+    monkeypatch.setattr(Inserts, "put", _refused)
+    Upkeep(store).finish()
+    assert [each.shipped for each in store.manifest.files] == [(shipper.name,)] * 2
+    Shipper(reading(store), client).step()
+    assert counted(client) == [400, 400]
+
+
+def test_a_running_shipper_sends_no_merged_file_again(
+    store: FolderStore, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All its parts are there: it asks the cluster nothing. R5.21"""
+    shipper = Shipper(reading(store), client)
+    for first in range(0, 300, 100):
+        store.append(events(first, 100))
+    shipper.step()
+    assert store.compact() == 1
+    monkeypatch.setattr(Inserts, "put", _refused)
+    shipper.step()
+    assert (shipper.segments, shipper.rows) == (4, 300)
+
+
+def _refused(*arguments: object) -> int:
+    raise AssertionError("was asked about")
 
 
 def test_what_would_be_deleted_there_at_once_is_not_sent(

@@ -54,6 +54,7 @@ class Shipper:
         self._generation = -1
         self._clock = clock
         self._marked: set[str] = set()
+        self._needless: set[str] = set()  # older than what is kept there
         self._mark_s = clock()
 
     def step(self) -> bool:
@@ -84,6 +85,7 @@ class Shipper:
         told = self._tell(snapshot)
         self._generation = snapshot.generation
         self._there &= {each.segment for each in snapshot.manifest.files}
+        self._needless = {e.segment for e in snapshot.manifest.files if e.max_ts < since_ns}
         self._mark()
         return forgot or told or self.segments > before
 
@@ -122,11 +124,11 @@ class Shipper:
 
     def _mark(self) -> None:
         """Tells the owner what is there, so that it is not asked about after the next start."""
-        now_s = self._clock()
-        if self._there != self._marked and now_s >= self._mark_s:
+        now_s, settled = self._clock(), self._there | self._needless
+        if settled != self._marked and now_s >= self._mark_s:
             with contextlib.suppress(OSError):  # who may only read a store ships without that
-                self._store.mark_shipped(self.name, self._there)
-                self._marked = set(self._there)
+                self._store.mark_shipped(self.name, settled)
+                self._marked = settled
             self._mark_s = now_s + MARK_S
 
     def _tell(self, snapshot: Snapshot) -> bool:
