@@ -146,6 +146,9 @@ def test_figures_of_groups_are_tabled(run: Run, sources: dict[str, Path]) -> Non
         (("select", "--bucket", "soon"), "no length of time"),
         (("sql", "DROP VIEW events"), "only one SELECT"),
         (("sql", "SELECT nothing FROM events"), "nothing"),
+        (("sql", "SELECT 'infinity'::DATE"), "cast this time"),
+        (("sql", "SELECT TIMESTAMP_NS '2020-01-01 00:00:00.123456789'"), "cast this time"),
+        (("select", "--group-by", "type", "--of", ""), "what is measured"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_told_so(
@@ -173,6 +176,19 @@ def test_sql_answers_a_select(run: Run, sources: dict[str, Path]) -> None:
     assert "more than 3 rows" in result.output
     result = run("sql", "SELECT 1", "--from", sources["export"])
     assert (result.exit_code, "is no store" in result.output) == (2, True)
+
+
+def test_sql_shows_awkward_values(run: Run, sources: dict[str, Path]) -> None:
+    """R4.7 R5.26 Two columns of a name, long texts, and what would colour a terminal."""
+    twice = "SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS a"
+    rows = json.loads(run("sql", twice, "--json", "--from", sources["store"]).output)
+    assert rows == [{"a": 1, "a_1": 2, "a_1_1": 3, "a_2": 4}]
+    long = "SELECT repeat('x', 1000000) AS t, 1 AS n UNION ALL SELECT 'y', 2"
+    assert len(run("sql", long, "--from", sources["store"]).output) < 5_000
+    assert len(run("sql", long, "--json", "--from", sources["store"]).output) > 1_000_000
+    red = "SELECT chr(27) || '[31m' AS \"\x1b[31mx\""
+    for statement in (red, "SELECT error('\x1b[31m')", "SELECT '\x1b[31m'::INT"):
+        assert "\x1b" not in run("sql", statement, "--from", sources["store"]).output
 
 
 def test_the_ledger_of_a_store_is_told(run: Run, sources: dict[str, Path]) -> None:

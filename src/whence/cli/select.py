@@ -104,6 +104,8 @@ def select(
     grouped = group_by is not None or bucket_ns is not None
     if grouped and after is not None:
         raise click.UsageError("--after goes with events, not with groups")
+    if not of:
+        raise click.UsageError("--of needs the name of what is measured")
     if after is not None and after.order != order:
         raise click.UsageError(f"the key is of pages with --order {after.order}")
     with asking(choice, picked) as (engine, query):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import chain, count
 from typing import Any
 
 import click
@@ -20,6 +21,8 @@ from whence.query.shapes import Budget
 from whence.query.words import count_text
 
 __all__ = ["sql"]
+
+WIDEST = 1_000  # characters of a value in a table; --json has all of them
 
 
 @click.command(cls=Verb)
@@ -45,22 +48,36 @@ def sql(statement: str, source: str, limit: int, as_json: bool) -> None:
         raise BadQuestion("only a store in a folder is asked in SQL")
     with contextlib.closing(engine), waiting("asking the store"):
         found = engine.sql(statement, Budget(rows=limit))
-    rows = found.to_pylist()
+    try:
+        rows = list(zip(*(column.to_pylist() for column in found.columns), strict=True))
+    except (OverflowError, ValueError) as error:
+        raise BadQuestion(f"cast this time to VARCHAR to see it: {error}") from None
+    names = list(_distinct(found.column_names))
     if as_json:
-        print_json([{name: _plain(value) for name, value in row.items()} for row in rows])
+        print_json([dict(zip(names, map(_plain, row), strict=True)) for row in rows])
     else:
-        print_lines(_lines(found.column_names, rows))
+        print_lines(_lines(names, rows))
 
 
-def _lines(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
-    texts = [[_shown(row[name]) for name in names] for row in rows]
-    left = [at for at, name in enumerate(names) if any(isinstance(r[name], str) for r in rows)]
+def _distinct(names: Sequence[str]) -> Iterator[str]:
+    """Each name once: the second `a` is called a_1."""
+    seen: set[str] = set()
+    for name in names:
+        candidates = chain([name], (f"{name}_{number}" for number in count(1)))
+        seen.add(own := next(each for each in candidates if each not in seen))
+        yield own
+
+
+def _lines(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[Text]:
+    texts = [[_shown(value) for value in row] for row in rows]
+    left = [at for at in range(len(names)) if any(isinstance(row[at], str) for row in rows)]
     yield from table(names, texts, left=left or [0])
     yield line((f"{count_text(len(rows))} row{'' if len(rows) == 1 else 's'}", "dim"))
 
 
 def _shown(value: Any) -> str:
-    return "" if value is None else str(_plain(value))
+    text = "" if value is None else str(_plain(value))
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
 
 
 def _plain(value: Any) -> Any:
