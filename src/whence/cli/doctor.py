@@ -16,7 +16,7 @@ from whence.cli.sources import is_store
 from whence.cli.verb import FAILED, Verb, json_option
 from whence.collect.sessions import list_sessions
 from whence.model.errors import ExportError
-from whence.query.words import bytes_text, count_text, events_text, share_text
+from whence.query.words import bytes_text, count_text, duration_text, events_text, share_text
 from whence.ring.folders import base_folders
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _lines(found: Examination) -> Iterator[Text]:
     if found.owner is not None:
         yield line(safe(f"Owner   {found.owner}"))
     if found.lag_s is not None:
-        yield line(f"Newest  event {max(0.0, found.lag_s):.1f} s ago")
+        yield line(f"Newest  event {duration_text(max(0, int(found.lag_s * 1e9)))} ago")
     for place, rows in found.unshipped.items():
         yield line(safe(f"Ships   {events_text(rows)} still to be shipped to {place}"))
     if dropped := manifest.dropped.get("rows"):
