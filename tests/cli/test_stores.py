@@ -332,3 +332,44 @@ def test_an_export_that_is_broken_off_leaves_no_file(
     assert result.exit_code == 1
     assert [path.name for path in output.parent.iterdir()] == ["run"]
     assert output.read_text() == "before"
+
+
+ENDLESS = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("sql", ENDLESS, "--timeout", "200ms"), "no answer within 200.0 ms"),
+        (("sql", "SELECT * FROM events", "--limit", "3"), "--timeout and --limit allow more"),
+        (("select", "--group-by", "type", "--most-rows", "2"), "more than 2 rows"),
+        (("why", "req-000412", "--most-rows", "2"), "the whole id, --last and --type narrow it"),
+        (("verify", "--most-rows", "5"), "more than 5 events (--last"),
+    ],
+)
+def test_a_question_past_its_budget_says_what_narrows_it(
+    run: Run, sources: dict[str, Path], arguments: tuple[str, ...], said: str
+) -> None:
+    """R4.7 Rows and time have limits that people set; the error says what to do."""
+    found = run(*arguments, "--from", sources["store"], "--json")
+    assert found.exit_code == 1
+    assert json.loads(found.output)["error"] == "budget"
+    assert said in json.loads(found.output)["message"]
+
+
+def test_time_is_a_limit_in_each_source(
+    run: Run, sources: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R4.7 What else a command does ends in time, too, and the clock is given back."""
+    import signal
+    import threading
+
+    from whence.query.in_memory import InMemory
+
+    before = signal.getsignal(signal.SIGALRM)
+    monkeypatch.setattr(InMemory, "select", lambda *a, **more: threading.Event().wait(100))
+    found = run("select", "--timeout", "50ms", "--from", sources["export"])
+    assert (found.exit_code, "no answer within 50.0 ms" in found.output) == (1, True)
+    assert signal.getsignal(signal.SIGALRM) is before
+    refused = run("select", "--timeout", "0s", "--from", sources["export"])
+    assert (refused.exit_code, "too little" in refused.output) == (2, True)

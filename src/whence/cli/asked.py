@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from whence.cli.filters import Picked
 from whence.cli.render.waiting import counting, waiting
 from whence.cli.sources import Choice
+from whence.model.errors import BudgetExceeded
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
@@ -44,18 +45,24 @@ def asking(choice: Choice, picked: Picked) -> Iterator[tuple[Engine, TraceQuery]
 
 
 def explained(
-    choice: Choice, picked: Picked, text: str | None, *, related: bool = False
+    choice: Choice,
+    picked: Picked,
+    text: str | None,
+    *,
+    related: bool = False,
+    most_rows: int | None = None,
 ) -> tuple[Recording, str | None, Callable[[TraceEvent], bool] | None]:
     """What explains the chain of that id, or of the newest that went wrong: for whence.query.why.
 
     The recording, the text to look for in it, and, of the newest, which event it is.
     """
-    from whence.query.reach import around, around_newest_wrong
+    from whence.query.reach import MOST_ROWS, around, around_newest_wrong
 
+    most_rows = most_rows or MOST_ROWS
     with contextlib.closing(choice.engine()) as engine, waiting("looking into the store"):
         if text is not None:
-            return *around(engine, text, related=related), None
-        recording, chosen = around_newest_wrong(engine, _since(picked, engine))
+            return *around(engine, text, related=related, most_rows=most_rows), None
+        recording, chosen = around_newest_wrong(engine, _since(picked, engine), most_rows=most_rows)
         key = chosen.order_key, chosen.event_id
         return recording, None, lambda event: (event.order_key, event.event_id) == key
 
@@ -105,11 +112,12 @@ def _counted(pieces: Iterator[Piece], more: Callable[[int], None]) -> Iterator[P
 
 @contextlib.contextmanager
 def whole_chains(
-    choice: Choice, picked: Picked
+    choice: Choice, picked: Picked, most_rows: int | None = None
 ) -> Iterator[tuple[Iterable[Recording], Callable[[Index], Callable[[TraceEvent], bool]] | None]]:
     """The source in recordings that hold their chains whole, and which events are asked for.
 
-    Of a store they are read one after the other, with chains alone that have such an event.
+    Of a store they are read one after the other, with chains alone that have such an event;
+    BudgetExceeded is raised for more events than `most_rows`.
     """
     if not choice.is_store:
         recording = choice.recording()
@@ -118,7 +126,17 @@ def whole_chains(
         return
     with contextlib.closing(choice.engine()) as engine, waiting("reading the store"):
         query = _since(picked, engine)
-        yield engine.whole_chains(query), None if picked.everything else _matching(query)
+        recordings = _at_most(most_rows, engine.whole_chains(query))
+        yield recordings, None if picked.everything else _matching(query)
+
+
+def _at_most(rows: int | None, recordings: Iterable[Recording]) -> Iterator[Recording]:
+    count = 0
+    for recording in recordings:
+        count += len(recording.events)
+        if rows is not None and count > rows:
+            raise BudgetExceeded(f"the chains have more than {rows} events")
+        yield recording
 
 
 def _matching(query: TraceQuery) -> Callable[[Index], Callable[[TraceEvent], bool]]:

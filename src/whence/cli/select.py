@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import click
 from rich.text import Text
 
+from whence.cli.allowed import Allowed, allowed_options
 from whence.cli.asked import asking
 from whence.cli.filters import Picked
 from whence.cli.render.page import clock_text, line, print_json, print_lines, table
@@ -22,6 +23,8 @@ from whence.query.shapes import MEASURES, ORDERS, Aggregate, Budget, GroupRow, O
 from whence.query.words import count_text, duration_text, event_sentence
 
 __all__ = ["select"]
+
+_ADVICE = "--last, --since, --type and other filters narrow it; --timeout, --most-rows allow more"
 
 
 def _bucket(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
@@ -74,6 +77,7 @@ def _key(context: click.Context, parameter: click.Parameter, value: str | None) 
 @click.option(
     "--after", callback=_key, metavar="KEY", help="Go on behind the page that named this key."
 )
+@allowed_options("More groups than that are an error.", 1_000_000)
 @json_option
 def select(
     choice: Choice,
@@ -84,6 +88,7 @@ def select(
     order: Order,
     limit: int,
     after: PageKey | None,
+    allowed: Allowed,
     as_json: bool,
 ) -> None:
     """Print the events that pass all filters, a page at a time, or figures of groups of them.
@@ -108,14 +113,15 @@ def select(
         raise click.UsageError("--of needs the name of what is measured")
     if after is not None and after.order != order:
         raise click.UsageError(f"the key is of pages with --order {after.order}")
-    with asking(choice, picked) as (engine, query):
+    budget = Budget(allowed.rows if grouped else None, None, None)
+    with allowed.spent(_ADVICE), asking(choice, picked) as (engine, query):
         _tell_dropped(getattr(engine, "dropped_before_ns", None), query)
         if grouped:
             names = tuple(name.strip() for name in (group_by or "").split(",") if name.strip())
             question = Aggregate(names, bucket_ns, MEASURES, of)
-            rows = engine.aggregate(question, query, Budget())
+            rows = engine.aggregate(question, query, budget)
         else:
-            page = engine.select(query, order=order, limit=limit, after=after, budget=Budget())
+            page = engine.select(query, order=order, limit=limit, after=after, budget=budget)
     if grouped:
         print_json({"groups": _plain_rows(question, rows)}) if as_json else print_lines(
             _group_lines(question, rows)

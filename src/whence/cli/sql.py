@@ -12,6 +12,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from whence.cli.allowed import Allowed, allowed_options
 from whence.cli.render.page import line, print_json, print_lines, table
 from whence.cli.render.waiting import waiting
 from whence.cli.sources import Choice, is_store
@@ -32,8 +33,9 @@ WIDEST = 1_000  # characters of a value in a table; --json has all of them
     "--limit", type=click.IntRange(1), default=10_000, show_default=True, metavar="ROWS",
     help="More rows than that are an error.",
 )  # fmt: skip
+@allowed_options(None)
 @json_option
-def sql(statement: str, source: str, limit: int, as_json: bool) -> None:
+def sql(statement: str, source: str, limit: int, allowed: Allowed, as_json: bool) -> None:
     """Answer one SELECT, in the SQL of DuckDB, over the table "events" of a store.
 
     Its columns are those of the store's files; docs/questions.md lists them. Nothing can be
@@ -46,8 +48,9 @@ def sql(statement: str, source: str, limit: int, as_json: bool) -> None:
     engine = Choice(source).engine()
     if not isinstance(engine, FolderEngine):
         raise BadQuestion("only a store in a folder is asked in SQL")
-    with contextlib.closing(engine), waiting("asking the store"):
-        found = engine.sql(statement, Budget(rows=limit))
+    advice = "WHERE ts_ns > … and LIMIT narrow it; --timeout and --limit allow more"
+    with allowed.spent(advice), contextlib.closing(engine), waiting("asking the store"):
+        found = engine.sql(statement, Budget(limit, None, None))
     try:
         rows = list(zip(*(column.to_pylist() for column in found.columns), strict=True))
     except (OverflowError, ValueError) as error:

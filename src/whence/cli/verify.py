@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from whence.cli.allowed import Allowed, allowed_options
 from whence.cli.asked import whole_chains
 from whence.cli.filters import Picked, filter_options
 from whence.cli.render.page import print_json, print_lines
@@ -16,6 +17,8 @@ from whence.query.verify import NOTHING
 from whence.query.verify import verify as hold
 
 __all__ = ["verify"]
+
+_ADVICE = "--last, --type and --request narrow it; --timeout and --most-rows allow more"
 
 
 @click.command(cls=Verb)
@@ -36,6 +39,7 @@ __all__ = ["verify"]
     metavar="CHAINS",
     help="Of a contract's chains that are not complete, how many --json lists one by one.",
 )
+@allowed_options("Of a store: more events in the chains are an error.", time="1h")
 @json_option
 @click.pass_context
 def verify(
@@ -45,6 +49,7 @@ def verify(
     contracts: str | None,
     strict: bool,
     limit: int,
+    allowed: Allowed,
     as_json: bool,
 ) -> None:
     """Hold every chain to the contract that covers it.
@@ -64,7 +69,7 @@ def verify(
     """
     declared = load_contracts(contracts) if contracts else ()
     checks = [*(["--contracts", contracts] if contracts else []), *(["--strict"] if strict else [])]
-    with whole_chains(choice, picked) as (recordings, among):
+    with allowed.spent(_ADVICE), whole_chains(choice, picked, allowed.rows) as (recordings, among):
         found = hold(
             map(_told_of, recordings),
             known_contracts(declared),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from whence.cli.allowed import Allowed, allowed_options
 from whence.cli.asked import explained
 from whence.cli.filters import Picked, filter_options
 from whence.cli.render.answer import answer_lines
@@ -15,6 +16,8 @@ from whence.query.index import Index
 from whence.query.why import why as explain
 
 __all__ = ["why"]
+
+_ADVICE = "the whole id, --last and --type narrow it; --timeout and --most-rows allow more"
 
 
 @click.command(cls=Verb)
@@ -32,6 +35,7 @@ __all__ = ["why"]
 @click.option(
     "--limit", default=200, show_default=True, metavar="ROWS", help="Rows of the story; 0 is all."
 )
+@allowed_options("Of a store: more events of one request or trace are an error.", 200_000)
 @json_option
 @click.pass_context
 def why(
@@ -42,6 +46,7 @@ def why(
     contracts: str | None,
     strict: bool,
     limit: int,
+    allowed: Allowed,
     as_json: bool,
 ) -> None:
     """Explain why a request went as it did.
@@ -70,12 +75,13 @@ def why(
     declared = load_contracts(contracts) if contracts else ()
     checks = [*(["--contracts", contracts] if contracts else []), *(["--strict"] if strict else [])]
     chosen = None
-    if choice.is_store:
-        recording, id, chosen = explained(choice, picked, id)
-        index = Index(recording)
-    else:
-        index = Index(choice.recording())
-        picked.warn(index.recording.kinds, index.events)
+    with allowed.spent(_ADVICE):
+        if choice.is_store:
+            recording, id, chosen = explained(choice, picked, id, most_rows=allowed.rows)
+            index = Index(recording)
+        else:
+            index = Index(choice.recording())
+            picked.warn(index.recording.kinds, index.events)
     tell_unreadable(index.recording)
     answer = explain(
         index,

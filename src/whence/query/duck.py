@@ -190,7 +190,7 @@ class Duck:
         asked = self._worker.submit(answer)
         try:
             return asked.result()
-        except KeyboardInterrupt:
+        except BaseException:  # its own, or what a signal raised here
             while not asked.done():
                 self._connection.interrupt()
                 wait([asked], _AGAIN_S)

@@ -15,7 +15,7 @@ from whence.query.engine import Engine
 from whence.query.shapes import Budget
 from whence.query.words import can_be_typed
 
-__all__ = ["around", "around_newest_wrong"]
+__all__ = ["MOST_ROWS", "around", "around_newest_wrong"]
 
 MOST_MEANINGS = 1_000
 MOST_ROWS = 200_000  # of one request, chain or trace
