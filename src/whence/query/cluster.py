@@ -15,6 +15,8 @@ from whence.model.errors import BudgetExceeded, ClusterError, ClusterUnavailable
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording, RingLedger, SessionInfo
+from whence.query.asked_page import place_of
+from whence.query.declared_order import in_declared_order
 from whence.query.meant import meanings
 from whence.query.pieces import PIECE_ROWS, Piece, Pieces
 from whence.query.session_names import SessionNames
@@ -163,7 +165,7 @@ class ClusterEngine:
             yield Piece(table.slice(0, rows), now.names)
             if len(table) <= rows:
                 return
-            after = _key(table, rows, "oldest")
+            after = place_of(table.slice(rows - 1, 1), "oldest")
 
     def find(self, text: str, limit: int = 10) -> list[Found]:
         """What the text may mean. Looking for a part of an id reads that column of every shard."""
@@ -272,10 +274,12 @@ class ClusterEngine:
             after=after,
             also=also(s),
         )
-        events = events_of(table.slice(0, limit), now.names)
+        kinds = (kind for each in now.sessions.values() for kind in each.kinds)
+        events = in_declared_order(events_of(table.slice(0, limit), now.names), kinds)
         walls = table.column("ts_ns").slice(0, limit).to_pylist()
         more = len(table) > limit and bool(events)
-        return Page(tuple(events), tuple(walls), _key(table, limit, order) if more else None)
+        key = place_of(table.slice(limit - 1, 1), order) if more else None
+        return Page(events, tuple(walls), key)
 
     def _some(self, now: _Known, s: Statement, also: str, limit: int) -> list[TraceEvent]:
         table = self._selected(s, TraceQuery(), (), UNLIMITED, also=also, limit=limit)
@@ -434,16 +438,6 @@ def _without_nan(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """Percentiles of no values are none."""
     shares = row[-1]
     return (*row[:-1], None if shares is None else [None if v != v else v for v in shares])
-
-
-def _key(table: pa.Table, limit: int, order: Order) -> PageKey:
-    [row] = (
-        table.slice(limit - 1, 1)
-        .select(["duration_ns", "ts_ns", "session", "ring", "ticket"])
-        .to_pylist()
-    )
-    duration_ns = row["duration_ns"] if order == "longest" else 0
-    return PageKey(order, duration_ns, row["ts_ns"], row["session"], row["ring"], row["ticket"])
 
 
 def _check(budget: Budget, rows: int) -> None:

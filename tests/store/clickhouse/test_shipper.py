@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from whence.store.clickhouse.shipper import Shipper
 from whence.store.folder import FolderStore
 from whence.store.segment import encode_segment
 from whence.store.sessions import StoredSession, parsed_session_document
+from whence.store.shipped import told_shipped
 from whence.store.upkeep import Upkeep
 
 pytestmark = pytest.mark.timeout(600)
@@ -151,18 +153,39 @@ def test_what_would_be_deleted_there_at_once_is_not_sent(
     shipper = Shipper(reading(store), keeping, lambda: START_NS + 12 * 86_400 * 10**9)
     shipper.step()
     assert (shipper.segments, shipper.rows) == (1, 100)
-    keeping.close()
+    shipper.close()
+    told = told_shipped(store.path)[keeping.place.name]
+    assert told == {each.segment for each in store.manifest.files}
 
 
 def test_segments_that_are_marked_are_not_asked_about(store: FolderStore, client: Client) -> None:
-    """The owner's marks are believed: such a file is not even opened. R5.21"""
+    """A shipper tells the owner, whose marks are believed: such a file is not opened. R5.21"""
     store.append(events(0, 100))
+    with closing(Shipper(reading(store), client)) as shipper:
+        shipper.step()
+    Upkeep(store)._mark()
     [only] = store.manifest.files
-    marked = replace(only, shipped=(client.place.name,))
-    store.commit(replace(store.manifest, files=(marked,)))
+    assert only.shipped == (client.place.name,)
+    away = store.path / only.name
+    content = away.read_bytes()
+    away.unlink()
     shipper = Shipper(reading(store), client)
     shipper.step()
     assert (shipper.segments, shipper.rows) == (1, 0)
+    away.write_bytes(content)
+
+
+def test_marks_are_not_believed_where_rows_were_lost(store: FolderStore, client: Client) -> None:
+    """A shard that lost its disk, a table that was emptied: all is asked, and sent. R5.21"""
+    store.append(events(0, 1_000))
+    store.append(events(1_000, 1_000))
+    with closing(Shipper(reading(store), client)) as shipper:
+        shipper.step()
+    Upkeep(store)._mark()
+    client.command(f"TRUNCATE TABLE `{client.place.database}`.events_local", host=1)
+    assert counted(client)[0] < 2_000
+    Shipper(reading(store), client).step()
+    assert counted(client) == [2_000, 2_000]
 
 
 def test_what_a_store_forgets_is_deleted_there(store: FolderStore, client: Client) -> None:

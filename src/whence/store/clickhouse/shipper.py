@@ -29,7 +29,7 @@ class Shipper:
 
     Nothing is remembered between runs: what the cluster has is asked of the cluster, so a shipper
     that was killed, or two of them, neither lose nor double an event. Files that the manifest marks
-    as shipped to this place are not asked about again.
+    as shipped to this place are not asked about again, unless the cluster has lost rows since.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Shipper:
         self._there: set[str] = set()
         self._told: dict[str, StoredSession] = {}
         self._ready = False
+        self._believes: bool | None = None
         self._generation = -1
         self._clock = clock
         self._marked: set[str] = set()
@@ -74,8 +75,12 @@ class Shipper:
             return forgot
         before, self.waiting = self.segments, 0
         since_ns = self._kept_since_ns()
+        if self._believes is None:
+            self._believes = self._has_marked(snapshot, since_ns)
         for segment in sorted(snapshot.manifest.files, key=lambda each: each.min_ts):
-            if segment.segment in self._there or segment.max_ts < since_ns:
+            if segment.max_ts < since_ns:
+                self._there.add(segment.segment)  # as if: it need not be kept for that place
+            if segment.segment in self._there:
                 continue
             if segment.cleared < snapshot.hidden.number:
                 self.waiting += 1
@@ -102,7 +107,8 @@ class Shipper:
 
     def _ship(self, snapshot: Snapshot, segment: Segment) -> bool:
         """Whether the segment is there now; False if its file has gone."""
-        if self.name not in segment.shipped and not self._has_parts(snapshot, segment.segment):
+        marked = self._believes and self.name in segment.shipped
+        if not marked and not self._has_parts(snapshot, segment.segment):
             siblings = map(_arrival, snapshot.manifest.files)
             try:
                 with _content(snapshot.root / segment.name) as content:
@@ -114,6 +120,20 @@ class Shipper:
         self._there.add(segment.segment)
         self.segments += 1
         return True
+
+    def _has_marked(self, snapshot: Snapshot, since_ns: int) -> bool:
+        """Whether marks are believed: not where fewer rows are there than they speak of."""
+        files = [each for each in snapshot.manifest.files if each.max_ts >= since_ns]
+        marked = [each for each in files if self.name in each.shipped]
+        if not marked:
+            return True
+        first, last = min(each.min_ts for each in marked), max(each.max_ts for each in marked)
+        [[rows]] = self._client.rows(
+            f"SELECT count() FROM {self._client.place.events} "
+            "WHERE ts_ns BETWEEN {first:Int64} AND {last:Int64}",
+            {"first": first, "last": last},
+        )
+        return int(rows) >= sum(each.rows for each in marked)
 
     def _has_parts(self, snapshot: Snapshot, segment: str) -> bool:
         """Whether a segment was merged from ones that are all there."""
