@@ -78,9 +78,7 @@ class Shipper:
         if self._believes is None:
             self._believes = self._has_marked(snapshot, since_ns)
         for segment in sorted(snapshot.manifest.files, key=lambda each: each.min_ts):
-            if segment.max_ts < since_ns:
-                self._there.add(segment.segment)  # as if: it need not be kept for that place
-            if segment.segment in self._there:
+            if segment.segment in self._there or segment.max_ts < since_ns:
                 continue
             if segment.cleared < snapshot.hidden.number:
                 self.waiting += 1
