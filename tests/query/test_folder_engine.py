@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from tests.query.build import (
 )
 from tests.query.stores import stored
 from tests.query.worlds import SESSIONS, Clause, events_in, expected, queries
-from whence.model.errors import BadQuestion, BudgetExceeded, NotAStore
+from whence.model.errors import BadQuestion, BudgetExceeded, CorruptFile, NotAStore
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
@@ -386,4 +387,45 @@ def test_a_question_can_be_cancelled(tmp_path: Path) -> None:
         finally:
             done.set()
             thread.join()
+        assert len(engine.select(TraceQuery()).events) == 4
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "short", "folder"])
+def test_what_stands_in_a_files_place_is_told_of(tmp_path: Path, kind: str) -> None:
+    """R4.7 Nothing waits for a pipe, and no link leads out of the store."""
+    path = stored(tmp_path / "store", recording(inference_chain()))
+    with FolderEngine(path) as engine:
+        (file,) = engine._store.snapshot().files
+        content = file.read_bytes()
+        file.unlink()
+        match kind:
+            case "pipe":
+                os.mkfifo(file)
+            case "link":
+                (tmp_path / "elsewhere").write_bytes(content)
+                file.symlink_to(tmp_path / "elsewhere")
+            case "short":
+                file.write_bytes(content[:-100])
+            case "folder":
+                file.mkdir()
+        for ask in (lambda: engine.select(TraceQuery()), lambda: engine.sql("FROM events")):
+            with pytest.raises(CorruptFile, match="instead of"):
+                ask()
+
+
+def test_what_stands_in_the_manifests_place_is_told_of(tmp_path: Path) -> None:
+    """R4.7 A folder or a pipe is named, and keeps no handle; one without end is damage."""
+    path = stored(tmp_path / "store", recording(inference_chain()))
+    manifest = path / "MANIFEST"
+    manifest.unlink()
+    for make in (manifest.mkdir, lambda: os.mkfifo(manifest)):
+        make()
+        before = len(os.listdir("/proc/self/fd"))
+        with pytest.raises(OSError, match="not a plain file"):
+            FolderEngine(path)
+        assert len(os.listdir("/proc/self/fd")) == before
+        manifest.rmdir() if manifest.is_dir() else manifest.unlink()
+    manifest.touch()
+    os.truncate(manifest, 1 << 40)
+    with FolderEngine(path) as engine:
         assert len(engine.select(TraceQuery()).events) == 4

@@ -18,7 +18,7 @@ from whence.query.asked_page import AskedPage, place_of
 from whence.query.chain import NEAR_REACH
 from whence.query.declared_order import in_declared_order
 from whence.query.duck import Duck, files_source
-from whence.query.generation import Generation
+from whence.query.generation import Generation, check_files
 from whence.query.meant import meanings
 from whence.query.narrowed import named
 from whence.query.nearest_files import by_and_by, later, one_after_the_other
@@ -483,6 +483,7 @@ class FolderEngine:
         if not files:
             return _NO_ROWS
         budget.check(size=sum(each.bytes for each in files))
+        check_files(self._store.path, files)
         return self._duck.visible(files_source([self._duck.base / each.name for each in files]))
 
     def _ask(self, statement: Statement, text: str, budget: Budget) -> pa.Table:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
+from whence.model.errors import CorruptFile
 from whence.model.query import TraceQuery
 from whence.model.recording import Damage, KindInfo
 from whence.query.narrowed import narrowed
@@ -13,7 +16,7 @@ from whence.store.folder import Snapshot
 from whence.store.manifest import Segment
 from whence.store.sessions import StoredSession
 
-__all__ = ["Generation"]
+__all__ = ["Generation", "check_files"]
 
 
 class Generation:
@@ -55,3 +58,17 @@ class Generation:
             if (since is None or each.max_ts >= since) and (until is None or each.min_ts < until)
         ]
         return narrowed(self.root, files, query)
+
+
+def check_files(root: Path, files: Iterable[Segment]) -> None:
+    """Raises CorruptFile for what is not of its size, FileNotFoundError for what is gone.
+
+    A pipe in the place of a file would never end, nor let itself be cancelled.
+    """
+    for each in files:
+        size = os.lstat(root / each.name).st_size
+        if size != each.bytes:
+            raise CorruptFile(
+                f"{each.name} has {size} bytes instead of {each.bytes}: "
+                "`whence doctor` tells what is left of the store"
+            )

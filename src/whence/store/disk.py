@@ -171,9 +171,12 @@ class Stream:
 
 
 def read_plain_file(path: Path) -> bytes:
-    """The content of a file that is no link, device or pipe. Raises OSError."""
+    """The content of a file that is no link, folder, device or pipe. Raises OSError."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(handle, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "not a plain file", str(path))
-        return file.read()
+        with open(handle, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ __all__ = ["Found", "find_manifest", "segment_files"]
 
 # Readers keep what they know by generation: no number that was given out comes again.
 SKIPPED = 1_000_000
+MOST_MANIFEST_BYTES = 256 << 20  # of a million files
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
@@ -65,6 +67,8 @@ def segment_files(root: Path) -> Iterator[str]:
 
 
 def _read(path: Path) -> Manifest:
+    if os.lstat(path).st_size > MOST_MANIFEST_BYTES:
+        raise CorruptFile(f"{path.name} is too large to be one")
     return _parsed(bytes(read_plain_file(path)), path.name)
 
 
