@@ -16,7 +16,7 @@ Run = Callable[..., str]
 
 KINDS = """
 import pytest, whence
-from whence.query.contracts import INFERENCE
+from whence.query.contracts.declared import INFERENCE
 
 opened = whence.kind("opened", component="Desk", n=int)
 closed = whence.kind("closed", component="Desk", n=int)

@@ -10,7 +10,7 @@ import whence
 from tests.query.build import inference_chain, recording
 from whence.export.json_export import write_recording
 from whence.model.errors import ContractError
-from whence.query.contracts import BUILT_IN, INFERENCE
+from whence.query.contracts.declared import BUILT_IN, INFERENCE
 from whence.query.index import Index
 from whence.verification import contracts_of
 

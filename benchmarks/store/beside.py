@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.store.rows import Load, event_tables
 from whence.model.query import TraceQuery
-from whence.query.folder_engine import FolderEngine
+from whence.query.engines.folder import FolderEngine
 from whence.store.columns import SCHEMA
 from whence.store.folder import FolderStore
 

@@ -24,10 +24,10 @@ from benchmarks.store.rows import DAY_NS, FIRST_NS, Load
 from tests.peers.clickhouse import CLUSTER, WRITER, Node, nodes, settle
 from whence.model.errors import ClusterUnavailable
 from whence.model.query import TraceQuery
-from whence.query.cluster import ClusterEngine
-from whence.query.engine import Engine
-from whence.query.folder_engine import FolderEngine
-from whence.query.shapes import UNLIMITED, Aggregate, GroupRow
+from whence.query.engines.cluster import ClusterEngine
+from whence.query.engines.engine import Engine
+from whence.query.engines.folder import FolderEngine
+from whence.query.engines.shapes import UNLIMITED, Aggregate, GroupRow
 from whence.store.clickhouse.http import Client
 from whence.store.clickhouse.place import read_place
 from whence.store.clickhouse.shipper import Shipper

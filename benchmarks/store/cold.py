@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from whence.model.query import TraceQuery
-from whence.query.folder_engine import FolderEngine
+from whence.query.engines.folder import FolderEngine
 
 __all__ = ["cold_chain", "evict"]
 

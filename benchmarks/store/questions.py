@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.store.rows import Load
 from whence.model.query import TraceQuery
-from whence.query.folder_engine import FolderEngine
-from whence.query.shapes import Aggregate
+from whence.query.engines.folder import FolderEngine
+from whence.query.engines.shapes import Aggregate
 from whence.store.folder import FolderStore
 
 __all__ = [

@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from whence.model.result import Error, ErrorCode, Result
     from whence.model.time import Duration, Timestamp
     from whence.query.audit import AuditTrail
-    from whence.query.contract import Contract, End, Guard, Requirement
-    from whence.query.contracts import load_contracts
+    from whence.query.contracts.contract import Contract, End, Guard, Requirement
+    from whence.query.contracts.declared import load_contracts
+    from whence.query.contracts.verify import Verification
     from whence.query.metrics import MetricsAggregator
-    from whence.query.verify import Verification
     from whence.trace_collector import EventView, TraceCollector, collector
     from whence.verification import verify
 
@@ -113,21 +113,21 @@ _LATER = {
     "BackgroundCollector": "whence.background_collector",
     "CognitiveEvent": "whence.model.cognitive",
     "CognitiveTracer": "whence.emit.cognitive",
-    "Contract": "whence.query.contract",
+    "Contract": "whence.query.contracts.contract",
     "Duration": "whence.model.time",
-    "End": "whence.query.contract",
+    "End": "whence.query.contracts.contract",
     "Error": "whence.model.result",
     "ErrorCode": "whence.model.result",
     "EventView": "whence.trace_collector",
     "ExportFormat": "whence.emit.config",
-    "Guard": "whence.query.contract",
+    "Guard": "whence.query.contracts.contract",
     "InterferenceType": "whence.model.cognitive",
     "Lineage": "whence.lineage.line",
     "MetricsAggregator": "whence.query.metrics",
     "ModelID": "whence.model.ids",
     "PrimingType": "whence.model.cognitive",
     "RequestIDGenerator": "whence.model.ids",
-    "Requirement": "whence.query.contract",
+    "Requirement": "whence.query.contracts.contract",
     "Result": "whence.model.result",
     "Timestamp": "whence.model.time",
     "TraceCollector": "whence.trace_collector",
@@ -135,13 +135,13 @@ _LATER = {
     "TraceEventBuilder": "whence.model.builder",
     "TraceQuery": "whence.model.query",
     "TracingConfig": "whence.emit.config",
-    "Verification": "whence.query.verify",
+    "Verification": "whence.query.contracts.verify",
     "carry": "whence.emit.context",
     "collector": "whence.trace_collector",
     "environment": "whence.emit.w3c",
     "extract": "whence.emit.w3c",
     "inject": "whence.emit.w3c",
-    "load_contracts": "whence.query.contracts",
+    "load_contracts": "whence.query.contracts.declared",
     "outcome": "whence.emit.outcome",
     "patch_threads": "whence.emit.context",
     "use": "whence.emit.context",

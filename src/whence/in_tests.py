@@ -9,11 +9,11 @@ from whence.collect.local_since import LocalSince
 from whence.emit.recorder import session
 from whence.model.event import TraceEvent
 from whence.model.recording import Recording
-from whence.query.contract import Contract
-from whence.query.contracts import known_contracts, load_contracts
-from whence.query.verdict_words import verification_text
-from whence.query.verify import Verification
-from whence.query.verify import verify as hold
+from whence.query.contracts.contract import Contract
+from whence.query.contracts.declared import known_contracts, load_contracts
+from whence.query.contracts.verdict_words import verification_text
+from whence.query.contracts.verify import Verification
+from whence.query.contracts.verify import verify as hold
 from whence.query.why import Answer
 from whence.query.why import why as explain
 from whence.verification import Contracts, contracts_of

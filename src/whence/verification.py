@@ -11,11 +11,11 @@ from typing import Protocol
 from whence.model.errors import ContractError
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
-from whence.query.contract import Contract
-from whence.query.contracts import BUILT_IN, known_contracts, load_contracts
+from whence.query.contracts.contract import Contract
+from whence.query.contracts.declared import BUILT_IN, known_contracts, load_contracts
+from whence.query.contracts.verify import Verification
+from whence.query.contracts.verify import verify as hold
 from whence.query.index import Index
-from whence.query.verify import Verification
-from whence.query.verify import verify as hold
 
 __all__ = ["Contracts", "Held", "Source", "contracts_of", "recordings_of", "verify"]
 
@@ -113,7 +113,7 @@ def _is_store(source: str) -> bool:
 
 
 def _stored(source: str) -> Iterator[Recording]:
-    from whence.query.folder_engine import FolderEngine
+    from whence.query.engines.folder import FolderEngine
 
     with FolderEngine(source) as engine:
         yield from engine.whole_chains(TraceQuery())

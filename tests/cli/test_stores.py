@@ -289,7 +289,7 @@ def test_an_export_in_pieces_is_the_export_at_once(
     """R4.55 R4.56 R4.45 However small the pieces are that a store is read in, the file is one."""
     import pyarrow.parquet as pq
 
-    from whence.query.folder_engine import FolderEngine
+    from whence.query.engines.folder import FolderEngine
 
     told = []
     monkeypatch.setattr("whence.cli.export.time.time_ns", lambda: 1)
@@ -311,7 +311,7 @@ def test_an_export_that_is_broken_off_leaves_no_file(
     run: Run, sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     """R4.55 Ctrl-C in the middle of it leaves the old file as it was, and nothing besides."""
-    from whence.query.folder_engine import FolderEngine
+    from whence.query.engines.folder import FolderEngine
 
     in_pieces = FolderEngine.in_pieces
 
@@ -364,7 +364,7 @@ def test_time_is_a_limit_in_each_source(
     import signal
     import threading
 
-    from whence.query.in_memory import InMemory
+    from whence.query.engines.memory import InMemory
 
     before = signal.getsignal(signal.SIGALRM)
     monkeypatch.setattr(InMemory, "select", lambda *a, **more: threading.Event().wait(100))

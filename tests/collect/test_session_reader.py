@@ -20,7 +20,7 @@ from whence.collect.session_reader import SessionReader
 from whence.model.errors import NotASession
 from whence.model.event import TraceEvent
 from whence.model.recording import REMOVED_RINGS, KindInfo
-from whence.query.causes import Causes
+from whence.query.contracts.causes import Causes
 from whence.query.index import Index
 
 RunApp = Callable[..., AppRun]

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.model.query import TraceQuery
-from whence.query.engine import Engine
+from whence.query.engines.engine import Engine
+from whence.query.engines.shapes import ORDERS, Aggregate, GroupRow, PageKey
 from whence.query.plain import plain_event
-from whence.query.shapes import ORDERS, Aggregate, GroupRow, PageKey
 
 __all__ = ["check_figures", "check_ids", "check_pages", "check_recordings", "check_selections"]
 

@@ -28,10 +28,10 @@ from tests.query.worlds import SESSIONS, Clause, events_in, expected, queries
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery, is_error
 from whence.model.recording import Recording
-from whence.query.engine import Engine
-from whence.query.in_memory import InMemory, group_value, measured_value
+from whence.query.engines.engine import Engine
+from whence.query.engines.memory import InMemory, group_value, measured_value
+from whence.query.engines.shapes import ORDERS, Aggregate, PageKey
 from whence.query.plain import plain_event
-from whence.query.shapes import ORDERS, Aggregate, PageKey
 
 __all__ = ["QuestionsConformance"]
 

@@ -18,7 +18,7 @@ from whence.export.columns import table_of
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording, SessionInfo
-from whence.query.engine import Engine
+from whence.query.engines.engine import Engine
 from whence.query.plain import plain_event
 from whence.store.sessions import StoredSession
 from whence.store.store import Store, WholeStore

@@ -16,8 +16,8 @@ from whence.demo import run as demo
 from whence.demo.models import DemoNotInstalled, find_models, missing_packages
 from whence.model.recording import Recording
 from whence.query.chain import chains
-from whence.query.completeness import completeness_share
-from whence.query.contracts import INFERENCE
+from whence.query.contracts.completeness import completeness_share
+from whence.query.contracts.declared import INFERENCE
 from whence.query.outcome import outcome_of
 from whence.receive.json_export import read_json_export
 

@@ -21,9 +21,9 @@ from whence.demo.scheduler import Scheduler
 from whence.demo.worker import Worker, need_bytes
 from whence.model.recording import Recording
 from whence.model.severity import Severity
-from whence.query.check import COMPLETE
-from whence.query.completeness import check_chain
-from whence.query.contracts import INFERENCE
+from whence.query.contracts.check import COMPLETE
+from whence.query.contracts.completeness import check_chain
+from whence.query.contracts.declared import INFERENCE
 
 
 class Bench:

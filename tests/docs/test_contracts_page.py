@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from whence.model.condition import parse_condition
-from whence.query.contracts import BUILT_IN, parse_contracts
+from whence.query.contracts.declared import BUILT_IN, parse_contracts
 
 PAGE = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text()
 

@@ -7,8 +7,8 @@ import pytest
 from tests.query.agent_runs import Step, changed, handoff_steps, recorded, run_steps, tool_steps
 from tests.query.build import event, recording
 from whence.model.recording import Recording
-from whence.query.finding import Finding
-from whence.query.verify import Verdict, verify
+from whence.query.contracts.finding import Finding
+from whence.query.contracts.verify import Verdict, verify
 
 
 def verdict_of(source: Recording) -> Verdict:

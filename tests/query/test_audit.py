@@ -26,9 +26,9 @@ from whence.model.query import TraceQuery
 from whence.model.recording import Recording
 from whence.model.time import Duration, Timestamp
 from whence.query.audit import AuditTrail
-from whence.query.in_memory import InMemory
+from whence.query.engines.memory import InMemory
+from whence.query.engines.shapes import Order, Page
 from whence.query.index import Index
-from whence.query.shapes import Order, Page
 
 MS = 1_000_000
 
@@ -76,7 +76,7 @@ def trail(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AuditTrail
         return
     pytest.importorskip("duckdb")
     from tests.query.stores import stored
-    from whence.query.folder_engine import FolderEngine
+    from whence.query.engines.folder import FolderEngine
 
     with FolderEngine(stored(tmp_path / "store", held), threads=1) as engine:
         yield AuditTrail(engine)

@@ -33,16 +33,16 @@ from whence.model.errors import BudgetExceeded, ClusterUnavailable, NotAStore, U
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
-from whence.query.cluster import ClusterEngine
-from whence.query.engine import Engine
-from whence.query.folder_engine import FolderEngine
-from whence.query.in_memory import InMemory
+from whence.query.contracts.verify import verify
+from whence.query.engines.cluster import ClusterEngine
+from whence.query.engines.engine import Engine
+from whence.query.engines.folder import FolderEngine
+from whence.query.engines.memory import InMemory
+from whence.query.engines.shapes import Aggregate, Budget
 from whence.query.index import Index
-from whence.query.shapes import Aggregate, Budget
 from whence.query.sql.clickhouse import CLICKHOUSE
 from whence.query.sql.pages import page_sql
 from whence.query.sql.statement import Statement
-from whence.query.verify import verify
 from whence.query.why import why
 from whence.store.clickhouse import ddl
 from whence.store.clickhouse.http import Client

@@ -24,15 +24,15 @@ from tests.query.build import (
 from whence.model.event import TraceEvent
 from whence.model.recording import GateChange, KindCounts, Recording
 from whence.model.time import Duration
-from whence.query.completeness import (
+from whence.query.contracts.completeness import (
     ChainReport,
     check_chain,
     check_recording,
     completeness_share,
     contract_for,
 )
-from whence.query.contract import Contract, End, Requirement
-from whence.query.contracts import INFERENCE
+from whence.query.contracts.contract import Contract, End, Requirement
+from whence.query.contracts.declared import INFERENCE
 from whence.query.index import Index
 
 

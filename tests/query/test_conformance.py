@@ -15,10 +15,10 @@ pytest.importorskip("pyarrow", reason="stores are read with pyarrow")
 from tests.conformance.questions import QuestionsConformance
 from tests.query.stores import fill
 from whence.model.recording import Recording
-from whence.query.cluster import ClusterEngine
-from whence.query.engine import Engine
-from whence.query.folder_engine import FolderEngine
-from whence.query.memory_engine import MemoryEngine
+from whence.query.engines.cluster import ClusterEngine
+from whence.query.engines.engine import Engine
+from whence.query.engines.folder import FolderEngine
+from whence.query.engines.memory_store import MemoryEngine
 from whence.store.clickhouse import ddl
 from whence.store.clickhouse.cluster_store import ClusterStore
 from whence.store.clickhouse.http import Client

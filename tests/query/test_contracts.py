@@ -8,8 +8,8 @@ import pytest
 
 from whence.model.errors import ContractError
 from whence.model.time import Duration
-from whence.query.contract import Contract, End, Requirement, parse_count, parse_length
-from whence.query.contracts import BUILT_IN, INFERENCE, load_contracts, parse_contracts
+from whence.query.contracts.contract import Contract, End, Requirement, parse_count, parse_length
+from whence.query.contracts.declared import BUILT_IN, INFERENCE, load_contracts, parse_contracts
 
 INFERENCE_TOML = """
 [[contract]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.query.build import event
 from whence.model.recording import FieldInfo, KindInfo
-from whence.query.declared_order import in_declared_order
+from whence.query.engines.declared_order import in_declared_order
 
 
 def test_attributes_stand_in_the_order_of_the_kinds_fields() -> None:

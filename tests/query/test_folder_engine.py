@@ -32,12 +32,12 @@ from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
 from whence.model.severity import Severity
-from whence.query import nearest_files
-from whence.query.folder_engine import FolderEngine
-from whence.query.in_memory import InMemory
+from whence.query.engines import nearest_files
+from whence.query.engines.folder import FolderEngine
+from whence.query.engines.memory import InMemory
+from whence.query.engines.shapes import Aggregate, Budget, Found, PageKey
 from whence.query.index import Index
 from whence.query.plain import plain_event
-from whence.query.shapes import Aggregate, Budget, Found, PageKey
 from whence.query.why import why
 from whence.store.columns import SCHEMA
 

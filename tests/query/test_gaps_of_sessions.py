@@ -13,8 +13,8 @@ import pytest
 from tests.apps import AppRun
 from whence.collect.sessions import read_recording
 from whence.model.recording import Recording
-from whence.query.check import Finding
-from whence.query.contract import Contract, End, Requirement
+from whence.query.contracts.check import Finding
+from whence.query.contracts.contract import Contract, End, Requirement
 from whence.query.why import Answer, why
 from whence.ring.folders import session_folders
 

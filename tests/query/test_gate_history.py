@@ -10,7 +10,7 @@ from tests.query.build import at_ms, inference_chain, ledger, recording, session
 from whence import _native
 from whence.model.event import TraceEvent
 from whence.model.recording import GateChange, KindCounts, Recording
-from whence.query.causes import Cause, Causes
+from whence.query.contracts.causes import Cause, Causes
 from whence.query.index import Index
 from whence.ring.gates import gate_parts, threshold_of
 

@@ -8,10 +8,10 @@ from tests.query.build import at_ms, event, inference_chain, ledger, recording, 
 from whence.model.errors import ContractError
 from whence.model.event import TraceEvent
 from whence.model.recording import Recording
-from whence.query.completeness import check_chain, contract_for
-from whence.query.contract import Contract, End, Guard, Requirement
-from whence.query.contracts import BUILT_IN, INFERENCE, parse_contracts
-from whence.query.finding import Finding
+from whence.query.contracts.completeness import check_chain, contract_for
+from whence.query.contracts.contract import Contract, End, Guard, Requirement
+from whence.query.contracts.declared import BUILT_IN, INFERENCE, parse_contracts
+from whence.query.contracts.finding import Finding
 
 
 def guarded(**rule: object) -> Contract:

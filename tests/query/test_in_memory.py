@@ -21,9 +21,9 @@ from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery, is_error
 from whence.model.recording import Recording
 from whence.model.severity import Severity
-from whence.query.figures import percentile
-from whence.query.in_memory import InMemory
-from whence.query.shapes import Aggregate, Budget, Found, PageKey
+from whence.query.engines.figures import percentile
+from whence.query.engines.memory import InMemory
+from whence.query.engines.shapes import Aggregate, Budget, Found, PageKey
 
 Asked = tuple[TraceQuery, list[Clause]]
 

@@ -154,7 +154,7 @@ def test_a_store_has_the_same_figures(tmp_path: Path) -> None:
     """R5.13 R5.5 Utilisation, latencies and misses from a folder, as from the recording itself."""
     pytest.importorskip("duckdb")
     from tests.query.stores import stored
-    from whence.query.folder_engine import FolderEngine
+    from whence.query.engines.folder import FolderEngine
 
     weighted = executions([n * MS for n in range(50)], [1.0 + n % 3 for n in range(50)])
     held = recording(

@@ -24,9 +24,9 @@ from tests.query.test_verify import many
 from whence.cli.render.answer import answer_lines
 from whence.model.event import Option
 from whence.model.recording import Recording
+from whence.query.contracts.verdict_words import verification_text
+from whence.query.contracts.verify import verify
 from whence.query.plain import plain
-from whence.query.verdict_words import verification_text
-from whence.query.verify import verify
 from whence.query.why import why
 
 TAGS = {"div", "table", "tr", "td", "span", "b", "code"}

@@ -23,8 +23,8 @@ from whence.export.columns import table_of
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
-from whence.query.duck import Duck
-from whence.query.folder_engine import FolderEngine
+from whence.query.engines.duck import Duck
+from whence.query.engines.folder import FolderEngine
 from whence.store.folder import FolderStore
 
 

@@ -25,13 +25,13 @@ from whence.model.query import TraceQuery
 from whence.model.recording import Recording
 from whence.model.severity import Severity
 from whence.query.chain import find_chain, nearest_ids
-from whence.query.engine import Engine
-from whence.query.folder_engine import FolderEngine
-from whence.query.in_memory import InMemory
+from whence.query.engines.engine import Engine
+from whence.query.engines.folder import FolderEngine
+from whence.query.engines.memory import InMemory
+from whence.query.engines.shapes import Found
 from whence.query.plain import plain
 from whence.query.reach import around, around_newest_wrong
 from whence.query.related import related
-from whence.query.shapes import Found
 from whence.query.why import why
 
 TRACE = "0123456789abcdef" * 2

@@ -22,12 +22,12 @@ from whence.model.event import AttributeValue, TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
 from whence.query.chain import find_chain, reconstruct_chain
-from whence.query.completeness import completeness_share
-from whence.query.contracts import INFERENCE
+from whence.query.contracts.completeness import completeness_share
+from whence.query.contracts.declared import INFERENCE
+from whence.query.contracts.verify import verify
 from whence.query.plain import plain
 from whence.query.select import select
 from whence.query.told import is_told, told_sentence, untold
-from whence.query.verify import verify
 from whence.query.why import why
 from whence.receive.json_export import parse_json_export
 
@@ -218,7 +218,7 @@ def test_a_store_joins_what_was_told(run_app: RunApp, tmp_path: Path) -> None:
     """R5.8 R5.21 From the rows of a folder the answer is the one that rings give."""
     pytest.importorskip("duckdb")
     from tests.query.stores import stored
-    from whence.query.folder_engine import FolderEngine
+    from whence.query.engines.folder import FolderEngine
 
     for body in (DECIDING.replace("{n}", "1"), TELLING.replace("{label}", "first")):
         run_app(body)

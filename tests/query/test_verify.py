@@ -23,11 +23,11 @@ from tests.query.build import (
 from whence.model.event import TraceEvent
 from whence.model.recording import Damage, GateChange, Recording
 from whence.query.chain import chains
-from whence.query.completeness import check_chain, contract_for
-from whence.query.contract import Contract, Requirement
-from whence.query.contracts import BUILT_IN, INFERENCE, known_contracts
+from whence.query.contracts.completeness import check_chain, contract_for
+from whence.query.contracts.contract import Contract, Requirement
+from whence.query.contracts.declared import BUILT_IN, INFERENCE, known_contracts
+from whence.query.contracts.verify import Verification, verify
 from whence.query.plain import plain
-from whence.query.verify import Verification, verify
 
 
 def many(count: int, without: dict[int, str] | None = None) -> list[TraceEvent]:

@@ -16,9 +16,9 @@ from tests.query.stores import stored
 from tests.query.test_verify import many
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
-from whence.query.folder_engine import FolderEngine
+from whence.query.contracts.verify import verify
+from whence.query.engines.folder import FolderEngine
 from whence.query.plain import plain
-from whence.query.verify import verify
 
 
 def world() -> Recording:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from whence.collect.sessions import list_sessions, read_recording
 from whence.model.event import Option
-from whence.query.completeness import completeness_share
-from whence.query.contract import Contract, End
+from whence.query.contracts.completeness import completeness_share
+from whence.query.contracts.contract import Contract, End
 from whence.receive.json_export import read_json_export
 
 PROGRAM = """

@@ -26,8 +26,8 @@ from tests.store.rows import NOON, SECOND, UUID, rows, tickets_in, told
 from tests.store.test_faults import files_in, flipped, in_a_child
 from whence.collect.sink_ledger import SinkLedger
 from whence.model.query import TraceQuery
-from whence.query.folder_engine import FolderEngine
-from whence.query.shapes import Aggregate
+from whence.query.engines.folder import FolderEngine
+from whence.query.engines.shapes import Aggregate
 from whence.store import compaction, merge
 from whence.store.columns import SCHEMA
 from whence.store.compaction import next_merge

@@ -15,10 +15,10 @@ from tests.conformance.store import StoreConformance, WholeStoreConformance
 from tests.store.failing import CountingDisk, FailingDisk
 from whence.collect.sink_ledger import SinkLedger
 from whence.model.recording import SessionInfo
-from whence.query.cluster import ClusterEngine
-from whence.query.engine import Engine
-from whence.query.folder_engine import FolderEngine
-from whence.query.memory_engine import MemoryEngine
+from whence.query.engines.cluster import ClusterEngine
+from whence.query.engines.engine import Engine
+from whence.query.engines.folder import FolderEngine
+from whence.query.engines.memory_store import MemoryEngine
 from whence.store.clickhouse.cluster_store import ClusterStore
 from whence.store.clickhouse.http import Client
 from whence.store.folder import FolderStore

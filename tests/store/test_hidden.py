@@ -15,8 +15,8 @@ from tests.store.failing import CountingDisk, KillingDisk
 from tests.store.rows import rows, tickets_in
 from tests.store.test_faults import in_a_child
 from whence.model.query import TraceQuery
-from whence.query.folder_engine import FolderEngine
-from whence.query.shapes import Aggregate
+from whence.query.engines.folder import FolderEngine
+from whence.query.engines.shapes import Aggregate
 from whence.store.columns import SCHEMA
 from whence.store.disk import Disk
 from whence.store.folder import FolderStore

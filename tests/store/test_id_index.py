@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.store.rows import rows
 from whence.model.query import TraceQuery
-from whence.query.narrowed import narrowed
+from whence.query.engines.narrowed import narrowed
 from whence.store import id_index
 from whence.store.compaction import merge_steps, next_merge
 from whence.store.folder import FolderStore

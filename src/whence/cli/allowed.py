@@ -14,7 +14,7 @@ import click
 
 from whence.model.errors import BudgetExceeded, ContractError
 from whence.model.time import Duration
-from whence.query.contract import parse_length
+from whence.query.contracts.contract import parse_length
 from whence.query.words import duration_text
 
 __all__ = ["Allowed", "allowed_options"]

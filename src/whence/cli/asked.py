@@ -14,15 +14,15 @@ from whence.model.errors import BudgetExceeded
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
-from whence.query.engine import Engine
-from whence.query.in_memory import InMemory
+from whence.query.engines.engine import Engine
+from whence.query.engines.memory import InMemory
+from whence.query.engines.shapes import Aggregate, Budget
 from whence.query.index import Index
-from whence.query.shapes import Aggregate, Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from whence.query.pieces import InPieces, Piece
+    from whence.query.engines.pieces import InPieces, Piece
 
 __all__ = ["asking", "explained", "filtered", "in_pieces", "indexed", "ledger_of", "whole_chains"]
 

@@ -17,7 +17,7 @@ from whence.cli.verb import Verb, json_option
 from whence.model.errors import ContractError
 from whence.model.time import Duration
 from whence.query.chain import Chain, find_chain
-from whence.query.contract import parse_length
+from whence.query.contracts.contract import parse_length
 from whence.query.index import Index
 from whence.query.related import NEAR_NS, Reason, Related, related
 from whence.query.why import story

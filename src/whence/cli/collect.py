@@ -32,7 +32,7 @@ from whence.export.metrics_server import MetricsServer, parse_address
 from whence.export.own_metrics import DrainTimes, OwnMetrics, TimedSource
 from whence.model.errors import ContractError, ExportError, WhenceError
 from whence.model.severity import Severity
-from whence.query.contract import parse_length
+from whence.query.contracts.contract import parse_length
 from whence.ring.folders import base_folders, session_folders
 from whence.ring.session_file import read_description, read_session_file
 

@@ -10,7 +10,7 @@ from whence.cli.render.page import print_json, print_lines
 from whence.cli.sources import Choice, source_options, tell_unreadable
 from whence.cli.verb import FAILED, Verb, json_option
 from whence.query.compare import compare as side_by_side
-from whence.query.contracts import known_contracts, load_contracts
+from whence.query.contracts.declared import known_contracts, load_contracts
 
 __all__ = ["compare"]
 

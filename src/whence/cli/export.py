@@ -21,7 +21,7 @@ from whence.cli.verb import INCOMPLETE, Verb, json_option
 from whence.cli.wider_filters import wider_filter_options
 from whence.export.codec import codec_of
 from whence.export.json_export import write_recording, write_recording_to
-from whence.query.declared_order import in_declared_order
+from whence.query.engines.declared_order import in_declared_order
 from whence.query.words import count_text, events_text
 
 if TYPE_CHECKING:

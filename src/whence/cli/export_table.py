@@ -20,11 +20,11 @@ from whence.export.json_export import packed, replacing
 from whence.model.errors import ExportError, UnsupportedFormat, WhenceError
 from whence.model.event import TraceEvent
 from whence.model.recording import Damage
-from whence.query.declared_order import in_declared_order
+from whence.query.engines.declared_order import in_declared_order
 from whence.query.words import events_text
 
 if TYPE_CHECKING:
-    from whence.query.pieces import Piece
+    from whence.query.engines.pieces import Piece
 
 __all__ = ["export_csv", "export_parquet"]
 

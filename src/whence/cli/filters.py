@@ -18,7 +18,7 @@ from whence.model.query import TraceQuery
 from whence.model.recording import KindInfo, Recording
 from whence.model.severity import Severity
 from whence.model.time import Duration
-from whence.query.contract import parse_length
+from whence.query.contracts.contract import parse_length
 from whence.query.index import Index, as_index
 from whence.query.select import select
 from whence.query.words import duration_text, listed

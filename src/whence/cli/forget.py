@@ -12,8 +12,8 @@ from whence.cli.sources import Choice, is_store
 from whence.cli.verb import Verb, json_option
 from whence.model.errors import BadQuestion, IdNotFound, StoreOwned
 from whence.model.query import TraceQuery
-from whence.query.engine import Engine
-from whence.query.shapes import Aggregate
+from whence.query.engines.engine import Engine
+from whence.query.engines.shapes import Aggregate
 from whence.query.words import events_text
 
 __all__ = ["forget"]

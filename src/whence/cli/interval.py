@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from whence.model.errors import ContractError
-from whence.query.contract import parse_length
+from whence.query.contracts.contract import parse_length
 
 __all__ = ["seconds_of"]
 

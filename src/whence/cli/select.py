@@ -17,9 +17,18 @@ from whence.cli.verb import Verb, json_option
 from whence.cli.wider_filters import wider_filter_options
 from whence.model.errors import ContractError
 from whence.model.query import TraceQuery
-from whence.query.contract import parse_length
+from whence.query.contracts.contract import parse_length
+from whence.query.engines.shapes import (
+    MEASURES,
+    ORDERS,
+    Aggregate,
+    Budget,
+    GroupRow,
+    Order,
+    Page,
+    PageKey,
+)
 from whence.query.plain import plain_event
-from whence.query.shapes import MEASURES, ORDERS, Aggregate, Budget, GroupRow, Order, Page, PageKey
 from whence.query.words import count_text, duration_text, event_sentence
 
 __all__ = ["select"]

@@ -23,8 +23,8 @@ from whence.model.errors import SessionNotFound, UnsupportedFormat, WhenceError
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Damage, KindInfo, Recording, RingLedger, SessionInfo
-from whence.query.engine import Engine
-from whence.query.shapes import Budget
+from whence.query.engines.engine import Engine
+from whence.query.engines.shapes import Budget
 from whence.receive.compressed import is_compressed
 
 __all__ = [
@@ -141,7 +141,7 @@ class Choice:
         """
         if self.source is not None and is_store(self.source):
             return _store_engine(self.source)
-        from whence.query.in_memory import InMemory
+        from whence.query.engines.memory import InMemory
 
         return InMemory(self.recording())
 
@@ -269,7 +269,7 @@ def _shown(source: str) -> str:
 
 
 def _cluster_engine(source: str) -> Engine:
-    from whence.query.cluster import ClusterEngine
+    from whence.query.engines.cluster import ClusterEngine
     from whence.store.clickhouse.http import Client
     from whence.store.clickhouse.place import read_place
 
@@ -284,7 +284,7 @@ def _store_engine(source: str) -> Engine:
     try:
         if is_cluster(source):
             return _cluster_engine(source)
-        from whence.query.folder_engine import FolderEngine
+        from whence.query.engines.folder import FolderEngine
     except ImportError as error:
         raise WhenceError(
             f"stores cannot be read here ({error}): pip install 'whence[store]'"

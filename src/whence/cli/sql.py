@@ -18,7 +18,7 @@ from whence.cli.render.waiting import waiting
 from whence.cli.sources import Choice, is_store
 from whence.cli.verb import Verb, json_option
 from whence.model.errors import BadQuestion
-from whence.query.shapes import Budget
+from whence.query.engines.shapes import Budget
 from whence.query.words import count_text
 
 __all__ = ["sql"]
@@ -43,7 +43,7 @@ def sql(statement: str, source: str, limit: int, allowed: Allowed, as_json: bool
     """
     if not is_store(source):
         raise BadQuestion(f"{source} is no store; whence collect --to FOLDER makes one")
-    from whence.query.folder_engine import FolderEngine
+    from whence.query.engines.folder import FolderEngine
 
     engine = Choice(source).engine()
     if not isinstance(engine, FolderEngine):

@@ -24,7 +24,7 @@ from whence.collect.sessions import default_run, list_sessions, read_recording
 from whence.model.errors import SessionNotFound, UnsupportedFormat, WhenceError
 from whence.model.event import TraceEvent
 from whence.query.activity import Activity
-from whence.query.contracts import BUILT_IN
+from whence.query.contracts.declared import BUILT_IN
 from whence.query.live_activity import LiveActivity
 from whence.query.why import why
 

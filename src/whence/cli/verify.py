@@ -12,9 +12,9 @@ from whence.cli.render.verification import verification_lines
 from whence.cli.sources import Choice, source_options, tell_unreadable
 from whence.cli.verb import FAILED, NOT_FOUND, Verb, json_option
 from whence.model.recording import Recording
-from whence.query.contracts import known_contracts, load_contracts
-from whence.query.verify import NOTHING
-from whence.query.verify import verify as hold
+from whence.query.contracts.declared import known_contracts, load_contracts
+from whence.query.contracts.verify import NOTHING
+from whence.query.contracts.verify import verify as hold
 
 __all__ = ["verify"]
 

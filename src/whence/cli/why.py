@@ -11,7 +11,7 @@ from whence.cli.render.answer import answer_lines
 from whence.cli.render.page import print_json, print_lines
 from whence.cli.sources import Choice, source_options, tell_unreadable
 from whence.cli.verb import INCOMPLETE, Verb, json_option
-from whence.query.contracts import known_contracts, load_contracts
+from whence.query.contracts.declared import known_contracts, load_contracts
 from whence.query.index import Index
 from whence.query.why import why as explain
 

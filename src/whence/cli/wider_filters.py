@@ -13,7 +13,7 @@ import click
 
 from whence.cli.filters import Picked, filter_options
 from whence.model.errors import ContractError
-from whence.query.contract import parse_length
+from whence.query.contracts.contract import parse_length
 
 __all__ = ["wider_filter_options"]
 

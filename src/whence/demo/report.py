@@ -16,8 +16,8 @@ from whence.demo.jobs import Ended
 from whence.demo.pages import words_read
 from whence.demo.stage import Played
 from whence.demo.summary import Summary, summarise
-from whence.query.completeness import Share, completeness_share
-from whence.query.contracts import INFERENCE
+from whence.query.contracts.completeness import Share, completeness_share
+from whence.query.contracts.declared import INFERENCE
 from whence.query.index import Index
 from whence.query.why import why
 from whence.query.words import bytes_text, count_text, duration_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from whence.query.check import COMPLETE, ChainReport
+from whence.query.contracts.check import COMPLETE, ChainReport
 from whence.query.critical_path import time_by_span
 from whence.query.safe import safe
 from whence.query.why import Answer, StoryRow

@@ -10,8 +10,8 @@ from whence.model.event import AttributeValue, TraceEvent
 from whence.model.recording import Recording
 from whence.query.align import aligned
 from whence.query.chain import Chain, find_chain
-from whence.query.contract import Contract
-from whence.query.contracts import BUILT_IN
+from whence.query.contracts.contract import Contract
+from whence.query.contracts.declared import BUILT_IN
 from whence.query.critical_path import PathPart, time_by_span
 from whence.query.index import Index, as_index
 from whence.query.outcome import Outcome

@@ -10,7 +10,7 @@ from functools import cached_property
 from whence.model.event import TraceEvent
 from whence.model.names import DECISION_TYPES, spellings
 from whence.model.recording import OpenSpan, Recording
-from whence.query.contract import matching
+from whence.query.contracts.contract import matching
 from whence.query.eras import Reused, reused_names
 from whence.query.spans import in_span_order, open_spans, parent_of
 

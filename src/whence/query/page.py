@@ -16,10 +16,10 @@ from whence.query.answer_words import (
     told_texts,
     when_text,
 )
-from whence.query.finding import gap_text
+from whence.query.contracts.finding import gap_text
+from whence.query.contracts.verdict_words import flaw_lines, group_cells, notes, verdict_cells
+from whence.query.contracts.verify import Verification
 from whence.query.safe import safe
-from whence.query.verdict_words import flaw_lines, group_cells, notes, verdict_cells
-from whence.query.verify import Verification
 from whence.query.why import Answer, StoryRow
 from whence.query.words import clock_text, count_text, label_text, value_text
 

@@ -10,9 +10,9 @@ from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
 from whence.query.chain import find_chain
-from whence.query.declared_order import in_declared_order
-from whence.query.engine import Engine
-from whence.query.shapes import Budget
+from whence.query.engines.declared_order import in_declared_order
+from whence.query.engines.engine import Engine
+from whence.query.engines.shapes import Budget
 from whence.query.words import can_be_typed
 
 __all__ = ["MOST_ROWS", "around", "around_newest_wrong"]

@@ -10,14 +10,14 @@ from whence.model.event import Option, TraceEvent
 from whence.model.names import canonical
 from whence.model.recording import OpenSpan, Recording
 from whence.model.severity import Severity
-from whence.query.causes import CRASHED, NOT_RECORDED, OPEN, Cause, Causes
 from whence.query.chain import Chain, chain_of, find_chain
-from whence.query.check import ChainCheck, ChainReport
-from whence.query.completeness import contract_for
-from whence.query.contract import Contract
-from whence.query.contracts import BUILT_IN
+from whence.query.contracts.causes import CRASHED, NOT_RECORDED, OPEN, Cause, Causes
+from whence.query.contracts.check import ChainCheck, ChainReport
+from whence.query.contracts.completeness import contract_for
+from whence.query.contracts.contract import Contract
+from whence.query.contracts.declared import BUILT_IN
+from whence.query.contracts.finding import Finding
 from whence.query.critical_path import PathPart, critical_path
-from whence.query.finding import Finding
 from whence.query.index import Index, as_index
 from whence.query.outcome import NO_OUTCOME, Outcome, outcome_of, went_wrong
 from whence.query.spans import SpanTree, open_state, parent_of

@@ -13,9 +13,9 @@ from whence.model.names import spellings
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording
 from whence.model.time import Duration, Timestamp
+from whence.query.engines.shapes import Order, Page
 from whence.query.index import Index, as_index
 from whence.query.select import select
-from whence.query.shapes import Order, Page
 
 __all__ = ["Answering", "Found", "Holding", "Source", "Window", "events_within", "length_ns"]
 

@@ -18,7 +18,7 @@ from whence.collect.sessions import read_recording
 from whence.export.sinks import open_sink
 from whence.model.errors import UnknownSink
 from whence.model.query import TraceQuery
-from whence.query.cluster import ClusterEngine
+from whence.query.engines.cluster import ClusterEngine
 from whence.store.clickhouse.http import Client
 from whence.store.sessions import parsed_session_document
 

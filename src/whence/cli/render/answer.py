@@ -20,7 +20,7 @@ from whence.query.answer_words import (
     told_texts,
     when_text,
 )
-from whence.query.finding import Finding, gap_text
+from whence.query.contracts.finding import Finding, gap_text
 from whence.query.why import Answer, StoryRow
 from whence.query.words import (
     count_text,

@@ -8,13 +8,13 @@ from rich.text import Text
 
 from whence.cli.render.page import clock_text, line, page_cells, table
 from whence.cli.render.safe import clip, pad, wrap
-from whence.query.verdict_words import (
+from whence.query.contracts.verdict_words import (
     first_command,
     group_cells,
     notes,
     verdict_cells,
 )
-from whence.query.verify import Verdict, Verification
+from whence.query.contracts.verify import Verdict, Verification
 from whence.query.words import chains_text, count_text
 
 __all__ = ["verification_lines"]

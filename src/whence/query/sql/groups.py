@@ -11,8 +11,8 @@ from typing import Any
 from whence.model.condition import NUMBER_TEXT
 from whence.model.query import TraceQuery
 from whence.model.severity import Severity
-from whence.query.figures import SHARES, ordered_rows, seconds_asked
-from whence.query.shapes import GROUPS, HISTOGRAM_PARTS, Aggregate, GroupRow
+from whence.query.engines.figures import SHARES, ordered_rows, seconds_asked
+from whence.query.engines.shapes import GROUPS, HISTOGRAM_PARTS, Aggregate, GroupRow
 from whence.query.sql.filters import IS_ERROR, filters_sql
 from whence.query.sql.statement import Statement, unsigned
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from whence.model.query import TraceQuery
-from whence.query.shapes import Order, PageKey
+from whence.query.engines.shapes import Order, PageKey
 from whence.query.sql.filters import filters_sql
 from whence.query.sql.statement import Statement
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whence.query.contract import Contract, End, Guard, Requirement
+from whence.query.contracts.contract import Contract, End, Guard, Requirement
 
 __all__ = ["AGENT_APPROVALS", "AGENT_RUN", "APPROVALS"]
 

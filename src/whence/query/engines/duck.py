@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from whence.model.errors import BadQuestion, BudgetExceeded, CorruptFile
-from whence.query.only_asks import check_only_asks
+from whence.query.engines.only_asks import check_only_asks
 from whence.query.sql.statement import Value, is_storable
 from whence.store.columns import SCHEMA
 from whence.store.hidden import Hidden

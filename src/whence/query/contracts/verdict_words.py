@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from whence.query.check import COMPLETE, INCOMPLETE
-from whence.query.contracts import BUILT_IN
-from whence.query.finding import gap_text
-from whence.query.flaws import FlawGroup
+from whence.query.contracts.check import COMPLETE, INCOMPLETE
+from whence.query.contracts.declared import BUILT_IN
+from whence.query.contracts.finding import gap_text
+from whence.query.contracts.flaws import FlawGroup
+from whence.query.contracts.verify import NOTHING, Flaw, Verdict, Verification
 from whence.query.safe import safe
-from whence.query.verify import NOTHING, Flaw, Verdict, Verification
 from whence.query.words import (
     can_be_typed,
     chains_text,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from whence.query.shapes import Order, PageKey
+from whence.query.engines.shapes import Order, PageKey
 from whence.store.manifest import Segment
 
 __all__ = ["by_and_by", "later", "one_after_the_other"]

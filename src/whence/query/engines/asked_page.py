@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from whence.model.query import TraceQuery
-from whence.query.shapes import Order, PageKey
+from whence.query.engines.shapes import Order, PageKey
 from whence.query.sql.pages import edge_sql, page_sql
 from whence.query.sql.statement import Statement
 from whence.store.columns import SCHEMA

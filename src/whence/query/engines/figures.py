@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import NamedTuple
 
-from whence.query.shapes import Aggregate, GroupRow
+from whence.query.engines.shapes import Aggregate, GroupRow
 
 __all__ = ["SHARES", "Member", "group_rows", "ordered_rows", "percentile", "seconds_asked"]
 

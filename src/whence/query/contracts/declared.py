@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from whence.model.errors import ContractError
-from whence.query.agent_contracts import AGENT_APPROVALS, AGENT_RUN, APPROVALS
-from whence.query.contract import Contract, End, Guard, Requirement, parse_length
+from whence.query.contracts.agents import AGENT_APPROVALS, AGENT_RUN, APPROVALS
+from whence.query.contracts.contract import Contract, End, Guard, Requirement, parse_length
 
 __all__ = ["BUILT_IN", "INFERENCE", "known_contracts", "load_contracts", "parse_contracts"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from whence.model.errors import CorruptFile
 from whence.model.query import TraceQuery
 from whence.model.recording import Damage, KindInfo
-from whence.query.narrowed import narrowed
-from whence.query.session_names import SessionNames
+from whence.query.engines.narrowed import narrowed
+from whence.query.engines.session_names import SessionNames
 from whence.query.sql.statement import is_storable
 from whence.store.folder import Snapshot
 from whence.store.manifest import Segment

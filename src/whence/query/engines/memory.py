@@ -15,12 +15,8 @@ from whence.model.query import TraceQuery, is_error
 from whence.model.recording import Recording, RingLedger, SessionInfo
 from whence.model.span import is_span_id
 from whence.query.chain import nearest_ids
-from whence.query.figures import Member, group_rows
-from whence.query.index import Index, Names, as_index
-from whence.query.outcome import went_wrong
-from whence.query.plain import attribute_text
-from whence.query.select import select
-from whence.query.shapes import (
+from whence.query.engines.figures import Member, group_rows
+from whence.query.engines.shapes import (
     GROUPS,
     UNLIMITED,
     Aggregate,
@@ -31,6 +27,10 @@ from whence.query.shapes import (
     Page,
     PageKey,
 )
+from whence.query.index import Index, Names, as_index
+from whence.query.outcome import went_wrong
+from whence.query.plain import attribute_text
+from whence.query.select import select
 
 __all__ = ["InMemory", "group_value", "measured_value"]
 

@@ -14,16 +14,16 @@ import pyarrow as pa
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Damage, Recording, RingLedger, SessionInfo
-from whence.query.asked_page import AskedPage, place_of
 from whence.query.chain import NEAR_REACH
-from whence.query.declared_order import in_declared_order
-from whence.query.duck import Duck, files_source
-from whence.query.generation import Generation, check_files
-from whence.query.meant import meanings
-from whence.query.narrowed import named
-from whence.query.nearest_files import by_and_by, later, one_after_the_other
-from whence.query.pieces import PIECE_ROWS, Piece, Pieces
-from whence.query.shapes import (
+from whence.query.engines.asked_page import AskedPage, place_of
+from whence.query.engines.declared_order import in_declared_order
+from whence.query.engines.duck import Duck, files_source
+from whence.query.engines.generation import Generation, check_files
+from whence.query.engines.meant import meanings
+from whence.query.engines.narrowed import named
+from whence.query.engines.nearest_files import by_and_by, later, one_after_the_other
+from whence.query.engines.pieces import PIECE_ROWS, Piece, Pieces
+from whence.query.engines.shapes import (
     MOST_EXACT_ROWS,
     UNLIMITED,
     Aggregate,

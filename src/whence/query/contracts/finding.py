@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from whence.query.causes import UNSURE, Cause
+from whence.query.contracts.causes import UNSURE, Cause
 from whence.query.words import count_text, listed
 
 __all__ = ["Finding", "gap_text"]

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from whence.model.event import TraceEvent
 from whence.model.names import canonical
 from whence.model.recording import Recording
-from whence.query.causes import Causes
 from whence.query.chain import Chain, chains
-from whence.query.check import COMPLETE, INCOMPLETE, UNKNOWN, ChainCheck, ChainReport
-from whence.query.contract import Contract
-from whence.query.finding import Finding
+from whence.query.contracts.causes import Causes
+from whence.query.contracts.check import COMPLETE, INCOMPLETE, UNKNOWN, ChainCheck, ChainReport
+from whence.query.contracts.contract import Contract
+from whence.query.contracts.finding import Finding
 from whence.query.index import Index, as_index
 from whence.query.words import share_text
 

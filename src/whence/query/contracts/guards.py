@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from whence.model.condition import Comparison, field_value, parse_condition
 from whence.model.event import TraceEvent
 from whence.model.names import canonical
-from whence.query.causes import TEXT_LOST, UNSURE, Cause, Causes
-from whence.query.contract import End, Guard, as_text, matching
-from whence.query.finding import Finding
+from whence.query.contracts.causes import TEXT_LOST, UNSURE, Cause, Causes
+from whence.query.contracts.contract import End, Guard, as_text, matching
+from whence.query.contracts.finding import Finding
 from whence.query.index import Index
 from whence.query.words import count_text, listed
 

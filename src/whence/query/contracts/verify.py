@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from whence.model.event import TraceEvent
 from whence.model.names import canonical
 from whence.model.recording import Damage, Recording
-from whence.query.causes import Causes
 from whence.query.chain import Chain, chains
-from whence.query.check import COMPLETE, INCOMPLETE, UNKNOWN, ChainCheck, ChainReport
-from whence.query.completeness import contract_for
-from whence.query.contract import Contract
-from whence.query.contracts import BUILT_IN
-from whence.query.flaws import FlawGroup, FlawGroups
+from whence.query.contracts.causes import Causes
+from whence.query.contracts.check import COMPLETE, INCOMPLETE, UNKNOWN, ChainCheck, ChainReport
+from whence.query.contracts.completeness import contract_for
+from whence.query.contracts.contract import Contract
+from whence.query.contracts.declared import BUILT_IN
+from whence.query.contracts.flaws import FlawGroup, FlawGroups
 from whence.query.index import Index, as_index
 from whence.query.words import can_be_typed, share_text
 
@@ -107,7 +107,7 @@ class Verification:
         return next(iter([*broken, *unsure]), "")
 
     def __str__(self) -> str:
-        from whence.query.verdict_words import verification_text
+        from whence.query.contracts.verdict_words import verification_text
 
         return verification_text(self, None)
 

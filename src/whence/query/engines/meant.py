@@ -7,7 +7,7 @@ from typing import Any
 
 from whence.model.event import TraceEvent
 from whence.model.span import is_span_id
-from whence.query.shapes import Found
+from whence.query.engines.shapes import Found
 from whence.query.sql.dialect import Dialect
 from whence.query.sql.ids import (
     SORTS,

@@ -8,7 +8,7 @@ from typing import Protocol
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording, RingLedger, SessionInfo
-from whence.query.shapes import (
+from whence.query.engines.shapes import (
     UNLIMITED,
     Aggregate,
     Budget,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from whence.model.condition import field_value, parse_condition
 from whence.model.event import TraceEvent
 from whence.model.names import canonical
-from whence.query.causes import (
+from whence.query.contracts.causes import (
     DAMAGED,
     FILTERED,
     NOT_RECORDED,
@@ -19,9 +19,9 @@ from whence.query.causes import (
     Cause,
     Causes,
 )
-from whence.query.contract import Contract, Requirement, as_text, parse_count
-from whence.query.finding import Finding
-from whence.query.guards import Rules
+from whence.query.contracts.contract import Contract, Requirement, as_text, parse_count
+from whence.query.contracts.finding import Finding
+from whence.query.contracts.guards import Rules
 from whence.query.index import Index
 from whence.query.told import untold
 from whence.query.words import count_text, duration_text, listed

@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from whence.model.recording import REMOVED_RINGS
-from whence.query.causes import CRASHED, LOST, OFF, OPEN, SAMPLED, SAMPLED_OUT, WEAK, Cause
-from whence.query.check import INCOMPLETE, ChainReport
-from whence.query.finding import Finding
+from whence.query.contracts.causes import (
+    CRASHED,
+    LOST,
+    OFF,
+    OPEN,
+    SAMPLED,
+    SAMPLED_OUT,
+    WEAK,
+    Cause,
+)
+from whence.query.contracts.check import INCOMPLETE, ChainReport
+from whence.query.contracts.finding import Finding
 from whence.query.index import Index
 from whence.query.words import events_text
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording, RingLedger, SessionInfo
-from whence.query.in_memory import InMemory
-from whence.query.session_names import SessionNames
-from whence.query.shapes import (
+from whence.query.engines.memory import InMemory
+from whence.query.engines.session_names import SessionNames
+from whence.query.engines.shapes import (
     UNLIMITED,
     Aggregate,
     Budget,

@@ -15,12 +15,12 @@ from whence.model.errors import BudgetExceeded, ClusterError, ClusterUnavailable
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording, RingLedger, SessionInfo
-from whence.query.asked_page import place_of
-from whence.query.declared_order import in_declared_order
-from whence.query.meant import meanings
-from whence.query.pieces import PIECE_ROWS, Piece, Pieces
-from whence.query.session_names import SessionNames
-from whence.query.shapes import (
+from whence.query.engines.asked_page import place_of
+from whence.query.engines.declared_order import in_declared_order
+from whence.query.engines.meant import meanings
+from whence.query.engines.pieces import PIECE_ROWS, Piece, Pieces
+from whence.query.engines.session_names import SessionNames
+from whence.query.engines.shapes import (
     MOST_EXACT_ROWS,
     UNLIMITED,
     Aggregate,

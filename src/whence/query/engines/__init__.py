@@ -1,0 +1,1 @@
+"""What answers questions: engines over events in memory, a folder of segments, a cluster."""
