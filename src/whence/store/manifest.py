@@ -141,7 +141,6 @@ class Manifest:
     undelivered_in: tuple[str, ...] = ()
     filtered: bool = False
     tombstones: tuple[Mapping[str, Any], ...] = ()
-    promoted: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     quarantined: tuple[Quarantined, ...] = ()
     replaced: tuple[Replaced, ...] = ()
@@ -183,7 +182,6 @@ def encoded(manifest: Manifest) -> bytes:
         "undelivered_in": list(manifest.undelivered_in),
         "filtered": manifest.filtered,
         "tombstones": [dict(each) for each in manifest.tombstones],
-        "promoted": dict(manifest.promoted),
         "settings": dict(manifest.settings),
         "quarantined": [_plain(each) for each in manifest.quarantined],
         "replaced": [_plain(each) for each in manifest.replaced],
@@ -278,7 +276,6 @@ def _manifest(value: dict[str, Any]) -> Manifest:
         undelivered_in=tuple(map(str, value.pop("undelivered_in"))),
         filtered=bool(value.pop("filtered")),
         tombstones=tuple(map(dict, value.pop("tombstones"))),
-        promoted=dict(value.pop("promoted")),
         settings=dict(value.pop("settings")),
         quarantined=tuple(Quarantined(**each) for each in value.pop("quarantined")),
         replaced=tuple(Replaced(**each) for each in value.pop("replaced", ())),
