@@ -16,10 +16,9 @@ from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording, RingLedger, SessionInfo
 from whence.query.engines.asked_page import place_of
-from whence.query.engines.declared_order import in_declared_order
+from whence.query.engines.known import Known, held_sql, leaking, without_events
 from whence.query.engines.meant import meanings
 from whence.query.engines.pieces import PIECE_ROWS, Piece, Pieces
-from whence.query.engines.session_names import SessionNames
 from whence.query.engines.shapes import (
     MOST_EXACT_ROWS,
     UNLIMITED,
@@ -73,7 +72,7 @@ class ClusterEngine:
     def __init__(self, client: Client, *, exact_rows: int = MOST_EXACT_ROWS) -> None:
         self._client = client
         self._exact_rows = exact_rows
-        self._known = _Known({})
+        self._known = Known({})
         self._stamp: object = None
         self._hides = False
         try:
@@ -107,7 +106,7 @@ class ClusterEngine:
         s = Statement(CLICKHOUSE)
         text = groups_sql(s, self._events, question, query, sessions=sessions, exact=exact)
         found = [_without_nan(row) for row in self._rows(s, text, budget)]
-        _check(budget, len(found))
+        budget.check(rows=len(found))
         rows = rows_of(question, found, query, now.names)
         if exact:
             return rows
@@ -119,10 +118,7 @@ class ClusterEngine:
         """All matching events with what is known of their sessions."""
         now = self._now()
         events = tuple(events_of(self._all(now, query, budget), now.names))
-        if query == TraceQuery():
-            return replace(self._without_events(now, None), events=events)
-        known = self._without_events(now, {event.session for event in events})
-        return replace(known, events=events, held=self._held(now, _leaking(known)))
+        return self._recorded(now, events, query == TraceQuery())
 
     def whole_chains(
         self, query: TraceQuery, most_rows: int = MOST_PIECE_ROWS
@@ -133,8 +129,8 @@ class ClusterEngine:
         s = Statement(CLICKHOUSE)
         [[rows]] = self._rows(s, count_chains_sql(s, self._events, query, sessions))
         count = max(1, -(-int(rows) // most_rows))
-        known = self._without_events(now, None)
-        known = replace(known, held=self._held(now, _leaking(known)))
+        known = without_events(self._counted(now.of(None)))
+        known = replace(known, held=self._held(now, known))
         for number in range(count):
             s = Statement(CLICKHOUSE)
             also = piece_sql(s, self._events, query, sessions, number, count)
@@ -154,9 +150,10 @@ class ClusterEngine:
         s, sessions = Statement(CLICKHOUSE), now.keys_of(query.session)
         found = self._rows(s, sessions_sql(s, self._events, query, sessions))
         names = None if every else {now.names[key] for (key,) in found}
-        return Pieces(self._without_events(now, names), self._pieces(now, query, rows))
+        known = without_events(self._counted(now.of(names)))
+        return Pieces(known, self._pieces(now, query, rows))
 
-    def _pieces(self, now: _Known, query: TraceQuery, rows: int) -> Iterator[Piece]:
+    def _pieces(self, now: Known, query: TraceQuery, rows: int) -> Iterator[Piece]:
         sessions, after = now.keys_of(query.session), None
         while True:
             table = self._selected(
@@ -201,9 +198,7 @@ class ClusterEngine:
     def effects(self, names: Sequence[str], limit: int = 1_000) -> Recording:
         """The first events that name one of these as their cause, and what is known besides."""
         now, s = self._now(), Statement(CLICKHOUSE)
-        events = tuple(self._some(now, s, caused_by_sql(s, names), limit))
-        known = self._without_events(now, {event.session for event in events})
-        return replace(known, events=events, held=self._held(now, _leaking(known)))
+        return self._recorded(now, tuple(self._some(now, s, caused_by_sql(s, names), limit)))
 
     def newest_wrong(self, query: TraceQuery, budget: Budget = UNLIMITED) -> TraceEvent | None:
         """The event to explain when nothing is named."""
@@ -254,7 +249,7 @@ class ClusterEngine:
 
     def _page(
         self,
-        now: _Known,
+        now: Known,
         query: TraceQuery,
         order: Order,
         limit: int,
@@ -262,7 +257,7 @@ class ClusterEngine:
         budget: Budget,
         also: Callable[[Statement], str] = lambda s: "TRUE",
     ) -> Page:
-        _check(budget, limit)
+        budget.check(rows=limit)
         s = Statement(CLICKHOUSE)
         table = self._selected(
             s,
@@ -274,22 +269,17 @@ class ClusterEngine:
             after=after,
             also=also(s),
         )
-        kinds = (kind for each in now.sessions.values() for kind in each.kinds)
-        events = in_declared_order(events_of(table.slice(0, limit), now.names), kinds)
-        walls = table.column("ts_ns").slice(0, limit).to_pylist()
-        more = len(table) > limit and bool(events)
-        key = place_of(table.slice(limit - 1, 1), order) if more else None
-        return Page(events, tuple(walls), key)
+        return now.page(table, limit, order)
 
-    def _some(self, now: _Known, s: Statement, also: str, limit: int) -> list[TraceEvent]:
+    def _some(self, now: Known, s: Statement, also: str, limit: int) -> list[TraceEvent]:
         table = self._selected(s, TraceQuery(), (), UNLIMITED, also=also, limit=limit)
         return events_of(table, now.names)
 
-    def _all(self, now: _Known, query: TraceQuery, budget: Budget) -> pa.Table:
+    def _all(self, now: Known, query: TraceQuery, budget: Budget) -> pa.Table:
         most = None if budget.rows is None else budget.rows + 1
         sessions = now.keys_of(query.session)
         table = self._selected(Statement(CLICKHOUSE), query, sessions, budget, limit=most)
-        _check(budget, len(table))
+        budget.check(rows=len(table))
         return table
 
     def _selected(
@@ -308,27 +298,21 @@ class ClusterEngine:
         [[count]] = self._rows(s, count_sql(s, self._events, query, sessions), budget)
         return int(count) <= self._exact_rows
 
-    def _held(self, now: _Known, leaking: Sequence[str]) -> Mapping[tuple[str, int, str], int]:
-        """How many events are stored, by session, ring and type, of sessions that lost some."""
-        s = Statement(CLICKHOUSE)
-        wanted = ", ".join(s.integer(signed(key)) for name in leaking for key in now.keys_of(name))
-        if not wanted:
-            return {}
-        text = (
-            f"SELECT session, ring, event_type, count(*) FROM {self._events}"
-            f" WHERE session IN ({wanted}) GROUP BY session, ring, event_type"
-        )
-        return {(now.names[key], ring, kind): n for key, ring, kind, n in self._rows(s, text)}
+    def _recorded(
+        self, now: Known, events: tuple[TraceEvent, ...], whole: bool = False
+    ) -> Recording:
+        names = None if whole else {event.session for event in events}
+        known = without_events(self._counted(now.of(names)))
+        return replace(known, events=events, held=None if whole else self._held(now, known))
 
-    def _without_events(self, now: _Known, names: set[str] | None) -> Recording:
-        """What is known of these sessions, or of all."""
-        stored = self._counted(now.of(names))
-        return Recording(
-            kinds=tuple(kind for each in stored for kind in each.kinds),
-            sessions=tuple(each.info for each in stored),
-            rings=tuple(ring for each in stored for ring in each.rings),
-            gate_changes=tuple(change for each in stored for change in each.gate_changes),
-        )
+    def _held(self, now: Known, known: Recording) -> Mapping[tuple[str, int, str], int]:
+        """How many events are stored, by session, ring and type, of sessions that lost some."""
+        keys = [key for name in leaking(known) for key in now.keys_of(name)]
+        if not keys:
+            return {}
+        s = Statement(CLICKHOUSE)
+        found = self._rows(s, held_sql(s, self._events, keys))
+        return {(now.names[key], ring, kind): count for key, ring, kind, count in found}
 
     def _counted(self, stored: Sequence[StoredSession]) -> list[StoredSession]:
         """With ring ledgers: of what came without a store they are counted here, from the rows."""
@@ -354,7 +338,7 @@ class ClusterEngine:
             for each in stored
         ]
 
-    def _now(self) -> _Known:
+    def _now(self) -> Known:
         """What is known of sessions; read anew when there is more of it. And what is hidden."""
         place = self._client.place
         table = place.sessions
@@ -368,7 +352,7 @@ class ClusterEngine:
             )
             parsed = [parsed_session_document(document, uuid) for uuid, document in told]
             parsed.sort(key=lambda each: (each.info.name, each.info.uuid))
-            self._known = _Known({each.info.key: each for each in parsed})
+            self._known = Known({each.info.key: each for each in parsed})
             self._stamp = stamp
         return self._known
 
@@ -408,40 +392,7 @@ class ClusterEngine:
         return answer
 
 
-class _Known:
-    """What sessions told of themselves, by their keys."""
-
-    def __init__(self, sessions: Mapping[int, StoredSession]) -> None:
-        self.sessions = sessions
-        self.names = SessionNames({key: each.info.name for key, each in sessions.items()})
-
-    @property
-    def decisions(self) -> list[str]:
-        """The kinds that were declared to be decisions."""
-        kinds = (kind for each in self.sessions.values() for kind in each.kinds)
-        return sorted({kind.name for kind in kinds if kind.decision and is_storable(kind.name)})
-
-    def keys_of(self, name: str | None) -> list[int]:
-        """The keys of the sessions of that name."""
-        return [key for key, each in self.sessions.items() if each.info.name == name]
-
-    def of(self, names: set[str] | None) -> list[StoredSession]:
-        """What is known of these sessions, or of all."""
-        return [e for e in self.sessions.values() if names is None or e.info.name in names]
-
-
-def _leaking(known: Recording) -> list[str]:
-    return sorted({ring.session for ring in known.rings if ring.lost})
-
-
 def _without_nan(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """Percentiles of no values are none."""
     shares = row[-1]
     return (*row[:-1], None if shares is None else [None if v != v else v for v in shares])
-
-
-def _check(budget: Budget, rows: int) -> None:
-    if budget.rows is not None and rows > budget.rows:
-        raise BudgetExceeded(
-            f"the answer has more than {budget.rows} rows: narrow the question, or allow more"
-        )

@@ -16,9 +16,9 @@ from whence.model.query import TraceQuery
 from whence.model.recording import Damage, Recording, RingLedger, SessionInfo
 from whence.query.chain import NEAR_REACH
 from whence.query.engines.asked_page import AskedPage, place_of
-from whence.query.engines.declared_order import in_declared_order
 from whence.query.engines.duck import Duck, files_source
 from whence.query.engines.generation import Generation, check_files
+from whence.query.engines.known import held_sql, leaking, without_events
 from whence.query.engines.meant import meanings
 from whence.query.engines.narrowed import named
 from whence.query.engines.nearest_files import by_and_by, later, one_after_the_other
@@ -36,7 +36,7 @@ from whence.query.engines.shapes import (
 )
 from whence.query.sql.chains import count_chains_sql, piece_sql
 from whence.query.sql.dialect import DUCKDB
-from whence.query.sql.filters import sessions_sql, signed
+from whence.query.sql.filters import sessions_sql
 from whence.query.sql.groups import (
     count_sql,
     groups_sql,
@@ -121,9 +121,8 @@ class FolderEngine:
         counted = count_chains_sql(statement, source, query, sessions)
         [[rows]] = self._rows(statement, counted, UNLIMITED)
         count = max(1, -(-int(rows) // most_rows))
-        known = self._known(now, None)
-        leaking = [ring.session for ring in known.rings if ring.lost]
-        known = replace(known, held=self._held(now, leaking))
+        known = without_events(now.of(None), now.damage)
+        known = replace(known, held=self._held(now, known))
         for number in range(count):
             table = self._at_once(partial(self._piece, query=query, number=number, count=count))
             yield replace(known, events=tuple(events_of(table, now.names)))
@@ -188,7 +187,7 @@ class FolderEngine:
             statement, sessions = Statement(DUCKDB), now.keys_of(query.session)
             text = sessions_sql(statement, self._source(files, UNLIMITED), narrow, sessions)
             names = {now.names[key] for (key,) in self._rows(statement, text, UNLIMITED)}
-        return Pieces(self._known(now, names), self._pieces(now, query, rows))
+        return Pieces(without_events(now.of(names), now.damage), self._pieces(now, query, rows))
 
     def _pieces(self, now: Generation, query: TraceQuery, rows: int) -> Iterator[Piece]:
         newest_ns = max((each.max_ts for each in now.manifest.files), default=0)
@@ -274,13 +273,7 @@ class FolderEngine:
     ) -> Page:
         budget.check(rows=limit)
         table = self._page_table(now, query, order, limit, after, budget, also)
-        found = events_of(table.slice(0, limit), now.names)
-        events = in_declared_order(found, now.kinds)
-        walls = table.column("ts_ns").slice(0, limit).to_pylist()
-        key = None
-        if len(table) > limit and events:
-            key = place_of(table.slice(limit - 1, 1), order)
-        return Page(events, tuple(walls), key)
+        return now.page(table, limit, order)
 
     def _page_table(
         self,
@@ -348,22 +341,11 @@ class FolderEngine:
         return self._recorded(now, self._all(now, query, budget), query == TraceQuery())
 
     def _recorded(self, now: Generation, table: pa.Table, whole: bool = False) -> Recording:
-        events = events_of(table, now.names)
-        known = self._known(now, None if whole else {event.session for event in events})
-        leaking = [ring.session for ring in known.rings if ring.lost]
-        held = None if whole else self._held(now, leaking)
-        return replace(known, events=tuple(events), held=held)
-
-    def _known(self, now: Generation, names: set[str] | None) -> Recording:
-        """What is known of these sessions, or of all, without an event."""
-        stored = now.of(names)
-        return Recording(
-            kinds=tuple(kind for each in stored for kind in each.kinds),
-            sessions=tuple(each.info for each in stored),
-            rings=tuple(ring for each in stored for ring in each.rings),
-            gate_changes=tuple(change for each in stored for change in each.gate_changes),
-            damage=now.damage,
-        )
+        events = tuple(events_of(table, now.names))
+        names = None if whole else {event.session for event in events}
+        known = without_events(now.of(names), now.damage)
+        held = None if whole else self._held(now, known)
+        return replace(known, events=events, held=held)
 
     def _piece(self, now: Generation, query: TraceQuery, number: int, count: int) -> pa.Table:
         source = self._source(now.manifest.files, UNLIMITED)
@@ -391,18 +373,13 @@ class FolderEngine:
         budget.check(rows=len(table))
         return in_order(table)
 
-    def _held(self, now: Generation, leaking: Sequence[str]) -> Mapping[tuple[str, int, str], int]:
+    def _held(self, now: Generation, known: Recording) -> Mapping[tuple[str, int, str], int]:
         """How many events are stored, by session, ring and type, of sessions that lost some."""
-        keys = [key for name in dict.fromkeys(leaking) for key in now.keys_of(name)]
+        keys = [key for name in leaking(known) for key in now.keys_of(name)]
         if not keys or not now.manifest.files:
             return {}
         statement = Statement(DUCKDB)
-        wanted = ", ".join(statement.integer(signed(key)) for key in keys)
-        text = (
-            "SELECT session, ring, event_type, count(*)"
-            f" FROM {self._source(now.manifest.files, UNLIMITED)}"
-            f" WHERE session IN ({wanted}) GROUP BY session, ring, event_type"
-        )
+        text = held_sql(statement, self._source(now.manifest.files, UNLIMITED), keys)
         found = self._rows(statement, text, UNLIMITED)
         return {(now.names[key], ring, kind): count for key, ring, kind, count in found}
 

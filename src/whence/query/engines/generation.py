@@ -3,51 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from whence.model.errors import CorruptFile
 from whence.model.query import TraceQuery
-from whence.model.recording import Damage, KindInfo
+from whence.model.recording import Damage
+from whence.query.engines.known import Known
 from whence.query.engines.narrowed import narrowed
-from whence.query.engines.session_names import SessionNames
-from whence.query.sql.statement import is_storable
 from whence.store.folder import Snapshot
 from whence.store.manifest import Segment
-from whence.store.sessions import StoredSession
 
 __all__ = ["Generation", "check_files"]
 
 
-class Generation:
+class Generation(Known):
     """What one generation of the store means."""
 
     def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__(snapshot.sessions)
         self.root = snapshot.root
         self.manifest = snapshot.manifest
-        self.sessions: Mapping[int, StoredSession] = snapshot.sessions
-        self.names = SessionNames({key: each.info.name for key, each in self.sessions.items()})
         trouble = snapshot.trouble
         self.damage = (Damage("", "MANIFEST", trouble),) if trouble else ()
-
-    @property
-    def kinds(self) -> Iterator[KindInfo]:
-        """What all sessions declared."""
-        return (kind for each in self.sessions.values() for kind in each.kinds)
-
-    @property
-    def decisions(self) -> list[str]:
-        """The kinds that were declared to be decisions."""
-        decisions = (kind.name for kind in self.kinds if kind.decision)
-        return sorted({name for name in decisions if is_storable(name)})
-
-    def keys_of(self, name: str | None) -> list[int]:
-        """The keys of the sessions of that name."""
-        return [key for key, each in self.sessions.items() if each.info.name == name]
-
-    def of(self, names: set[str] | None) -> list[StoredSession]:
-        """What is known of these sessions, or of all."""
-        return [e for e in self.sessions.values() if names is None or e.info.name in names]
 
     def narrowed(self, query: TraceQuery) -> tuple[list[Segment], TraceQuery]:
         """The files that may hold matching events, and the question of the time of these."""
