@@ -19,7 +19,7 @@ __all__ = ["Kind", "any_declared", "declared_kinds", "kind", "kind_that_is_off"]
 P = ParamSpec("P")
 
 _declaring = threading.RLock()  # a finaliser may declare while a declaration is under way
-_declared: dict[tuple[object, ...], Kind[Any]] = {}
+_declared: dict[str, Kind[Any]] = {}
 
 
 @overload
@@ -165,7 +165,8 @@ class _Declaration:
         must_say = self._check_rationale(name, specs)
         if positional is None:
             positional = len(specs)
-        key = (*vars(self).values(), name, _comparable(specs), source, positional)
+        # a text: of all that tells declarations apart it is what takes the least memory
+        key = repr((name, *vars(self).values(), _comparable(specs), source, positional))
         with _declaring:
             known = _declared.get(key)
             if known is None:
