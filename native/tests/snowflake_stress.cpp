@@ -29,6 +29,7 @@ struct JumpingClock : MachineMilliseconds {
 void round_of(Snowflake& flakes, std::vector<std::uint64_t>& all) {
   std::vector<std::vector<std::uint64_t>> each(kThreads);
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (auto& mine : each)
     threads.emplace_back([&flakes, &mine] {
       JumpingClock clock;
