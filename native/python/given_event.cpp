@@ -22,28 +22,12 @@ bool text_of(PyObject* value, const char* what, std::string_view& out, Ref& owne
   return false;
 }
 
-}  // namespace
-
-bool unbox(const Given& given, Plain& plain) {
-  if (plain.overflow && (!text_of(given.event_type, "event_type", plain.event_type, plain.owners[0]) ||
-                         !text_of(given.component, "component", plain.component, plain.owners[1])))
-    return false;
-  if (!text_of(given.rationale, "rationale", plain.rationale, plain.owners[2]) ||
-      !text_of(given.model_id, "model_id", plain.model_id, plain.owners[3]) ||
-      !text_of(given.event_id, "event_id", plain.event_id, plain.owners[4]) ||
+[[gnu::noinline]] bool unbox_built(const Given& given, Plain& plain) {
+  if (!text_of(given.event_id, "event_id", plain.event_id, plain.owners[4]) ||
       !text_of(given.chain_id, "decision_chain_id", plain.chain_id, plain.owners[5]) ||
       !text_of(given.caused_by, "caused_by", plain.caused_by, plain.owners[6]) ||
       !text_of(given.status_message, "status_message", plain.status_message, plain.owners[7]))
     return false;
-  if (given.severity != nullptr &&
-      unbox_u64(given.severity, plain.severity, 4) != Unboxed::Ok) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "severity must be a whence.Severity");
-    return false;
-  }
-  if (given.duration_ns != nullptr && unbox_i64(given.duration_ns, plain.duration_ns) != Unboxed::Ok) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "duration must be a whence.Duration");
-    return false;
-  }
   if (given.timestamp_ns != nullptr) {
     if (unbox_i64(given.timestamp_ns, plain.timestamp_ns) != Unboxed::Ok) return false;
     if (plain.timestamp_ns < 0) {
@@ -57,6 +41,56 @@ bool unbox(const Given& given, Plain& plain) {
     if (value != nullptr && unbox_u64(value, *out, ~0ull) != Unboxed::Ok) return false;
   if (given.status != nullptr && PyUnicode_GET_LENGTH(given.status) > 0)
     plain.status = PyUnicode_CompareWithASCIIString(given.status, "ok") == 0 ? SpanStatus::Ok : SpanStatus::Error;
+  return true;
+}
+
+void put_event_id(TextBlock& block, std::string_view id) {
+  std::uint8_t uuid[16];
+  if (parse_uuid(id, uuid))
+    block.whole(Entry::EventId, 0, uuid, sizeof uuid);
+  else if (!id.empty())
+    block.id(Entry::EventId, 1, id);
+}
+
+[[gnu::noinline]] void put_built(TextBlock& block, const Given& given, const Plain& plain) {
+  if (plain.parent_span_id != 0 && !plain.kind->schema.span)
+    block.whole(Entry::Parent, 0, &plain.parent_span_id, 8);
+  if (plain.lineage_id != 0)  // after the ambient one, over which it prevails
+    block.whole(Entry::Lineage, 0, &plain.lineage_id, 8);
+  if (!plain.chain_id.empty() && plain.chain_id != plain.request_id)
+    block.id(Entry::Chain, 0, plain.chain_id);
+  if (!plain.caused_by.empty()) block.id(Entry::CausedBy, 0, plain.caused_by);
+  for (const SpanLinkTo& link : given.links) put_link(block, link);
+  const auto status = static_cast<std::uint8_t>(plain.status);
+  if (plain.status_message.empty() && status != 0)
+    block.whole(Entry::Status, status, "", 0);
+  else if (!plain.status_message.empty())
+    block.text_before(
+        [&] {
+          return plain.rationale.size() + options_bytes(given.options) + attributes_bytes(given.attributes);
+        },
+        Entry::Status, status, plain.status_message);
+}
+
+}  // namespace
+
+bool unbox(const Given& given, Plain& plain) {
+  if (plain.overflow && (!text_of(given.event_type, "event_type", plain.event_type, plain.owners[0]) ||
+                         !text_of(given.component, "component", plain.component, plain.owners[1])))
+    return false;
+  if (!text_of(given.rationale, "rationale", plain.rationale, plain.owners[2]) ||
+      !text_of(given.model_id, "model_id", plain.model_id, plain.owners[3]))
+    return false;
+  if (given.severity != nullptr &&
+      unbox_u64(given.severity, plain.severity, 4) != Unboxed::Ok) {
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "severity must be a whence.Severity");
+    return false;
+  }
+  if (given.duration_ns != nullptr && unbox_i64(given.duration_ns, plain.duration_ns) != Unboxed::Ok) {
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "duration must be a whence.Duration");
+    return false;
+  }
+  if (given.built && !unbox_built(given, plain)) return false;
   if (plain.kind->schema.decision && is_blank(plain.rationale)) {
     PyErr_Format(PyExc_ValueError, "%U is a decision: it needs a rationale that is not empty",
                  given.event_type);
@@ -67,9 +101,11 @@ bool unbox(const Given& given, Plain& plain) {
 
 // Everything that a built event is sampled by.
 bool unbox_request(const Given& given, Plain& plain) {
-  std::string_view trace;
-  if (given.trace_id != nullptr && !strict_utf8_of(given.trace_id, trace)) return false;
-  parse_trace_id(trace, plain.trace);  // of a TraceEvent: empty, or looked at when it was built
+  if (given.trace_id != nullptr) {
+    std::string_view trace;
+    if (!strict_utf8_of(given.trace_id, trace)) return false;
+    parse_trace_id(trace, plain.trace);  // of a TraceEvent: empty, or looked at when it was built
+  }
   if (given.request_id == nullptr) return true;
   if (!PyUnicode_Check(given.request_id)) {
     PyErr_Format(PyExc_TypeError, "request_id must be str, not %s", Py_TYPE(given.request_id)->tp_name);
@@ -120,11 +156,7 @@ void write_event(WriterState& state, const Given& given, Plain& plain) {
     block.image_rest(reinterpret_cast<const std::byte*>(image), sizeof image);
   }
   // Small and whole first, so that a long rationale cannot push them out.
-  std::uint8_t uuid[16];
-  if (parse_uuid(plain.event_id, uuid))
-    block.whole(Entry::EventId, 0, uuid, sizeof uuid);
-  else if (!plain.event_id.empty())
-    block.id(Entry::EventId, 1, plain.event_id);
+  if (given.built) put_event_id(block, plain.event_id);
   if (plain.duration_ns != 0 && !is_span) block.whole(Entry::Duration, 0, &plain.duration_ns, 8);
   if (plain.overflow) {
     block.text(Entry::EventType, 0, plain.event_type);
@@ -143,23 +175,8 @@ void write_event(WriterState& state, const Given& given, Plain& plain) {
     tag |= kTagSpan;
     block.whole(Entry::Span, 0, &around_id, 8);
   }
-  if (plain.parent_span_id != 0 && !is_span) block.whole(Entry::Parent, 0, &plain.parent_span_id, 8);
-  if (plain.lineage_id != 0)  // after the ambient one, over which it prevails
-    block.whole(Entry::Lineage, 0, &plain.lineage_id, 8);
   if (context == nullptr && plain.request.form == RequestForm::Long) put_request(block, plain.request_id);
-  if (!plain.chain_id.empty() && plain.chain_id != plain.request_id)
-    block.id(Entry::Chain, 0, plain.chain_id);
-  if (!plain.caused_by.empty()) block.id(Entry::CausedBy, 0, plain.caused_by);
-  for (const SpanLinkTo& link : given.links) put_link(block, link);
-  const auto status = static_cast<std::uint8_t>(plain.status);
-  if (plain.status_message.empty() && status != 0)
-    block.whole(Entry::Status, status, "", 0);
-  else if (!plain.status_message.empty())
-    block.text_before(
-        [&] {
-          return plain.rationale.size() + options_bytes(given.options) + attributes_bytes(given.attributes);
-        },
-        Entry::Status, status, plain.status_message);
+  if (given.built) put_built(block, given, plain);
   if (!plain.rationale.empty())
     block.text_before(
         [&] { return options_bytes(given.options) + attributes_bytes(given.attributes); },

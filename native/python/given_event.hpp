@@ -22,7 +22,7 @@ struct Given {
   PyObject* severity = nullptr;
   PyObject* duration_ns = nullptr;
   PyObject* attributes = nullptr;  // tuple of pairs
-  // of built events only
+  bool built = false;  // the rest is looked at for built events alone: most calls have none of it
   PyObject* event_id = nullptr;
   PyObject* chain_id = nullptr;
   PyObject* options = nullptr;  // tuple of options

@@ -65,8 +65,7 @@ Flavour flavour_of(const Given& given) {
 
 PyObject* record(SharedRingObject& self, const Given& given) {
   Plain plain;
-  plain.kind = dynamic_kind(given.event_type, given.component,
-                            flavour_of(given), plain.overflow);
+  plain.kind = dynamic_kind(given.event_type, given.component, flavour_of(given), plain.overflow);
   bool accepted = plain.kind != nullptr && unbox_request(given, plain);
   if (accepted) {
     plain.gate = Gate{plain.kind->gate.load(std::memory_order_relaxed)->load(std::memory_order_relaxed)};
@@ -187,6 +186,7 @@ PyObject* record_built(PyObject* object, PyObject* args) {
                         &given.trace_id, &given.span_id, &given.parent_span_id, &span, &given.status,
                         &given.status_message, &links))
     return nullptr;
+  given.built = true;
   given.decision = decision != 0;
   given.span = span != 0;
   Ref kept[2];
