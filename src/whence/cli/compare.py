@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from whence.cli.asked import indexed
+from whence.cli.held_to import HeldTo, held_to_options
 from whence.cli.render.comparison import comparison_lines
 from whence.cli.render.page import print_json, print_lines
 from whence.cli.sources import Choice, source_options, tell_unreadable
 from whence.cli.verb import FAILED, Verb, json_option
 from whence.query.compare import compare as side_by_side
-from whence.query.contracts.declared import known_contracts, load_contracts
 
 __all__ = ["compare"]
 
@@ -20,13 +20,7 @@ __all__ = ["compare"]
 @click.argument("b")
 @source_options
 @click.option("--from-b", metavar="SOURCE", help="Where to read B, if elsewhere than A.")
-@click.option(
-    "--contracts",
-    type=click.Path(exists=True, dir_okay=False),
-    envvar="WHENCE_CONTRACTS",
-    show_envvar=True,
-    help="A contracts.toml to hold both chains to, before the built-in contracts.",
-)
+@held_to_options("both chains", strict=False)
 @click.option(
     "--limit", default=200, show_default=True, metavar="ROWS", help="Steps shown; 0 is all."
 )
@@ -38,7 +32,7 @@ def compare(
     b: str,
     choice: Choice,
     from_b: str | None,
-    contracts: str | None,
+    held: HeldTo,
     limit: int,
     as_json: bool,
 ) -> None:
@@ -59,8 +53,8 @@ def compare(
     if from_b is not None or choice.is_store:
         other, b = indexed(choice if from_b is None else Choice(source=from_b), b)
         tell_unreadable(other.recording)
-    declared = load_contracts(contracts) if contracts else ()
-    found = side_by_side(index, a, other, b, known_contracts(declared))
+    contracts = held.contracts()
+    found = side_by_side(index, a, other, b, contracts)
     if as_json:
         print_json(found)
     else:

@@ -7,12 +7,12 @@ import click
 from whence.cli.allowed import Allowed, allowed_options
 from whence.cli.asked import whole_chains
 from whence.cli.filters import Picked, filter_options
+from whence.cli.held_to import HeldTo, held_to_options
 from whence.cli.render.page import print_json, print_lines
 from whence.cli.render.verification import verification_lines
 from whence.cli.sources import Choice, source_options, tell_unreadable
 from whence.cli.verb import FAILED, NOT_FOUND, Verb, json_option
 from whence.model.recording import Recording
-from whence.query.contracts.declared import known_contracts, load_contracts
 from whence.query.contracts.verify import NOTHING
 from whence.query.contracts.verify import verify as hold
 
@@ -24,14 +24,7 @@ _ADVICE = "--last, --type and --request narrow it; --timeout and --most-rows all
 @click.command(cls=Verb)
 @source_options
 @filter_options
-@click.option(
-    "--contracts",
-    type=click.Path(exists=True, dir_okay=False),
-    envvar="WHENCE_CONTRACTS",
-    show_envvar=True,
-    help="A contracts.toml to hold chains to, before the built-in contracts.",
-)
-@click.option("--strict", is_flag=True, help="Count what may be lost or off as incomplete.")
+@held_to_options()
 @click.option(
     "--limit",
     default=100,
@@ -46,8 +39,7 @@ def verify(
     context: click.Context,
     choice: Choice,
     picked: Picked,
-    contracts: str | None,
-    strict: bool,
+    held: HeldTo,
     limit: int,
     allowed: Allowed,
     as_json: bool,
@@ -67,20 +59,19 @@ def verify(
     2 for a contract that cannot be understood. With --strict, 1 also where a chain may be complete
     and it cannot be known.
     """
-    declared = load_contracts(contracts) if contracts else ()
-    checks = [*(["--contracts", contracts] if contracts else []), *(["--strict"] if strict else [])]
+    contracts = held.contracts()
     with allowed.spent(_ADVICE), whole_chains(choice, picked, allowed.rows) as (recordings, among):
         found = hold(
             map(_told_of, recordings),
-            known_contracts(declared),
-            strict=strict,
+            contracts,
+            strict=held.strict,
             among=among,
             most_flaws=max(limit, 0),
         )
     if as_json:
         print_json(found)
     else:
-        print_lines(verification_lines(found, choice.words, checks))
+        print_lines(verification_lines(found, choice.words, held.words))
     context.exit(NOT_FOUND if found.verdict == NOTHING else 0 if found.ok else FAILED)
 
 

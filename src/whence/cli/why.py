@@ -7,11 +7,11 @@ import click
 from whence.cli.allowed import Allowed, allowed_options
 from whence.cli.asked import explained
 from whence.cli.filters import Picked, filter_options
+from whence.cli.held_to import HeldTo, held_to_options
 from whence.cli.render.answer import answer_lines
 from whence.cli.render.page import print_json, print_lines
 from whence.cli.sources import Choice, source_options, tell_unreadable
 from whence.cli.verb import INCOMPLETE, Verb, json_option
-from whence.query.contracts.declared import known_contracts, load_contracts
 from whence.query.index import Index
 from whence.query.why import why as explain
 
@@ -24,14 +24,7 @@ _ADVICE = "the whole id, --last and --type narrow it; --timeout and --most-rows 
 @click.argument("id", required=False, metavar="[ID]")
 @source_options
 @filter_options
-@click.option(
-    "--contracts",
-    type=click.Path(exists=True, dir_okay=False),
-    envvar="WHENCE_CONTRACTS",
-    show_envvar=True,
-    help="A contracts.toml to hold chains to, before the built-in contracts.",
-)
-@click.option("--strict", is_flag=True, help="Count what may be lost or off as incomplete.")
+@held_to_options()
 @click.option(
     "--limit", default=200, show_default=True, metavar="ROWS", help="Rows of the story; 0 is all."
 )
@@ -43,8 +36,7 @@ def why(
     id: str | None,
     choice: Choice,
     picked: Picked,
-    contracts: str | None,
-    strict: bool,
+    held: HeldTo,
     limit: int,
     allowed: Allowed,
     as_json: bool,
@@ -72,8 +64,7 @@ def why(
     Exits with 0 if the chain is complete, 3 if it is not, 4 if nothing is called ID, 2 if several
     things are.
     """
-    declared = load_contracts(contracts) if contracts else ()
-    checks = [*(["--contracts", contracts] if contracts else []), *(["--strict"] if strict else [])]
+    contracts = held.contracts()
     chosen = None
     with allowed.spent(_ADVICE):
         if choice.is_store:
@@ -86,10 +77,10 @@ def why(
     answer = explain(
         index,
         id,
-        known_contracts(declared),
-        strict=strict,
+        contracts,
+        strict=held.strict,
         source_words=choice.words,
-        check_words=checks,
+        check_words=held.words,
         among=chosen or (None if picked.everything else picked.among(index)),
     )
     if as_json:
