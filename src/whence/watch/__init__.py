@@ -1,0 +1,1 @@
+"""What looks on: listeners, metrics, dashboards and alerts."""
