@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-__all__ = ["DECISION_TYPES", "OUTCOME", "OWN_COMPONENT", "canonical", "spellings"]
+__all__ = [
+    "DECISION_TYPES",
+    "LINEAGE_FRAME",
+    "LINEAGE_LINK",
+    "LINEAGE_TYPES",
+    "LINEAGE_WINDOW",
+    "OUTCOME",
+    "OWN_COMPONENT",
+    "canonical",
+    "spellings",
+]
 
 # What whence itself records, by whoever calls whence.outcome().
 OUTCOME = "outcome"
 OWN_COMPONENT = "whence"
+# What it records of lineage: what a frame was made from, frames by frames or a whole window of
+# them, and the frames themselves. See model/lineage_events.py.
+LINEAGE_LINK = "lineage_link"
+LINEAGE_WINDOW = "lineage_window"
+LINEAGE_FRAME = "lineage_frame"
+LINEAGE_TYPES = (LINEAGE_LINK, LINEAGE_WINDOW, LINEAGE_FRAME)
 
 _NAMES = (
     "stream_create",
