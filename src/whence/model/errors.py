@@ -16,6 +16,7 @@ __all__ = [
     "CorruptFile",
     "ExportError",
     "IdNotFound",
+    "IllegalTransition",
     "IncompleteEvent",
     "NodeIdMissing",
     "NodeIdRefused",
@@ -41,6 +42,10 @@ class AlreadyStarted(WhenceError, RuntimeError):
 
 class CollectorRunning(WhenceError, RuntimeError):
     """Another process collects here already; one at a time keeps the positions."""
+
+
+class IllegalTransition(WhenceError, ValueError):
+    """A trace that has ended is to change: each one ends once and then stays as it is."""
 
 
 class IncompleteEvent(WhenceError, ValueError):

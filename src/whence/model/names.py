@@ -10,6 +10,8 @@ __all__ = [
     "LINEAGE_WINDOW",
     "OUTCOME",
     "OWN_COMPONENT",
+    "TRACE_ENDED",
+    "TRACE_STARTED",
     "canonical",
     "spellings",
 ]
@@ -23,6 +25,9 @@ LINEAGE_LINK = "lineage_link"
 LINEAGE_WINDOW = "lineage_window"
 LINEAGE_FRAME = "lineage_frame"
 LINEAGE_TYPES = (LINEAGE_LINK, LINEAGE_WINDOW, LINEAGE_FRAME)
+# The two ends of a trace's life, recorded by whoever keeps traces.
+TRACE_STARTED = "trace_started"
+TRACE_ENDED = "trace_ended"
 
 _NAMES = (
     "stream_create",

@@ -31,6 +31,8 @@ class ErrorCode(Enum):
     InsufficientSamples = "InsufficientSamples"
     QueueEmpty = "QueueEmpty"
     NotLoaded = "NotLoaded"
+    Conflict = "Conflict"
+    Unavailable = "Unavailable"
 
 
 @dataclass(frozen=True, slots=True)
