@@ -24,6 +24,12 @@ from tests.conformance.engine import (
     check_selections,
 )
 from tests.query.build import inference_chain, late_chain, recording, rejected_chain
+from tests.query.traced_worlds import (
+    asked_traces,
+    expected_traces,
+    plain_trace,
+    traced_events,
+)
 from tests.query.worlds import SESSIONS, Clause, events_in, expected, queries
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery, is_error
@@ -31,6 +37,7 @@ from whence.model.recording import Recording
 from whence.query.engines.engine import Engine
 from whence.query.engines.memory import InMemory, group_value, measured_value
 from whence.query.engines.shapes import ORDERS, Aggregate, PageKey
+from whence.query.engines.traces import TRACE_SORTS, TraceFilter, TraceKey
 from whence.query.plain import plain_event
 
 __all__ = ["QuestionsConformance"]
@@ -118,6 +125,32 @@ class QuestionsConformance:
         source = Recording(events, sessions=SESSIONS)
         with self.over(source, segments=4) as engine:
             check_pages({"memory": InMemory(source), "this": engine}, size)
+
+    @few
+    @given(traced_events(), st.lists(asked_traces(), min_size=1, max_size=4), st.integers(1, 4))
+    def test_traces_are_those_of_a_plain_reading(
+        self, events: tuple[TraceEvent, ...], asked: list[TraceFilter], size: int
+    ) -> None:
+        """R4.43 R4.45 R4.68 R4.64 Of every sort, filtered, in every order, and page by page."""
+        source = Recording(events, sessions=SESSIONS)
+        memory, keys = InMemory(source), {info.name: info.key for info in SESSIONS}
+        with self.over(source) as engine:
+            for each in asked:
+                found = engine.traces(each, sort="oldest", limit=1_000)
+                right = expected_traces(events, each, keys)
+                assert [plain_trace(row) for row in found.items] == right, each
+                assert (found.total, found.next) == (len(right), None)
+            for sort in TRACE_SORTS:
+                key, number = None, 0
+                while True:
+                    number += 1
+                    by_key = engine.traces(asked[0], sort=sort, limit=size, after=key)
+                    by_number = engine.traces(asked[0], sort=sort, limit=size, page=number)
+                    assert by_number == memory.traces(asked[0], sort=sort, limit=size, page=number)
+                    assert replace(by_key, page=number) == by_number, sort
+                    if by_key.next is None:
+                        break
+                    key = TraceKey.parse(str(by_key.next))
 
     def test_awkward_events_are_selected_alike(self) -> None:
         """R4.68 R4.64 Texts that could be commands, numbers at their limits, times of centuries."""

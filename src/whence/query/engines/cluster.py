@@ -18,6 +18,7 @@ from whence.model.recording import Recording, RingLedger, SessionInfo
 from whence.query.engines.asked_page import place_of
 from whence.query.engines.known import Known, held_sql, leaking, without_events
 from whence.query.engines.meant import meanings
+from whence.query.engines.memory import InMemory
 from whence.query.engines.pieces import PIECE_ROWS, Piece, Pieces
 from whence.query.engines.shapes import (
     MOST_EXACT_ROWS,
@@ -30,6 +31,7 @@ from whence.query.engines.shapes import (
     Page,
     PageKey,
 )
+from whence.query.engines.traces import TraceFilter, TraceKey, TraceSort, TracesPage
 from whence.query.sql.chains import count_chains_sql, piece_sql
 from whence.query.sql.clickhouse import CLICKHOUSE
 from whence.query.sql.filters import sessions_sql, signed
@@ -113,6 +115,20 @@ class ClusterEngine:
         s = Statement(CLICKHOUSE)
         text = histogram_sql(s, self._events, question, query, sessions=sessions)
         return with_percentiles(question, rows, self._rows(s, text, budget), now.names)
+
+    def traces(
+        self,
+        asked: TraceFilter,
+        *,
+        sort: TraceSort = "newest",
+        limit: int = 100,
+        page: int | None = None,
+        after: TraceKey | None = None,
+        budget: Budget = UNLIMITED,
+    ) -> TracesPage:
+        """A page of traces, folded from all events that there are."""
+        held = InMemory(self.recording(TraceQuery(), budget))
+        return held.traces(asked, sort=sort, limit=limit, page=page, after=after, budget=budget)
 
     def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
         """All matching events with what is known of their sessions."""

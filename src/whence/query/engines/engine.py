@@ -18,6 +18,7 @@ from whence.query.engines.shapes import (
     Page,
     PageKey,
 )
+from whence.query.engines.traces import TraceFilter, TraceKey, TraceSort, TracesPage
 
 __all__ = ["Engine"]
 
@@ -48,6 +49,24 @@ class Engine(Protocol):
         self, question: Aggregate, query: TraceQuery, budget: Budget = UNLIMITED
     ) -> list[GroupRow]:
         """The figures of each group of matching events, by bucket, the largest groups first."""
+
+    def traces(
+        self,
+        asked: TraceFilter,
+        *,
+        sort: TraceSort = "newest",
+        limit: int = 100,
+        page: int | None = None,
+        after: TraceKey | None = None,
+        budget: Budget = UNLIMITED,
+    ) -> TracesPage:
+        """A page of the traces that match, a row each, and how many there are.
+
+        By when they started, from either end, or those first that lasted longest or have the most
+        errors. The page is that of a number, from 1 on, or the one behind a key: pages by key
+        neither repeat nor leave out what stands still while others are recorded. ValueError for
+        both, or for a key of another order.
+        """
 
     def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
         """All matching events with all that is known of their sessions: kinds, ledgers, gates."""

@@ -20,6 +20,7 @@ from whence.query.engines.duck import Duck, files_source
 from whence.query.engines.generation import Generation, check_files
 from whence.query.engines.known import held_sql, leaking, without_events
 from whence.query.engines.meant import meanings
+from whence.query.engines.memory import InMemory
 from whence.query.engines.narrowed import named
 from whence.query.engines.nearest_files import by_and_by, later, one_after_the_other
 from whence.query.engines.pieces import PIECE_ROWS, Piece, Pieces
@@ -34,6 +35,7 @@ from whence.query.engines.shapes import (
     Page,
     PageKey,
 )
+from whence.query.engines.traces import TraceFilter, TraceKey, TraceSort, TracesPage
 from whence.query.sql.chains import count_chains_sql, piece_sql
 from whence.query.sql.dialect import DUCKDB
 from whence.query.sql.filters import sessions_sql
@@ -104,6 +106,20 @@ class FolderEngine:
     ) -> list[GroupRow]:
         """The figures of each group, exact unless more rows than `exact_rows` match."""
         return self._at_once(lambda now: self._groups(now, question, query, budget))
+
+    def traces(
+        self,
+        asked: TraceFilter,
+        *,
+        sort: TraceSort = "newest",
+        limit: int = 100,
+        page: int | None = None,
+        after: TraceKey | None = None,
+        budget: Budget = UNLIMITED,
+    ) -> TracesPage:
+        """A page of traces, folded from all events that there are."""
+        held = InMemory(self.recording(TraceQuery(), budget))
+        return held.traces(asked, sort=sort, limit=limit, page=page, after=after, budget=budget)
 
     def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
         """All matching events with what the store knows of their sessions."""

@@ -16,6 +16,7 @@ from whence.model.recording import Recording, RingLedger, SessionInfo
 from whence.model.span import is_span_id
 from whence.query.chain import nearest_ids
 from whence.query.engines.figures import Member, group_rows
+from whence.query.engines.folded_traces import paged, picked, traces_of
 from whence.query.engines.shapes import (
     GROUPS,
     UNLIMITED,
@@ -26,6 +27,14 @@ from whence.query.engines.shapes import (
     Order,
     Page,
     PageKey,
+)
+from whence.query.engines.traces import (
+    TraceFilter,
+    TraceKey,
+    TraceRow,
+    TraceSort,
+    TracesPage,
+    check_page,
 )
 from whence.query.index import Index, Names, as_index
 from whence.query.outcome import went_wrong
@@ -76,6 +85,23 @@ class InMemory:
         rows = group_rows(question, members, query.from_wall_ns, query.until_wall_ns)
         _check_rows(budget, len(rows))
         return rows
+
+    def traces(
+        self,
+        asked: TraceFilter,
+        *,
+        sort: TraceSort = "newest",
+        limit: int = 100,
+        page: int | None = None,
+        after: TraceKey | None = None,
+        budget: Budget = UNLIMITED,
+    ) -> TracesPage:
+        """A page of traces, by folding all that there are, once."""
+        check_page(sort, limit, page, after)
+        _check_rows(budget, limit)
+        rows = [row for row, own in self._folded if picked(asked, row, own)]
+        items, key = paged(rows, sort, limit, page, after)
+        return TracesPage(items, len(rows), limit, page, key)
 
     def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
         """The recording with its matching events alone."""
@@ -179,6 +205,10 @@ class InMemory:
         keys = tuple(group_value(event, name) for name in question.group_by)
         value = measured_value(event, question.of)
         return Member(keys, self._time_ns(event), event.weight, value, is_error(event))
+
+    @cached_property
+    def _folded(self) -> list[tuple[TraceRow, list[TraceEvent]]]:
+        return list(traces_of(self._index.events, self._time_ns, self._place))
 
     @cached_property
     def _chains(self) -> frozenset[str]:

@@ -20,6 +20,7 @@ from whence.query.engines.shapes import (
     Page,
     PageKey,
 )
+from whence.query.engines.traces import TraceFilter, TraceKey, TraceSort, TracesPage
 from whence.store.columns import events_of
 from whence.store.memory import MemorySnapshot, MemoryStore
 
@@ -55,6 +56,21 @@ class MemoryEngine:
     ) -> list[GroupRow]:
         """The figures of each group."""
         return self._now.aggregate(question, query, budget)
+
+    def traces(
+        self,
+        asked: TraceFilter,
+        *,
+        sort: TraceSort = "newest",
+        limit: int = 100,
+        page: int | None = None,
+        after: TraceKey | None = None,
+        budget: Budget = UNLIMITED,
+    ) -> TracesPage:
+        """A page of traces."""
+        return self._now.traces(
+            asked, sort=sort, limit=limit, page=page, after=after, budget=budget
+        )
 
     def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
         """All matching events with all that is known of sessions."""
