@@ -17,6 +17,12 @@ pytest.importorskip("pyarrow", reason="stores are read with pyarrow")
 from whence.model.condition import parse_condition
 
 PAGE = (Path(__file__).parents[2] / "docs" / "questions.md").read_text()
+IMPORTS = """
+from whence.model.query import TraceQuery
+from whence.query.engines.folder import FolderEngine
+from whence.query.engines.shapes import Aggregate
+from whence.query.engines.traces import TraceFilter
+"""
 _CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -63,6 +69,10 @@ def test_the_commands_on_the_page_run_and_say_what_is_printed(tmp_path: Path) ->
         if printed:
             wanted = [masked(line) for line in printed if line]
             assert [masked(line) for line in done.stdout.splitlines() if line] == wanted, command
+    parts = re.findall(r"```python\n(with .*?)```", PAGE, re.DOTALL)
+    assert len(parts) >= 2
+    (tmp_path / "ask.py").write_text("\n".join([IMPORTS, *parts]))
+    subprocess.run([sys.executable, "ask.py"], cwd=tmp_path, env=env, check=True)
 
 
 def test_the_conditions_on_the_page_can_be_read() -> None:

@@ -139,7 +139,7 @@ def _row(trace_id: str, own: list[TraceEvent]) -> dict[str, Any]:
         "duration_ns": None if status == "active" else duration_ns,
         "events": len(rest),
         "errors": len(wrong),
-        "warnings": sum(e.severity is Severity.Warning for e in rest if e not in wrong),
+        "warnings": sum(e.severity is Severity.Warning for e in rest),
         "by_level": {n: sum(e.severity == at for e in rest) for at, n in enumerate(names)},
         "sessions": tuple(sorted({each.session for each in own})),
         "weight": min(each.weight for each in own),

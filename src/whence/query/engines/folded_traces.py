@@ -116,13 +116,11 @@ def _counted(events: Sequence[TraceEvent], own: Sequence[TraceEvent]) -> TraceRo
     by_level = dict.fromkeys(LEVELS, 0)
     for each in own:
         by_level[each.severity.level_name()] += 1
-    errors = sum(map(is_error, own))
-    warnings = sum(e.severity == Severity.Warning and not is_error(e) for e in own)
     return TraceRow(
         trace_id=events[0].trace_id,
         events=len(own),
-        errors=errors,
-        warnings=warnings,
+        errors=sum(map(is_error, own)),
+        warnings=by_level[Severity.Warning.level_name()],
         by_level=by_level,
         sessions=tuple(sorted({each.session for each in events})),
         weight=min(each.weight for each in events),
