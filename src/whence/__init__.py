@@ -23,6 +23,7 @@ from whence.emit.fields import F32, U8, U32, U64, Strength
 from whence.emit.kind import Kind, kind
 from whence.emit.recorder import Session, keep_stores_with, prepare, session, start
 from whence.emit.request import current, request
+from whence.lineage.recorder import record_with
 from whence.model.errors import WhenceError
 from whence.model.option import Option
 from whence.model.severity import Severity
@@ -169,5 +170,10 @@ def _keep_store(folder: str, words: str, limits: tuple[float | None, int | None]
     importlib.import_module("whence.background_store").keep(folder, words, limits)
 
 
+def _lineage_recorder() -> Any:
+    return importlib.import_module("whence.emit.lineage")
+
+
 keep_stores_with(_keep_store)
+record_with(_lineage_recorder)
 prepare()

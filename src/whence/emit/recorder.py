@@ -26,9 +26,11 @@ __all__ = [
     "prepare",
     "session",
     "start",
+    "text_bytes",
 ]
 
 DEFAULT_RING_SLOTS = 10_000
+DEFAULT_TEXT_BYTES = 256 << 10
 _FEW_SLOTS = 16
 MAX_RING_SLOTS = 1 << 24  # 1 GiB of slots a thread
 # Old sessions that one process removes at its start, a few ms each; later ones go on with it.
@@ -62,7 +64,7 @@ def start(
     service: str | None = None,
     *,
     ring_slots: int | None = None,
-    text_bytes: int = 256 << 10,
+    text_bytes: int = DEFAULT_TEXT_BYTES,
     strict: bool | None = None,
     config: TracingConfig | None = None,
     store: str | os.PathLike[str] | None = None,
@@ -109,6 +111,8 @@ def start(
         raise AlreadyStarted(
             "a session exists already; call start() before the first event and the first span"
         )
+    global _text_bytes
+    _text_bytes = text_bytes // 8 * 8
     if config is not None:
         config.apply()
     if strict is not None:
@@ -130,6 +134,14 @@ def _nobody(folder: str, words: str, limits: Limits) -> None:
 
 
 _keep_store: Callable[[str, str, Limits], object] = _nobody
+
+
+def text_bytes() -> int:
+    """How many bytes of text each thread's ring holds."""
+    return _text_bytes
+
+
+_text_bytes = DEFAULT_TEXT_BYTES
 
 
 def session() -> Session | None:

@@ -7,7 +7,7 @@ Refused in both directions: no parents, more than 65,534 of them, an id that is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from struct import Struct, pack_into, unpack_from
+from struct import Struct, pack, pack_into, unpack_from
 from typing import NamedTuple
 
 from whence.lineage.wire import (
@@ -27,8 +27,11 @@ __all__ = [
     "TraceLinkSet",
     "check_link",
     "check_parents",
+    "check_set",
     "decode_tracelink_set",
     "encode_tracelink_set",
+    "packed_set",
+    "tracelink_set_length",
 ]
 
 _PARTS = (HEADER, TRACE_LINK_SET.block, GROUP)
@@ -59,7 +62,7 @@ def encode_tracelink_set(
     Raises ValueError, with nothing written, for what the module's docstring lists, for numbers
     that do not fit, and for a buffer that is too small or read-only; TypeError for what is no int.
     """
-    _check(stream_id, epoch, seq, trace_id, parents)
+    check_set(stream_id, epoch, seq, trace_id, parents)
     view = view_of(buffer)
     count = len(parents)
     length: int = _HEAD.size + PARENT.size * count
@@ -68,6 +71,15 @@ def encode_tracelink_set(
     _HEAD.pack_into(view, 0, *_START, stream_id, epoch, seq, trace_id, PARENT.size, count)
     pack_into(f"<{count}Q", view, _HEAD.size, *parents)
     return length
+
+
+def packed_set(
+    stream_id: int, epoch: int, seq: int, trace_id: int, parents: Sequence[int]
+) -> bytes:
+    """The message of a set that passed check_set(): nothing is looked at again."""
+    count = len(parents)
+    head = _HEAD.pack(*_START, stream_id, epoch, seq, trace_id, PARENT.size, count)
+    return head + pack(f"<{count}Q", *parents)
 
 
 def decode_tracelink_set(buffer: BytesLike) -> TraceLinkSet | None:
@@ -79,27 +91,28 @@ def decode_tracelink_set(buffer: BytesLike) -> TraceLinkSet | None:
     that are cut short, and for what the module's docstring lists.
     """
     view = view_of(buffer)
-    at = block_of(TRACE_LINK_SET, view)
-    if at is None:
+    found = _group(view)
+    if found is None:
         return None
-    if len(view) < at + GROUP.size:
-        raise ValueError("TraceLinkSet is cut short before its parents")
-    entry_length, count = GROUP.unpack_from(view, at)
-    at += GROUP.size
-    if entry_length < PARENT.size:
-        raise ValueError(f"a parent has {PARENT.size} bytes, not {entry_length}")
-    if count > LONGEST_GROUP:
-        raise ValueError("the number of parents is null")
-    if len(view) < at + entry_length * count:
-        raise ValueError(f"TraceLinkSet is cut short: {len(view) - at} bytes for {count} parents")
+    at, entry_length, count = found
     stream_id, epoch, seq, trace_id = TRACE_LINK_SET.block.unpack_from(view, HEADER.size)
     if entry_length == PARENT.size:
         parents = unpack_from(f"<{count}Q", view, at)
     else:
         ends = range(at, at + entry_length * count, entry_length)
         parents = tuple(PARENT.unpack_from(view, each)[0] for each in ends)
-    _check(stream_id, epoch, seq, trace_id, parents)
+    check_set(stream_id, epoch, seq, trace_id, parents)
     return TraceLinkSet(stream_id, epoch, seq, trace_id, parents)
+
+
+def tracelink_set_length(buffer: BytesLike) -> int | None:
+    """How many bytes the set at the beginning of a buffer takes; None where it is another message.
+
+    So several sets in one buffer can be told apart: nothing else of the set is looked at. Raises
+    ValueError for bytes that are cut short.
+    """
+    found = _group(view_of(buffer))
+    return None if found is None else found[0] + found[1] * found[2]
 
 
 def check_parents(parents: Sequence[int]) -> None:
@@ -123,8 +136,8 @@ def check_link(trace_id: int, parents: Sequence[int]) -> None:
         raise ValueError(f"frame {trace_id} is named as its own parent")
 
 
-def _check(stream_id: int, epoch: int, seq: int, trace_id: int, parents: Sequence[int]) -> None:
-    """The one check of all that is encoded or was decoded."""
+def check_set(stream_id: int, epoch: int, seq: int, trace_id: int, parents: Sequence[int]) -> None:
+    """The one check of all that is sent, recorded or was decoded: ValueError, TypeError."""
     sure = type(stream_id) is type(epoch) is type(seq) is int
     if not sure or not (
         0 <= stream_id < NULL_U32 and 0 <= epoch < NULL_U64 and 0 <= seq < NULL_U64
@@ -133,6 +146,24 @@ def _check(stream_id: int, epoch: int, seq: int, trace_id: int, parents: Sequenc
         _check_number("epoch", epoch, 0, NULL_U64 - 1)
         _check_number("seq", seq, 0, NULL_U64 - 1)
     check_link(trace_id, parents)
+
+
+def _group(view: memoryview) -> tuple[int, int, int] | None:
+    """Where the parents lie, the length of each and their number, all of which are there."""
+    at = block_of(TRACE_LINK_SET, view)
+    if at is None:
+        return None
+    if len(view) < at + GROUP.size:
+        raise ValueError("TraceLinkSet is cut short before its parents")
+    entry_length, count = GROUP.unpack_from(view, at)
+    at += GROUP.size
+    if entry_length < PARENT.size:
+        raise ValueError(f"a parent has {PARENT.size} bytes, not {entry_length}")
+    if count > LONGEST_GROUP:
+        raise ValueError("the number of parents is null")
+    if len(view) < at + entry_length * count:
+        raise ValueError(f"TraceLinkSet is cut short: {len(view) - at} bytes for {count} parents")
+    return at, entry_length, count
 
 
 def _check_number(name: str, value: int, least: int, most: int) -> None:

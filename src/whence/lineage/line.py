@@ -1,8 +1,9 @@
-"""Lineage for a program: root, reuse and join, over one node's generator and one publication."""
+"""Lineage for a program: root, reuse, join and window over one node's generator."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from whence.lineage.ids import (
     Mint,
@@ -12,7 +13,8 @@ from whence.lineage.ids import (
     reuse_trace_id,
 )
 from whence.lineage.node_ids import Attached, resolve_node_id
-from whence.lineage.publish import Counted, Publication, emit_tracelink
+from whence.lineage.publish import Outlets, Publications
+from whence.model.lineage_events import LineageFrame, LineageWindow, check_window
 
 __all__ = ["Lineage"]
 
@@ -26,13 +28,15 @@ class Lineage:
         document = line.join([page, other], stream_id=3, epoch=1, seq=9)
 
     The node id is given, or comes with the answer to attaching; no two processes of a deployment
-    may have the same. `generator` takes the place of both. A join tells the publication what the
-    frame was made from, once and without waiting; `sent` and `dropped` count how that went.
-    Without a publication ids are minted and nothing is told. Any number of threads may share it;
-    a forked child makes its own. Raises NodeIdMissing where no node id is to be had.
+    may have the same. `generator` takes the place of both. What a frame was made from is recorded
+    into the session's rings, as an event of the type `lineage_link`, unless `recorded` is False,
+    and offered to each `publication`: none, one or several. Both once and without waiting; `sent`,
+    `dropped`, `recorded` and `unrecorded` count how that went, `reasons` why not. Any number of
+    threads may share it; a forked child makes its own. Raises NodeIdMissing where no node id is to
+    be had.
     """
 
-    __slots__ = ("_counted", "_generator", "_publication")
+    __slots__ = ("_generator", "_outlets")
 
     def __init__(
         self,
@@ -40,11 +44,11 @@ class Lineage:
         *,
         attach: Attached | None = None,
         generator: Mint | None = None,
-        publication: Publication | None = None,
+        publication: Publications = None,
+        recorded: bool = True,
     ) -> None:
         self._generator = generator or TraceIdGenerator(resolve_node_id(node_id, attach))
-        self._publication = publication
-        self._counted = Counted()
+        self._outlets = Outlets(publication, recorded)
 
     def root(self) -> int:
         """The id of something that begins a lineage: a new one."""
@@ -55,13 +59,13 @@ class Lineage:
         return reuse_trace_id(parent)
 
     def join(self, parents: Sequence[int], *, stream_id: int, epoch: int, seq: int) -> int:
-        """The id of a frame made from several: a new one, and its parents are sent.
+        """The id of a frame made from several: a new one, and its parents are told.
 
-        One parent is sent, too: the frame is meant to get an id of its own. Raises ValueError,
-        before anything is minted or sent, for parents that are none, 0 or named twice.
+        One parent is told, too: the frame is meant to get an id of its own. Raises ValueError,
+        before anything is minted or told, for parents that are none, 0 or named twice.
         """
         trace_id = new_trace_id_from_parents(self._generator, parents)
-        self.emit(stream_id, epoch, seq, trace_id, parents)
+        self._outlets.tell(stream_id, epoch, seq, trace_id, parents)
         return trace_id
 
     def output(self, parents: Sequence[int], *, stream_id: int, epoch: int, seq: int) -> int:
@@ -72,22 +76,83 @@ class Lineage:
             return self.reuse(parents[0])
         return self.join(parents, stream_id=stream_id, epoch=epoch, seq=seq)
 
+    def window(
+        self,
+        in_stream_id: int,
+        epoch: int,
+        seq_start: int | None = None,
+        seq_end: int | None = None,
+        *,
+        t_start_ns: int | None = None,
+        t_end_ns: int | None = None,
+    ) -> int:
+        """The id of what was made from a whole window of frames: a new one, and the window is
+        recorded instead of a parent for each frame.
+
+        Bounds are the numbers of the first and the last frame, or wall times in nanoseconds since
+        1970; both belong to the window. Raises ValueError, before anything is minted, for others.
+        """
+        bounds = in_stream_id, epoch, seq_start, seq_end, t_start_ns, t_end_ns
+        check_window(LineageWindow(1, *bounds))
+        lineage_id = self._generator.next()
+        if self._outlets.session is not None:
+            self._outlets.session.window(LineageWindow(lineage_id, *bounds))
+        return lineage_id
+
+    def frame(
+        self,
+        lineage_id: int,
+        *,
+        stream_id: int,
+        epoch: int,
+        seq: int,
+        stage: str = "",
+        status: str = "",
+    ) -> bool:
+        """Records a frame: which stage made it and what became of it; whether it was recorded.
+
+        Windows are made of the frames that are known so. Raises ValueError for one that cannot be.
+        """
+        if self._outlets.session is None:
+            return False
+        return self._outlets.session.frame(
+            LineageFrame(lineage_id, stream_id, epoch, seq, stage, status)
+        )
+
     def emit(
         self, stream_id: int, epoch: int, seq: int, trace_id: int, parents: Sequence[int]
     ) -> bool:
-        """Sends the parents of a frame that has its id already; whether they were taken."""
-        if self._publication is None:
-            return False
-        return emit_tracelink(
-            self._publication, stream_id, epoch, seq, trace_id, parents, self._counted
-        )
+        """Tells the parents of a frame that has its id already; whether all there is took them."""
+        return self._outlets.tell(stream_id, epoch, seq, trace_id, parents)
+
+    def flush(self) -> bool:
+        """Sends what publications have gathered into one message; whether they were taken."""
+        return self._outlets.flush()
 
     @property
     def sent(self) -> int:
-        """How many sets the publication took."""
-        return self._counted.sent
+        """How many sets publications took; each publication counts."""
+        return self._outlets.counted.sent
 
     @property
     def dropped(self) -> int:
-        """How many sets it did not take."""
-        return self._counted.dropped
+        """How many sets they did not take."""
+        return self._outlets.counted.dropped
+
+    @property
+    def recorded(self) -> int:
+        """How many links, windows and frames were recorded."""
+        return self._outlets.session.counted.sent if self._outlets.session else 0
+
+    @property
+    def unrecorded(self) -> int:
+        """How many were not, though they should have been."""
+        return self._outlets.session.counted.dropped if self._outlets.session else 0
+
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """Why sets were dropped or went unrecorded, and how many for each reason."""
+        reasons = Counter(self._outlets.counted.reasons)
+        if self._outlets.session is not None:
+            reasons.update(self._outlets.session.counted.reasons)
+        return dict(reasons)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from whence.lineage.codec import check_link
+from whence.lineage.counted import Counted
 from whence.lineage.frames import FrameDescriptor
 from whence.lineage.ids import Mint, TraceIdGenerator, reuse_trace_id, trace_id_for_output
 from whence.lineage.node_ids import Attached, resolve_node_id
-from whence.lineage.publish import Counted, Publication, emit_tracelink
+from whence.lineage.publish import Outlets, Publications
+from whence.model.lineage_events import LineageFrame
 
 __all__ = ["Consumer", "Frame", "Producer", "TracedConsumer", "TracedProducer", "enable_tracing"]
 
@@ -62,21 +64,36 @@ class Consumer(Protocol):
 class TracedProducer(Generic[Given]):
     """A producer whose frames have lineage ids, and whose joins are told of.
 
-    Threads may share it as far as they may share the producer. `sent` and `dropped` in `counted`.
+    Each frame is recorded into the session's rings, with the `stage` that makes it, and so are the
+    parents of joins, unless `recorded` is False; parents go to each `publication`, too. `counted`
+    counts what publications took and what they did not, `recording` what was recorded. Threads may
+    share it as far as they may share the producer.
     """
 
-    __slots__ = ("_generator", "_producer", "_publication", "counted")
+    __slots__ = ("_generator", "_outlets", "_producer", "stage")
 
     def __init__(
         self,
         producer: Producer[Given],
         generator: Mint,
-        publication: Publication | None = None,
+        publication: Publications = None,
+        recorded: bool = True,
+        stage: str = "",
     ) -> None:
         self._producer = producer
         self._generator = generator
-        self._publication = publication
-        self.counted = Counted()
+        self._outlets = Outlets(publication, recorded)
+        self.stage = stage
+
+    @property
+    def counted(self) -> Counted:
+        """Of sets and publications."""
+        return self._outlets.counted
+
+    @property
+    def recording(self) -> Counted:
+        """Of frames and sets that were recorded."""
+        return self._outlets.session.counted if self._outlets.session else Counted()
 
     def publish(
         self, payload: Given, *, parents: Sequence[int] = (), trace_id: int = 0
@@ -84,7 +101,7 @@ class TracedProducer(Generic[Given]):
         """Publishes a frame made from `parents`; what it was published as.
 
         Without a `trace_id` of the caller's the number of parents decides: none, a new id; one, the
-        same; more, a new one. With several parents, or one other than the frame's id, they are sent
+        same; more, a new one. With several parents, or one other than the frame's id, they are told
         once the frame is out, under the frame's own stream, epoch and number; a frame whose parents
         are not taken is out all the same. Raises ValueError, with nothing published, for parents
         that cannot be, and what the producer raises.
@@ -99,17 +116,19 @@ class TracedProducer(Generic[Given]):
         epoch = self._producer.epoch
         seq = self._producer.publish(payload, trace_id=trace_id)
         frame = FrameDescriptor(self._producer.stream_id, epoch, seq, trace_id=trace_id)
-        if told and self._publication is not None:
-            emit_tracelink(
-                self._publication,
-                frame.stream_id,
-                epoch,
-                seq,
-                trace_id,
-                parents,
-                self.counted,
-            )
+        try:
+            self._tell(frame, parents if told else ())
+        except (TypeError, ValueError):  # numbers of the producer's; the frame is out
+            self.counted.count("failed")
         return frame
+
+    def _tell(self, frame: FrameDescriptor, parents: Sequence[int]) -> None:
+        session = self._outlets.session
+        place = frame.stream_id, frame.epoch, frame.seq
+        if parents:
+            self._outlets.tell(*place, frame.trace_id, parents)
+        if session is not None:
+            session.frame(LineageFrame(frame.trace_id, *place, self.stage))
 
 
 class TracedConsumer:
@@ -147,7 +166,9 @@ def enable_tracing(
     node_id: int | None = None,
     generator: Mint | None = None,
     *,
-    publication: Publication | None = None,
+    publication: Publications = None,
+    recorded: bool = True,
+    stage: str = "",
 ) -> TracedProducer[Given]:
     """The producer with lineage: by the generator given, else one of a node's.
 
@@ -156,4 +177,4 @@ def enable_tracing(
     """
     if generator is None:
         generator = TraceIdGenerator(resolve_node_id(node_id, producer.attached))
-    return TracedProducer(producer, generator, publication)
+    return TracedProducer(producer, generator, publication, recorded, stage)
