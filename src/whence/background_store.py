@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from whence.collect.follower import Ended, Follower, Source, Step
 from whence.collect.glances import Glances
@@ -24,6 +25,9 @@ from whence.model.errors import CollectorRunning, StoreOwned
 from whence.ring.folders import base_folders, session_folders
 from whence.ring.session_file import read_description
 from whence.store.place import check_place
+
+if TYPE_CHECKING:
+    from whence.store.intake import Intake
 
 __all__ = ["BackgroundStore", "background_store", "keep"]
 
@@ -84,6 +88,14 @@ class BackgroundStore:
         """What became of the events of all sessions here; of none while another process owns."""
         pipeline = self._pipeline if os.getpid() == self._pid else None
         return pipeline.deliveries[0].ledger() if pipeline else SinkLedger()
+
+    def intake(self) -> Intake:
+        """By which other things than recorded events come into the store. StoreOwned: not here."""
+        pipeline = self._pipeline if os.getpid() == self._pid else None
+        if pipeline is None or self._stop.is_set():
+            raise StoreOwned(self.owner or f"store:{self.path} is not open in this process")
+        found: Intake = pipeline.deliveries[0].intake  # type: ignore[attr-defined]
+        return found
 
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Drains and commits now. Whether all that was recorded before is in the store.

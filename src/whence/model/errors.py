@@ -24,6 +24,8 @@ __all__ = [
     "NotAStore",
     "SessionEnded",
     "SessionNotFound",
+    "StoreBusy",
+    "StoreFull",
     "StoreOwned",
     "UnknownSink",
     "UnsupportedFormat",
@@ -74,6 +76,21 @@ class NotAStore(WhenceError, ValueError):
 
 class StoreOwned(WhenceError, RuntimeError):
     """Another process writes to the store; the message names it. Reading needs no owner."""
+
+
+class StoreBusy(WhenceError, RuntimeError):
+    """A store takes no more just now; what was sent may be sent again after `retry_after_s`.
+
+    Whether it was stored is not known where it waited in vain; sent again it is there once.
+    """
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class StoreFull(StoreBusy):
+    """There is no room on a store's disk: nothing of what was sent is there."""
 
 
 class UnsupportedFormat(WhenceError, ValueError):

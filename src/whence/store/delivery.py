@@ -16,6 +16,7 @@ from whence.collect.sink_ledger import SinkLedger
 from whence.store.batches import Converted, convert
 from whence.store.columns import SCHEMA
 from whence.store.folder import FolderStore
+from whence.store.intake import Intake, IntakeLimits
 from whence.store.manifest import RingTally
 from whence.store.pending import Pending, Waiting
 from whence.store.telling import Teller
@@ -38,7 +39,8 @@ class StoreDelivery:
     nothing. While the disk refuses, events wait in the queue: beyond its size the oldest are given
     up (expired).
     `offer`, `ledger`, `acknowledged` and what else asks may be called by any thread; `step` does
-    the work, in one thread: that of start() or, in tests, the caller's.
+    the work, in one thread: that of start() or, in tests, the caller's. What comes from elsewhere
+    than rings goes through `intake`, in the same thread but commits of its own.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class StoreDelivery:
         *,
         filtered: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        intake: IntakeLimits | None = None,
     ) -> None:
         self.store = store
         self.name = store.name
@@ -59,6 +62,7 @@ class StoreDelivery:
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
         self._calm = threading.Condition(self._lock)
+        self.intake = Intake(store, self._lock, self._wake.notify, clock, intake)
         self._waiting = Waiting()
         self._settled = store.manifest.acknowledged
         self._ledger = self._settled.ledger
@@ -150,11 +154,13 @@ class StoreDelivery:
         self.begin_finish(timeout_s)
         with self._lock:
             self._closing = True
+            self.intake.refuse_more(f"{self.name} is being closed")
             self._wake.notify()
         if self._thread is not None:
             self._thread.join(timeout_s + 0.5)
             if self._thread.is_alive():  # in a write that hangs: the store stays its own
                 return
+        self.intake.close(f"{self.name} is closed")
         with contextlib.suppress(Exception):
             self._teller.tell_all()
         self._upkeep.close()
@@ -174,10 +180,19 @@ class StoreDelivery:
         """Does one piece of work. Returns the seconds until there is more; None: until an offer."""
         with self._lock:
             wait = self._next_s - self._clock()
-            if wait > 0 and not self._hurries():
-                return wait
+            taken_in = self.intake.wait_s()
+            is_early = wait > 0 and not self._hurries()
+        if is_early and taken_in != 0:
+            return wait if taken_in is None else min(wait, taken_in)
         if self._upkeep.comes_first():
             return self._upkeep.step()
+        if taken_in == 0:
+            self.intake.step()
+            if self.store.is_durable:
+                with self._lock:
+                    self._settled = self.store.manifest.acknowledged
+            if is_early:
+                return 0.0
         with self._lock:
             if not self._seen:
                 most = 1 if self._one_by_one else COMMIT_ROWS
@@ -198,7 +213,10 @@ class StoreDelivery:
             if not self._is_busy():
                 self._urgent = self._one_by_one = False
                 self._calm.notify_all()
-                return None if not self._teller.live else COMMIT_S
+                waits = [COMMIT_S] if self._teller.live else []
+                if (taken_in := self.intake.wait_s()) is not None:
+                    waits.append(taken_in)
+                return min(waits, default=None)
         return 0.0
 
     def _run(self) -> None:
@@ -210,9 +228,12 @@ class StoreDelivery:
             with self._lock:
                 if self._end_at_s is not None:
                     left = self._end_at_s - self._clock()
-                    if left <= 0 or (self._closing and not self._is_busy()):
+                    done = not self._is_busy() and self.intake.wait_s() is None
+                    if left <= 0 or (self._closing and done):
                         return
                     wait = min(wait, left)
+                if (taken_in := self.intake.wait_s()) is not None:
+                    wait = min(wait, taken_in)
                 if wait > 0 and not self._hurries():
                     self._wake.wait(wait)
 

@@ -1,4 +1,4 @@
-"""What a segment tells of its ids: in which blocks of rows each request, chain and trace occurs."""
+"""What a segment tells of its ids: in which blocks of rows a request, chain, trace or event is."""
 
 from __future__ import annotations
 
@@ -15,10 +15,20 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["BLOCK_ROWS", "IdIndex", "IdPlace", "text_hash", "times_of", "trace_hash"]
+__all__ = [
+    "BLOCK_ROWS",
+    "IdIndex",
+    "IdPlace",
+    "hashes_of",
+    "text_hash",
+    "text_hashes",
+    "times_of",
+    "trace_hash",
+]
 
 BLOCK_ROWS = 8_192
-_COLUMNS = ("ts_ns", "request_id", "decision_chain_id", "trace_hi", "trace_lo")
+_TEXTS = ("request_id", "decision_chain_id", "event_id")  # an event's: those that were given one
+_COLUMNS = ("ts_ns", *_TEXTS, "trace_hi", "trace_lo")
 # In a segment it lies between the last row group and what the footer points to, little-endian:
 #   header | first and last ts_ns of each block, int64 | hashes in order, uint32 | blocks, uint16
 # where the i-th hash occurs in the i-th block, each such pair once. Hashes that are made in another
@@ -101,7 +111,7 @@ class IdIndex:
             self._times[block] = min(low, before[0]), max(high, before[1])
         found = [
             _ids_of(chunk)
-            for name in ("request_id", "decision_chain_id")
+            for name in _TEXTS
             if name in part.column_names
             for chunk in part.column(name).chunks
         ]
@@ -148,6 +158,21 @@ def times_of(path: Path | str, place: IdPlace, hashes: Iterable[int]) -> tuple[i
     finally:
         os.close(handle)
     return min(low for low, _ in times), max(high for _, high in times)
+
+
+def hashes_of(path: Path | str, place: IdPlace) -> NDArray[np.uint32]:
+    """All hashes of an index, in order: 4 bytes each. Raises as times_of()."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        first = place.at + _HEADER.size + _TIMES.size * place.blocks
+        return np.frombuffer(_read(handle, first, _HASH * place.entries), dtype="<u4")
+    finally:
+        os.close(handle)
+
+
+def text_hashes(texts: pa.Array) -> NDArray[np.uint64]:
+    """text_hash() of each text of an array of strings that has no nulls; quick for one length."""
+    return _text_hashes(texts)
 
 
 def _each_once(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
