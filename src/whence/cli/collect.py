@@ -15,6 +15,7 @@ import click
 from whence.cli.render.collected import collected_lines, collected_plain
 from whence.cli.render.page import line, print_json, print_lines
 from whence.cli.render.safe import safe
+from whence.cli.sizes import limit, size
 from whence.cli.verb import INCOMPLETE, Verb, json_option
 from whence.collect.delivering import Delivering
 from whence.collect.delivery import Delivery
@@ -47,22 +48,6 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
         return None if value is None else parse_length(value).nanos / 1e9
     except ContractError as error:
         raise click.BadParameter(str(error)) from None
-
-
-def _bytes(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    if value is None:
-        return None
-    units = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-    number = value.upper().rstrip("IB")
-    unit = number[-1:] if number[-1:] in ("K", "M", "G") else ""
-    digits = number.removesuffix(unit)
-    if not digits.isdecimal() or int(digits) == 0:
-        raise click.BadParameter(f"{value!r} is no size: 500K, 64M, 1G")
-    return int(digits) * units[unit]
-
-
-def _limit(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    return 0 if value == "0" else _bytes(context, parameter, value)
 
 
 def _address(
@@ -147,7 +132,7 @@ def _header(context: click.Context, parameter: click.Parameter, value: tuple[str
 @click.option(
     "--rotate",
     "rotate_bytes",
-    callback=_bytes,
+    callback=size,
     metavar="SIZE",
     help="Begin a new file at this size: 64M, 1G.",
 )
@@ -159,7 +144,7 @@ def _header(context: click.Context, parameter: click.Parameter, value: tuple[str
 )
 @click.option(
     "--keep-bytes",
-    callback=_limit,
+    callback=limit,
     metavar="SIZE",
     help="How large a store grows: 50G, 500M; beyond, its oldest days go. 0 for without end.",
 )

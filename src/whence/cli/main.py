@@ -33,6 +33,8 @@ _COMMANDS = (  # each is whence.cli.NAME.NAME, imported when it is asked for
     "record",
     "export",
     "collect",
+    "serve",
+    "token",
     "ship",
     "metrics",
     "recover",

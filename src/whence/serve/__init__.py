@@ -1,1 +1,1 @@
-"""The trace service over HTTP: its routes, who may use them, and what one request may cost."""
+"""The HTTP face of a store: its routes, who may use them, and what they may cost."""

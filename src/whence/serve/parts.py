@@ -1,0 +1,38 @@
+"""What the app is built over: the store's questions, tokens, limits, and who owns the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from whence.export.openmetrics import Family
+from whence.query.contracts.contract import Contract
+from whence.query.contracts.declared import BUILT_IN
+from whence.serve.asking import Asking
+from whence.serve.auth import Tokens
+from whence.serve.connections import Crowd
+from whence.serve.door import Traffic
+from whence.serve.limits import Limits
+from whence.serve.origins import Origins
+
+__all__ = ["Parts"]
+
+
+@dataclass(kw_only=True)
+class Parts:
+    """The parts of a server.
+
+    `read_only` says why nothing may be written, "" where it may; `trouble` what does not work at
+    the moment. `families` are further metrics.
+    """
+
+    asking: Asking
+    tokens: Tokens
+    limits: Limits = field(default_factory=Limits)
+    origins: Origins = field(default_factory=Origins)
+    traffic: Traffic = field(default_factory=Traffic)
+    crowd: Crowd | None = None
+    contracts: Sequence[Contract] = BUILT_IN
+    read_only: Callable[[], str] = lambda: "this server only reads"
+    trouble: Callable[[], str] = lambda: ""
+    families: Callable[[], Sequence[Family]] = tuple

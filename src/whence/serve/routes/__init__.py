@@ -1,0 +1,1 @@
+"""The routes of the HTTP face, a module for each group."""
