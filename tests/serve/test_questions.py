@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from tests.query.build import inference_chain, late_chain, recording, rejected_chain
 from tests.query.stores import stored
 from tests.serve.serving import Client, served
+from whence.model.ids import event_id
+from whence.model.severity import Severity
 from whence.query.engines.folder import FolderEngine
 from whence.query.plain import plain
 from whence.query.reach import around
@@ -19,7 +22,11 @@ from whence.query.why import why
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with three chains."""
-    events = [*inference_chain("req-0001"), *rejected_chain("req-0002"), *late_chain()]
+    made = [*inference_chain("req-0001"), *rejected_chain("req-0002"), *late_chain()]
+    made.append(replace(made[0], event_type="fault_recorded", severity=Severity.Error))
+    events = [
+        replace(event, event_id=event_id(7, 0, at), ticket=at) for at, event in enumerate(made)
+    ]
     return stored(tmp_path_factory.mktemp("serve") / "traces", recording(events), segments=2)
 
 

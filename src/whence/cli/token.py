@@ -39,7 +39,7 @@ def token() -> None:
 _store = click.argument("store", type=click.Path(path_type=Path, exists=True, file_okay=False))
 
 
-@token.command(cls=Verb)
+@token.command("add", cls=Verb)
 @_store
 @click.option(
     "--scope",
@@ -54,7 +54,7 @@ _store = click.argument("store", type=click.Path(path_type=Path, exists=True, fi
     "--expires", "expires_ns", callback=_length, metavar="LENGTH", help="For how long: 12h, 90d."
 )
 @json_option
-def add(
+def _add(
     store: Path, scopes: tuple[str, ...], name: str, expires_ns: int | None, as_json: bool
 ) -> None:
     """Make a token and print it, this once: only its hash is kept."""
@@ -66,10 +66,10 @@ def add(
         print_lines([line(words)])
 
 
-@token.command(cls=Verb)
+@token.command("ls", cls=Verb)
 @_store
 @json_option
-def ls(store: Path, as_json: bool) -> None:
+def _ls(store: Path, as_json: bool) -> None:
     """List the tokens; expired ones too."""
     found = _tokens(store).all()
     if as_json:
@@ -88,10 +88,10 @@ def ls(store: Path, as_json: bool) -> None:
     print_lines(table(_HEADER, rows, left=range(5)))
 
 
-@token.command(cls=Verb)
+@token.command("revoke", cls=Verb)
 @_store
 @click.argument("id")
-def revoke(store: Path, id: str) -> None:
+def _revoke(store: Path, id: str) -> None:
     """Take a token away: it counts no more from now on."""
     gone = _tokens(store).revoke(id)
     print_lines([line(safe(f"{gone.id} {gone.name} counts no more".replace("  ", " ")))])
