@@ -33,6 +33,10 @@ class Parts:
     traffic: Traffic = field(default_factory=Traffic)
     crowd: Crowd | None = None
     contracts: Sequence[Contract] = BUILT_IN
-    read_only: Callable[[], str] = lambda: "this server only reads"
-    trouble: Callable[[], str] = lambda: ""
+    read_only: Callable[[], str] = field(default_factory=lambda: _only_reads)
+    trouble: Callable[[], str] = field(default_factory=lambda: str)
     families: Callable[[], Sequence[Family]] = tuple
+
+
+def _only_reads() -> str:
+    return "this server only reads"
