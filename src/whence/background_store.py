@@ -256,7 +256,7 @@ def keep(path: str, words: str, limits: Limits = (None, None)) -> BackgroundStor
     """
     global _current
     if _current is not None and _current._pid == os.getpid():
-        if _current.path == Path(path):
+        if _current.path == Path(path) and not _current._stop.is_set():
             return _current
         _current.stop()
     if importlib.util.find_spec("pyarrow") is None:
@@ -268,9 +268,11 @@ def keep(path: str, words: str, limits: Limits = (None, None)) -> BackgroundStor
 
 
 def background_store() -> BackgroundStore | None:
-    """What keeps this process's store; None without start(store=...), and in a forked child."""
+    """What keeps this process's store; None without one, once stopped, and in a forked child."""
     found = _current
-    return found if found is not None and found._pid == os.getpid() else None
+    if found is None or found._pid != os.getpid() or found._stop.is_set():
+        return None
+    return found
 
 
 def _after_fork_in_child() -> None:

@@ -22,6 +22,8 @@ __all__ = [
     "NodeIdRefused",
     "NotASession",
     "NotAStore",
+    "NotStored",
+    "ReadOnly",
     "SessionEnded",
     "SessionNotFound",
     "StoreBusy",
@@ -72,6 +74,14 @@ class NotASession(WhenceError, ValueError):
 
 class NotAStore(WhenceError, ValueError):
     """The folder is no store, and none is made where other things lie."""
+
+
+class NotStored(WhenceError, TimeoutError):
+    """What was recorded is not in the store yet; it may still come there. The message says why."""
+
+
+class ReadOnly(WhenceError, RuntimeError):
+    """What is to be written to can only be read here."""
 
 
 class StoreOwned(WhenceError, RuntimeError):

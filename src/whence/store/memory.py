@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from whence.collect.sink_ledger import SinkLedger
 from whence.store.columns import SCHEMA
+from whence.store.hidden import hidden_by, with_tombstones
 from whence.store.manifest import Manifest, RingTally, Segment
 from whence.store.next_manifest import next_manifest
 from whence.store.segment import in_order, new_ulid
@@ -96,6 +98,7 @@ class MemoryStore:
         table = in_order(_fitting(table))
         with self._lock:
             now = self._now
+            table = hidden_by(now.manifest.tombstones).left_of(table)
             new = next_manifest(
                 now.manifest, len(table), positions or {}, ledger, rings or {}, undelivered_in,
                 filtered, forget,
@@ -107,6 +110,22 @@ class MemoryStore:
             tables = (*now.tables, table) if len(table) else now.tables
             self._now = MemorySnapshot(new, tables, now._told)
             return new
+
+    def hide_traces(self, trace_ids: Collection[str]) -> None:
+        """Drops all rows of these traces, given as 32 hexadecimal digits, and those to come."""
+        with self._lock:
+            now = self._now
+            asked = [{"trace": each, "wall_ns": time.time_ns()} for each in trace_ids]
+            stones = with_tombstones(now.manifest.tombstones, asked)
+            tables = [hidden_by(stones).left_of(table) for table in now.tables]
+            kept = tuple(table for table in tables if len(table))
+            manifest = replace(
+                now.manifest,
+                generation=now.generation + 1,
+                files=tuple(map(_entry, kept)),
+                tombstones=stones,
+            )
+            self._now = MemorySnapshot(manifest, kept, now._told)
 
     def put_session(self, session: StoredSession) -> None:
         """Keeps what is known of a session."""
