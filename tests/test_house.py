@@ -22,7 +22,8 @@ ROOMS = ("src", "native", "tests", "tools", "benchmarks", "examples", "fuzz")
 MOST_LINES = 500
 LONGEST_SIGN = 100
 REFUSED_WORDS = {"Manager", "Helper", "Helpers", "Util", "Utils", "Service"}
-PUBLIC_SERVICES = {"TraceService", "AsyncTraceService"}
+# "service" is the module of the first
+PUBLIC_SERVICES = {"TraceService", "AsyncTraceService", "service", "test_service"}
 
 
 def files(*suffixes: str, rooms: tuple[str, ...] = ROOMS) -> list[Path]:

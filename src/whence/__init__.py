@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from whence.query.contracts.verify import Verification
     from whence.query.metrics import MetricsAggregator
     from whence.trace_collector import EventView, TraceCollector, collector
+    from whence.traces.service import TraceService
     from whence.verification import verify
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "TraceEvent",
     "TraceEventBuilder",
     "TraceQuery",
+    "TraceService",
     "TracingConfig",
     "Verification",
     "WhenceError",
@@ -135,6 +137,7 @@ _LATER = {
     "TraceEvent": "whence.model.event",
     "TraceEventBuilder": "whence.model.builder",
     "TraceQuery": "whence.model.query",
+    "TraceService": "whence.traces.service",
     "TracingConfig": "whence.emit.config",
     "Verification": "whence.query.contracts.verify",
     "carry": "whence.emit.context",

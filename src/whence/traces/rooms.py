@@ -180,7 +180,9 @@ class FolderRoom:
         info = local_session()
         if info is None:
             return
-        ends = {ring.ring: sum(row[0] for _, row in ring.counts()) for ring in _native.local_rings()}
+        ends = {
+            ring.ring: sum(row[0] for _, row in ring.counts()) for ring in _native.local_rings()
+        }
         never = threading.Event()
         while not _reaches(self._positions(info.uuid), ends):
             left_s = end_s - time.monotonic()
@@ -342,5 +344,3 @@ def _text_bytes(event: TraceEvent) -> int:
     for name, value in event.attributes.items():
         size += len(name) + (len(value) + 16 if isinstance(value, str) else 24)
     return size
-
-

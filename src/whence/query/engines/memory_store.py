@@ -88,6 +88,14 @@ class MemoryEngine:
         """The event of that id."""
         return self._now.event(event_id)
 
+    def nearest(self, text: str, limit: int = 3) -> tuple[str, ...]:
+        """Ids spelled much like the text."""
+        return self._now.nearest(text, limit)
+
+    def effects(self, names: Sequence[str], limit: int = 1_000) -> Recording:
+        """The first events that name one of these as their cause."""
+        return self._now.effects(names, limit)
+
     def newest_wrong(self, query: TraceQuery, budget: Budget = UNLIMITED) -> TraceEvent | None:
         """The event to explain when nothing is named."""
         return self._now.newest_wrong(query, budget)
