@@ -107,6 +107,7 @@ def test_a_full_carrier_drops_and_counts(tmp_path: Path) -> None:
         for seq in range(5_000):
             line.join([1, 2], stream_id=1, epoch=1, seq=seq)
         assert line.dropped > 0
+        assert line.reasons == {"back pressure": line.dropped}
         assert line.sent + line.dropped == 5_000
         take(listening, line.sent)
     assert [each.seq for each in found] == list(range(line.sent))
@@ -115,15 +116,19 @@ def test_a_full_carrier_drops_and_counts(tmp_path: Path) -> None:
 def test_nobody_needs_to_listen(tmp_path: Path) -> None:
     """R2.19 TL-3: without a listener, after closing, and for what is too long: not taken."""
     channel = DatagramPublication(tmp_path / "links")
-    assert not channel.offer(encoded(GOOD))
+    assert channel.offer(encoded(GOOD)) == -1
     with DatagramSubscription(tmp_path / "links", print):
-        assert channel.offer(encoded(GOOD))
+        assert channel.offer(encoded(GOOD)) is True
     assert not (tmp_path / "links").exists()
+    line = Lineage(1, publication=channel)
+    line.join([1, 2], stream_id=1, epoch=1, seq=1)
     channel.close()
-    assert not channel.offer(encoded(GOOD))
+    assert channel.offer(encoded(GOOD)) == -4
+    line.join([1, 2], stream_id=1, epoch=1, seq=2)
+    assert line.reasons == {"not connected": 1, "closed": 1}
     most = encoded(GOOD._replace(parents=tuple(range(100, 100 + 65_534))))
     with DatagramPublication(("127.0.0.1", 9)) as other:
-        assert not other.offer(most)
+        assert other.offer(most) is False
 
 
 def test_an_abandoned_socket_is_taken_over(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         encode_attach_request,
         encode_attach_response,
     )
+    from whence.lineage.batching import BatchedPublication
     from whence.lineage.bridge import (
         ChunkedFrames,
         ChunkIds,
@@ -69,6 +70,7 @@ __all__ = [
     "AttachRequest",
     "AttachResponse",
     "Attached",
+    "BatchedPublication",
     "ChunkIds",
     "ChunkedFrames",
     "Consumer",
@@ -120,6 +122,7 @@ _LATER = {
     "AttachRequest": "whence.lineage.attach",
     "AttachResponse": "whence.lineage.attach",
     "Attached": "whence.lineage.node_ids",
+    "BatchedPublication": "whence.lineage.batching",
     "ChunkIds": "whence.lineage.bridge",
     "ChunkedFrames": "whence.lineage.bridge",
     "Consumer": "whence.lineage.producers",

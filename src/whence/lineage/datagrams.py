@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -18,6 +19,13 @@ __all__ = ["Address", "DatagramPublication", "DatagramSubscription"]
 
 Address = tuple[str, int] | str | Path  # host and port, or the path of a Unix socket
 
+_ANSWERS = {
+    errno.ECONNREFUSED: -1,
+    errno.ENOENT: -1,
+    errno.EAGAIN: -2,
+    errno.ENOBUFS: -2,
+    errno.EBADF: -4,
+}
 _LONGEST = 40 + 8 * LONGEST_GROUP  # bytes of the largest set
 
 
@@ -31,12 +39,13 @@ class DatagramPublication:
     def __init__(self, address: Address) -> None:
         self._socket, self._to = _socket(address)
 
-    def offer(self, buffer: bytes, /) -> bool:
-        """Sends one message. False: there was no room for it, it is too long, or nobody listens."""
+    def offer(self, buffer: bytes, /) -> bool | int:
+        """Sends one message; True, or why not, as Aeron's publications say it: -1 nobody listens,
+        -2 there was no room for it, -4 this is closed; False: it is too long, or something else."""
         try:
             self._socket.sendto(buffer, self._to)
-        except OSError:
-            return False
+        except OSError as error:
+            return _ANSWERS.get(error.errno or 0, False)
         return True
 
     def close(self) -> None:
