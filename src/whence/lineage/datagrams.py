@@ -65,15 +65,21 @@ class DatagramPublication:
 
 
 class DatagramSubscription:
-    """Receives at an address and hands the sets among the messages to `handler`.
+    """Receives at an address and hands the sets among the messages to `handler`, others to
+    `on_other`, whose they are only while it is called.
 
     For one thread at a time. Port 0 is any that is free; `address` tells which. A Unix socket is
     for this user alone, and takes the place of one that nobody listens at any more. Raises OSError
     where the address is taken.
     """
 
-    def __init__(self, address: Address, handler: Callable[[TraceLinkSet], object]) -> None:
-        self.poller = TraceLinkPoller(handler)
+    def __init__(
+        self,
+        address: Address,
+        handler: Callable[[TraceLinkSet], object],
+        on_other: Callable[[memoryview], object] | None = None,
+    ) -> None:
+        self.poller = TraceLinkPoller(handler, on_other)
         self._socket, at = _socket(address)
         self._path = at if isinstance(at, str) else None
         try:

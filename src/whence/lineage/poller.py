@@ -11,16 +11,22 @@ __all__ = ["TraceLinkPoller"]
 
 
 class TraceLinkPoller:
-    """Hands each set to `handler`; for one thread at a time.
+    """Hands each set to `handler`, and other messages to `on_other`; for one thread at a time.
 
-    `sets` were handed over, `others` are messages of another schema or template, `bad` are sets
-    that may not be and bytes that are no message. What the handler raises comes through.
+    What on_other gets is its own only while it is called. `sets` were handed over, `others` are
+    messages of another schema or template, `bad` are sets that may not be and bytes that are no
+    message. What the handlers raise comes through.
     """
 
-    __slots__ = ("_handler", "bad", "others", "sets")
+    __slots__ = ("_handler", "_on_other", "bad", "others", "sets")
 
-    def __init__(self, handler: Callable[[TraceLinkSet], object]) -> None:
+    def __init__(
+        self,
+        handler: Callable[[TraceLinkSet], object],
+        on_other: Callable[[memoryview], object] | None = None,
+    ) -> None:
         self._handler = handler
+        self._on_other = on_other
         self.sets = 0
         self.others = 0
         self.bad = 0
@@ -41,7 +47,10 @@ class TraceLinkPoller:
                 self.bad += first or _begins_a_set(rest)
                 break
             if length is None:
-                self.others += first
+                if first:
+                    self.others += 1
+                    if self._on_other is not None:
+                        self._on_other(rest)
                 break
             self._hand_over(rest)
             rest = rest[length:]
