@@ -182,6 +182,29 @@ class QuestionsConformance:
             for bucket_ns in (1, 7, 10**9, 86_400 * 10**9, 10**18, 2**63 - 1):
                 check_figures(both, Aggregate(("session",), bucket_ns), TraceQuery())
 
+    def test_traces_of_awkward_events_are_alike(self) -> None:
+        """R4.43 R4.68 R4.64 Durations past the end of time, and texts that could be commands."""
+        world = awkward_world(1 << 10)
+        memory = InMemory(world)
+        asked = [TraceFilter(), TraceFilter(trace_ids=["f" * 16 + "0" * 15 + "1"])]
+        for text in AWKWARD_TEXTS:
+            asked += [TraceFilter(text=text), TraceFilter(tag=text), TraceFilter(request_id=text)]
+            asked += [TraceFilter(statuses=[text]), TraceFilter(context_ids=[text, "active"])]
+        for ns in (-(2**70), -(2**63), 0, 2**63 - 1, 2**70):
+            asked += [TraceFilter(started_after_ns=ns), TraceFilter(started_before_ns=ns)]
+        with self.over(world) as engine:
+            for sort in TRACE_SORTS:
+                found = engine.traces(TraceFilter(), sort=sort)
+                assert found == memory.traces(TraceFilter(), sort=sort), sort
+                for value in (-(2**63), 2**64, 0) if sort in ("longest", "errors") else (0,):
+                    key = TraceKey(sort, value, 2**63 - 1, -(2**63), 0)
+                    found = engine.traces(TraceFilter(), sort=sort, limit=3, after=key)
+                    assert found == memory.traces(TraceFilter(), sort=sort, limit=3, after=key)
+            for each in asked[:: self.every]:
+                assert engine.traces(each) == memory.traces(each), each
+            for page in (2**40, 2**80):
+                assert engine.traces(asked[0], page=page) == memory.traces(asked[0], page=page)
+
     def test_pages_of_awkward_events_hold_each_once(self) -> None:
         """R4.45 R4.64 By keys with negative times, and with the last numbers there are."""
         world = awkward_world(1 << 10)

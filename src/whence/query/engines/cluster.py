@@ -16,9 +16,9 @@ from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording, RingLedger, SessionInfo
 from whence.query.engines.asked_page import place_of
+from whence.query.engines.asked_traces import TracesAsked
 from whence.query.engines.known import Known, held_sql, leaking, without_events
 from whence.query.engines.meant import meanings
-from whence.query.engines.memory import InMemory
 from whence.query.engines.pieces import PIECE_ROWS, Piece, Pieces
 from whence.query.engines.shapes import (
     MOST_EXACT_ROWS,
@@ -126,9 +126,16 @@ class ClusterEngine:
         after: TraceKey | None = None,
         budget: Budget = UNLIMITED,
     ) -> TracesPage:
-        """A page of traces, folded from all events that there are."""
-        held = InMemory(self.recording(TraceQuery(), budget))
-        return held.traces(asked, sort=sort, limit=limit, page=page, after=after, budget=budget)
+        """A page of traces."""
+        budget.check(rows=limit)
+        asks = TracesAsked(
+            CLICKHOUSE,
+            lambda s, text: self._rows(s, text, budget),
+            self._now().names,
+            lambda query: self._events,
+            lambda ids: self._events,
+        )
+        return asks.page(asked, sort, limit, page, after)
 
     def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
         """All matching events with what is known of their sessions."""

@@ -14,7 +14,7 @@ from whence.model.query import is_error
 from whence.model.severity import Severity
 from whence.query.engines.traces import LEVELS, TraceFilter, TraceKey, TraceRow, TraceSort
 
-__all__ = ["ENDINGS", "folded", "paged", "picked", "tags_in", "traces_of"]
+__all__ = ["ENDINGS", "folded", "over", "paged", "picked", "tags_in", "traces_of"]
 
 ENDINGS = ("completed", "failed", "cancelled", "expired")
 _LATEST = 2**63 - 1
@@ -48,11 +48,11 @@ def folded(events: Sequence[TraceEvent], wall_ns: Moment) -> TraceRow:
     if ended is not None:
         said = ended.attributes.get("trace_status")
         row = replace(row, status=said if said in ENDINGS else "completed")
-        return _over(row, wall_ns(ended), max(ended.duration.nanos, 0))
+        return over(row, wall_ns(ended), max(ended.duration.nanos, 0))
     row = replace(row, status="active" if started else _status(events, root))
     if row.status == "active":
         return row
-    return _over(row, max(_end_ns(each, wall_ns) for each in events), 0)
+    return over(row, max(_end_ns(each, wall_ns) for each in events), 0)
 
 
 def picked(asked: TraceFilter, row: TraceRow, events: Iterable[TraceEvent]) -> bool:
@@ -112,6 +112,12 @@ def tags_in(text: object) -> tuple[str, ...]:
     return tuple(each for each in found if isinstance(each, str)) if type(found) is list else ()
 
 
+def over(row: TraceRow, ended_ns: int, measured_ns: int) -> TraceRow:
+    """With its end; a duration that was measured counts before the difference of wall times."""
+    length_ns = measured_ns or max(ended_ns - row.started_wall_ns, 0)
+    return replace(row, ended_wall_ns=ended_ns, duration_ns=length_ns)
+
+
 def _counted(events: Sequence[TraceEvent], own: Sequence[TraceEvent]) -> TraceRow:
     by_level = dict.fromkeys(LEVELS, 0)
     for each in own:
@@ -152,12 +158,6 @@ def _status(events: Sequence[TraceEvent], root: TraceEvent | None) -> str:
     if any(each.span or each.span_id for each in events):  # of a root that is still to come
         return "failed" if any(each.status == "error" for each in events) else "active"
     return "failed" if any(map(is_error, events)) else "completed"
-
-
-def _over(row: TraceRow, ended_ns: int, measured_ns: int) -> TraceRow:
-    """With its end; a duration that was measured counts before the difference of wall times."""
-    length_ns = measured_ns or max(ended_ns - row.started_wall_ns, 0)
-    return replace(row, ended_wall_ns=ended_ns, duration_ns=length_ns)
 
 
 def _end_ns(event: TraceEvent, wall_ns: Moment) -> int:

@@ -16,12 +16,12 @@ from whence.model.query import TraceQuery
 from whence.model.recording import Damage, Recording, RingLedger, SessionInfo
 from whence.query.chain import NEAR_REACH
 from whence.query.engines.asked_page import AskedPage, place_of
+from whence.query.engines.asked_traces import TracesAsked
 from whence.query.engines.duck import Duck, files_source
 from whence.query.engines.generation import Generation, check_files
 from whence.query.engines.known import held_sql, leaking, without_events
 from whence.query.engines.meant import meanings
-from whence.query.engines.memory import InMemory
-from whence.query.engines.narrowed import named
+from whence.query.engines.narrowed import holding, named
 from whence.query.engines.nearest_files import by_and_by, later, one_after_the_other
 from whence.query.engines.pieces import PIECE_ROWS, Piece, Pieces
 from whence.query.engines.shapes import (
@@ -117,9 +117,13 @@ class FolderEngine:
         after: TraceKey | None = None,
         budget: Budget = UNLIMITED,
     ) -> TracesPage:
-        """A page of traces, folded from all events that there are."""
-        held = InMemory(self.recording(TraceQuery(), budget))
-        return held.traces(asked, sort=sort, limit=limit, page=page, after=after, budget=budget)
+        """A page of traces."""
+        budget.check(rows=limit)
+
+        def answer(now: Generation) -> TracesPage:
+            return self._traces(now, budget).page(asked, sort, limit, page, after)
+
+        return self._at_once(answer)
 
     def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
         """All matching events with what the store knows of their sessions."""
@@ -319,6 +323,19 @@ class FolderEngine:
                 table = self._ask(statement, asked.page(statement, source, until), budget)
             break
         return table
+
+    def _traces(self, now: Generation, budget: Budget) -> TracesAsked:
+        def having(ids: Sequence[str] | None) -> str:
+            files = now.manifest.files
+            return self._source(files if ids is None else holding(now.root, files, ids), budget)
+
+        return TracesAsked(
+            DUCKDB,
+            lambda statement, text: self._rows(statement, text, budget),
+            now.names,
+            lambda query: self._source(now.narrowed(query)[0], budget),
+            having,
+        )
 
     def _groups(
         self, now: Generation, question: Aggregate, query: TraceQuery, budget: Budget

@@ -13,8 +13,9 @@ from whence.query.sql.statement import is_storable
 from whence.store.id_index import text_hash, times_of, trace_hash
 from whence.store.manifest import Segment
 
-__all__ = ["named", "narrowed"]
+__all__ = ["holding", "named", "narrowed"]
 
+MOST_HASHES = 500  # looked up in every file
 _LATEST = 2**63 - 1
 
 
@@ -48,6 +49,12 @@ def narrowed(
     return kept, replace(query, from_wall_ns=since, until_wall_ns=bounded)
 
 
+def holding(root: Path, files: Sequence[Segment], traces: Sequence[str]) -> list[Segment]:
+    """The files that may hold events of these traces: some 10 us a file and trace. OSError."""
+    hashes = [trace_hash(each) for each in dict.fromkeys(traces)]
+    return list(files) if len(hashes) > MOST_HASHES else [e for e in files if _has(root, e, hashes)]
+
+
 def named(kind: str, text: str) -> TraceQuery:
     """A question for which the same files count as for that request, chain or trace."""
     if kind == "request":
@@ -55,6 +62,15 @@ def named(kind: str, text: str) -> TraceQuery:
     if kind == "chain":
         return TraceQuery(decision_chain_id=text)
     return TraceQuery(trace_id=text.lower()) if is_trace_id(text.lower()) else TraceQuery()
+
+
+def _has(root: Path, file: Segment, hashes: Sequence[int]) -> bool:
+    if file.ids is None:
+        return True
+    try:
+        return any(times_of(f"{root}/{file.name}", file.ids, [each]) for each in hashes)
+    except ValueError:  # it is damaged, and reading it will tell
+        return True
 
 
 def _hashes(query: TraceQuery) -> Iterator[int]:

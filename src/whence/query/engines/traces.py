@@ -21,6 +21,7 @@ __all__ = [
     "TracesPage",
     "check_page",
     "halves",
+    "id_of",
 ]
 
 TraceSort = Literal["newest", "oldest", "longest", "errors"]
@@ -197,6 +198,11 @@ def halves(trace_id: str) -> tuple[int, int]:
     """Its halves as 64 signed bits, as columns hold them."""
     high, low = int(trace_id[:16], 16), int(trace_id[16:], 16)
     return high - (high >> 63 << 64), low - (low >> 63 << 64)
+
+
+def id_of(high: int, low: int) -> str:
+    """The id with these halves."""
+    return f"{high & 2**64 - 1:016x}{low & 2**64 - 1:016x}"
 
 
 def _texts(name: str, wanted: object) -> tuple[str, ...] | None:

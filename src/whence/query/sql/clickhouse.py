@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from whence.query.sql.dialect import Dialect, ValueType, floored
+from whence.query.sql.dialect import PLACE, Dialect, ValueType, floored
 
 __all__ = ["CLICKHOUSE"]
 
@@ -23,6 +23,11 @@ def _percentiles(value: str, shares: Sequence[str]) -> str:
 
 def _full_match(text: str, pattern: str) -> str:
     return f"match({text}, concat('^(?:', {pattern}, ')$'))"
+
+
+def _json_has(text: str, element: str) -> str:
+    is_it = f"JSONType(each) = 'String' AND JSONExtractString(each) = {element}"
+    return f"arrayExists(each -> {is_it}, JSONExtractArrayRaw({text}))"
 
 
 CLICKHOUSE = Dialect(
@@ -47,7 +52,10 @@ CLICKHOUSE = Dialect(
     count_if=lambda condition: f"countIf({condition})",
     sum_if=lambda value, condition: f"sumIf({value}, {condition})",
     percentiles=_percentiles,
+    first=lambda value, condition: f"argMinIf({value}, {PLACE}, {condition})",
+    each_once=lambda value: f"groupUniqArray({value})",
     json_length=lambda text: f"JSONLength({text})",
+    json_has=_json_has,
     bit_and=lambda a, b: f"bitAnd({a}, {b})",
     hashed=lambda text: f"toInt64(bitShiftRight(cityHash64({text}), 1))",
     is_in="GLOBAL IN",  # each shard would look among its own rows

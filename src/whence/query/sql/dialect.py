@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["DUCKDB", "Dialect", "ValueType", "floored"]
+__all__ = ["DUCKDB", "PLACE", "Dialect", "ValueType", "floored"]
 
+PLACE = "(ts_ns, session, ring, ticket)"
 # "wide" are integers of 128 bits.
 ValueType = Literal["text", "int", "wide", "float"]
 
@@ -23,8 +24,10 @@ class Dialect:
     may be NULL, but raise no error. `percentiles(value, shares)` is a list of exact ones,
     interpolated linearly, and skips NULL. `number_to_small` makes 32 bits of a whole number.
     `json_length(text)` counts a JSON list. `bit_and(a, b)` is of 64-bit integers.
-    `hashed(text)` is an integer that spreads texts evenly; `is_in` stands before a SELECT over all
-    the rows there are.
+    `first(value, condition)` is the value of that row of which the condition holds that comes first
+    by its place; `each_once(value)` a list. `json_has(list, text)` is whether a JSON list, if it is
+    one, has the text itself as an element. `hashed(text)` is an integer that spreads texts evenly;
+    `is_in` stands before a SELECT over all the rows there are.
     """
 
     name: str
@@ -47,7 +50,10 @@ class Dialect:
     count_if: Callable[[str], str]
     sum_if: Callable[[str, str], str]
     percentiles: Callable[[str, Sequence[str]], str]
+    first: Callable[[str, str], str]
+    each_once: Callable[[str], str]
     json_length: Callable[[str], str]
+    json_has: Callable[[str, str], str]
     bit_and: Callable[[str, str], str]
     hashed: Callable[[str], str]
     is_in: str
@@ -60,6 +66,12 @@ def floored(dividend: str, quotient: str, below: str) -> str:
 
 def _duckdb_percentiles(value: str, shares: Sequence[str]) -> str:
     return f"quantile_cont({value}, [{', '.join(shares)}])"
+
+
+def _duckdb_json_has(text: str, element: str) -> str:
+    found = f"list_contains(json_extract({text}, '$[*]'), to_json({element}))"
+    is_list = f"json_valid({text}) AND json_type({text}) = 'ARRAY'"
+    return f"coalesce(CASE WHEN {is_list} THEN {found} END, FALSE)"
 
 
 _DUCKDB_TYPES: dict[ValueType, str] = {
@@ -90,7 +102,10 @@ DUCKDB = Dialect(
     count_if=lambda condition: f"count(*) FILTER (WHERE {condition})",
     sum_if=lambda value, condition: f"coalesce(sum({value}) FILTER (WHERE {condition}), 0.0)",
     percentiles=_duckdb_percentiles,
+    first=lambda value, condition: f"arg_min({value}, {PLACE}) FILTER (WHERE {condition})",
+    each_once=lambda value: f"list(DISTINCT {value})",
     json_length=lambda text: f"json_array_length({text})",
+    json_has=_duckdb_json_has,
     bit_and=lambda a, b: f"({a} & {b})",
     hashed=lambda text: f"CAST(hash({text}) >> 1 AS BIGINT)",
     is_in="IN",

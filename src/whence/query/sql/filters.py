@@ -10,7 +10,7 @@ from whence.model.severity import Severity
 from whence.query.sql.statement import Statement, constant, is_storable
 from whence.query.sql.where import condition_sql
 
-__all__ = ["IS_ERROR", "filters_sql", "sessions_sql", "signed"]
+__all__ = ["IS_ERROR", "filters_sql", "on_side", "sessions_sql", "signed"]
 
 IS_ERROR = f"(severity >= {int(Severity.Error)} OR status = 'error')"
 
@@ -33,9 +33,9 @@ def sessions_sql(
 
 def _filters(s: Statement, query: TraceQuery, sessions: Sequence[int]) -> Iterator[str]:
     if query.from_wall_ns is not None:
-        yield _on_side(s, ">=", query.from_wall_ns)
+        yield on_side(s, "ts_ns", ">=", query.from_wall_ns)
     if query.until_wall_ns is not None:
-        yield _on_side(s, "<", query.until_wall_ns)
+        yield on_side(s, "ts_ns", "<", query.until_wall_ns)
     if query.start is not None:
         yield f"ts_ns - offset_ns >= {s.integer(query.start.value_ns)}"
     if query.end is not None:
@@ -68,6 +68,13 @@ def _filters(s: Statement, query: TraceQuery, sessions: Sequence[int]) -> Iterat
         yield condition_sql(s, parse_condition(query.where))
 
 
+def on_side(s: Statement, value: str, sign: str, moment_ns: int) -> str:
+    """>= or <: of moments that 64 bits do not hold, every value is on the same side."""
+    if -(2**63) <= moment_ns < 2**63:
+        return f"{value} {sign} {s.integer(moment_ns)}"
+    return constant((moment_ns < 0) == (sign == ">="))
+
+
 def signed(number: int) -> int:
     """The two's complement of 64 bits."""
     return number - 2**64 if number >= 2**63 else number
@@ -89,10 +96,3 @@ def _chain(s: Statement, chain: str) -> str:
     if not chain:
         return f"({absent} AND request_id = '')"
     return f"(decision_chain_id = {own} OR (request_id = {own} AND {absent}))"
-
-
-def _on_side(s: Statement, sign: str, moment_ns: int) -> str:
-    """Of moments that 64 bits do not hold, every event is on the same side."""
-    if -(2**63) <= moment_ns < 2**63:
-        return f"ts_ns {sign} {s.integer(moment_ns)}"
-    return constant((moment_ns < 0) == (sign == ">="))
