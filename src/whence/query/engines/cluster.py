@@ -15,6 +15,7 @@ from whence.model.errors import BudgetExceeded, ClusterError, ClusterUnavailable
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording, RingLedger, SessionInfo
+from whence.query.engines.asked_figures import FiguresAsked
 from whence.query.engines.asked_page import place_of
 from whence.query.engines.asked_traces import TracesAsked
 from whence.query.engines.known import Known, held_sql, leaking, without_events
@@ -35,13 +36,6 @@ from whence.query.engines.traces import TraceFilter, TraceKey, TraceSort, Traces
 from whence.query.sql.chains import count_chains_sql, piece_sql
 from whence.query.sql.clickhouse import CLICKHOUSE
 from whence.query.sql.filters import sessions_sql, signed
-from whence.query.sql.groups import (
-    count_sql,
-    groups_sql,
-    histogram_sql,
-    rows_of,
-    with_percentiles,
-)
 from whence.query.sql.ids import (
     caused_by_sql,
     event_sql,
@@ -103,18 +97,15 @@ class ClusterEngine:
     ) -> list[GroupRow]:
         """The figures of each group, exact unless more rows than `exact_rows` match."""
         now = self._now()
-        sessions = now.keys_of(query.session)
-        exact = not question.percentiles or self._are_few(query, sessions, budget)
-        s = Statement(CLICKHOUSE)
-        text = groups_sql(s, self._events, question, query, sessions=sessions, exact=exact)
-        found = [_without_nan(row) for row in self._rows(s, text, budget)]
-        budget.check(rows=len(found))
-        rows = rows_of(question, found, query, now.names)
-        if exact:
-            return rows
-        s = Statement(CLICKHOUSE)
-        text = histogram_sql(s, self._events, question, query, sessions=sessions)
-        return with_percentiles(question, rows, self._rows(s, text, budget), now.names)
+        asks = FiguresAsked(
+            CLICKHOUSE,
+            lambda s, text: self._rows(s, text, budget),
+            self._events,
+            now.keys_of(query.session),
+            now.names,
+            self._exact_rows,
+        )
+        return asks.groups(question, query, query, budget)
 
     def traces(
         self,
@@ -316,11 +307,6 @@ class ClusterEngine:
         text = page_sql(s, self._events, SCHEMA.names, query, sessions=sessions, **how)
         return self._table(s, text, budget)
 
-    def _are_few(self, query: TraceQuery, sessions: Sequence[int], budget: Budget) -> bool:
-        s = Statement(CLICKHOUSE)
-        [[count]] = self._rows(s, count_sql(s, self._events, query, sessions), budget)
-        return int(count) <= self._exact_rows
-
     def _recorded(
         self, now: Known, events: tuple[TraceEvent, ...], whole: bool = False
     ) -> Recording:
@@ -413,9 +399,3 @@ class ClusterEngine:
         with pa.ipc.open_stream(content) as stream:
             answer: pa.Table = stream.read_all()
         return answer
-
-
-def _without_nan(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Percentiles of no values are none."""
-    shares = row[-1]
-    return (*row[:-1], None if shares is None else [None if v != v else v for v in shares])

@@ -15,6 +15,7 @@ from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Damage, Recording, RingLedger, SessionInfo
 from whence.query.chain import NEAR_REACH
+from whence.query.engines.asked_figures import FiguresAsked
 from whence.query.engines.asked_page import AskedPage, place_of
 from whence.query.engines.asked_traces import TracesAsked
 from whence.query.engines.duck import Duck, files_source
@@ -39,14 +40,7 @@ from whence.query.engines.traces import TraceFilter, TraceKey, TraceSort, Traces
 from whence.query.sql.chains import count_chains_sql, piece_sql
 from whence.query.sql.dialect import DUCKDB
 from whence.query.sql.filters import sessions_sql
-from whence.query.sql.groups import (
-    count_sql,
-    groups_sql,
-    histogram_sql,
-    is_weighted_sql,
-    rows_of,
-    with_percentiles,
-)
+from whence.query.sql.groups import is_weighted_sql
 from whence.query.sql.ids import (
     caused_by_sql,
     event_sql,
@@ -340,35 +334,23 @@ class FolderEngine:
     def _groups(
         self, now: Generation, question: Aggregate, query: TraceQuery, budget: Budget
     ) -> list[GroupRow]:
-        asked = query
-        files, query = now.narrowed(query)
+        files, narrow = now.narrowed(query)
         if not files:
             return []
-        source, sessions = self._source(files, budget), now.keys_of(query.session)
-        exact = not question.percentiles or self._are_few(now, files, query, budget)
-        statement = Statement(DUCKDB)
-        weighted = bool(self._rows(statement, is_weighted_sql(statement, source, query), budget))
-        text = groups_sql(
-            statement, source, question, query, sessions=sessions, exact=exact, weighted=weighted
+        source, statement = self._source(files, budget), Statement(DUCKDB)
+        asks = FiguresAsked(
+            DUCKDB,
+            lambda statement, text: self._rows(statement, text, budget),
+            source,
+            now.keys_of(query.session),
+            now.names,
+            self._exact_rows,
+            most_rows=sum(each.rows for each in files),
+            weighted=bool(
+                self._rows(statement, is_weighted_sql(statement, source, narrow), budget)
+            ),
         )
-        found = self._rows(statement, text, budget)
-        budget.check(rows=len(found))
-        rows = rows_of(question, found, asked, now.names)
-        if exact:
-            return rows
-        statement = Statement(DUCKDB)
-        text = histogram_sql(statement, source, question, query, sessions=sessions)
-        return with_percentiles(question, rows, self._rows(statement, text, budget), now.names)
-
-    def _are_few(
-        self, now: Generation, files: Sequence[Segment], query: TraceQuery, budget: Budget
-    ) -> bool:
-        if sum(each.rows for each in files) <= self._exact_rows:
-            return True
-        statement = Statement(DUCKDB)
-        source, sessions = self._source(files, budget), now.keys_of(query.session)
-        counted = self._rows(statement, count_sql(statement, source, query, sessions), budget)
-        return int(counted[0][0]) <= self._exact_rows
+        return asks.groups(question, narrow, query, budget)
 
     def _recording(self, now: Generation, query: TraceQuery, budget: Budget) -> Recording:
         return self._recorded(now, self._all(now, query, budget), query == TraceQuery())

@@ -21,7 +21,15 @@ from whence.query.sql.filters import filters_sql, on_side
 from whence.query.sql.folded import HAS_ID, Folded
 from whence.query.sql.statement import Statement, constant, is_storable
 
-__all__ = ["candidates_sql", "count_traces_sql", "places_sql", "row_of", "rows_sql"]
+__all__ = [
+    "candidates_sql",
+    "count_traces_sql",
+    "ids_sql",
+    "picked_sql",
+    "places_sql",
+    "row_of",
+    "rows_sql",
+]
 
 
 def candidates_sql(statement: Statement, source: str, query: TraceQuery) -> str:
