@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from whence.model.ids import ModelID, RequestIDGenerator
     from whence.model.query import TraceQuery
     from whence.model.result import Error, ErrorCode, Result
+    from whence.model.store_settings import StoreSettings
     from whence.model.time import Duration, Timestamp
     from whence.query.audit import AuditTrail
     from whence.query.contracts.contract import Contract, End, Guard, Requirement
@@ -169,8 +170,8 @@ def __dir__() -> list[str]:
     return sorted(set(globals()) | set(__all__))
 
 
-def _keep_store(folder: str, words: str, limits: tuple[float | None, int | None]) -> None:
-    importlib.import_module("whence.background_store").keep(folder, words, limits)
+def _keep_store(folder: str, words: str, settings: StoreSettings) -> None:
+    importlib.import_module("whence.background_store").keep(folder, words, settings)
 
 
 def _lineage_recorder() -> Any:

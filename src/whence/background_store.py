@@ -22,6 +22,7 @@ from whence.collect.positions import StateFile, state_path
 from whence.collect.sink_ledger import SinkLedger
 from whence.export.deliveries import open_store, resume
 from whence.model.errors import CollectorRunning, StoreOwned
+from whence.model.store_settings import NO_SETTINGS, StoreSettings
 from whence.ring.folders import base_folders, session_folders
 from whence.ring.session_file import read_description
 from whence.store.place import check_place
@@ -36,8 +37,6 @@ GLANCE_S = 0.05
 TAKE_OVER_S = 1.0  # how often those that stand by ask whether the owner is gone
 GRACE_S = 5.0
 
-Limits = tuple[float | None, int | None]
-
 _kept: weakref.WeakSet[BackgroundStore] = weakref.WeakSet()
 _current: BackgroundStore | None = None
 
@@ -51,9 +50,9 @@ class BackgroundStore:
     a last time. A forked child has none: its session is collected by the owner.
     """
 
-    def __init__(self, path: str, words: str, limits: Limits = (None, None)) -> None:
+    def __init__(self, path: str, words: str, settings: StoreSettings = NO_SETTINGS) -> None:
         self.path = Path(path)
-        self._limits = limits
+        self._settings = settings
         self.owner = ""
         self._trouble = ""
         self._words = words
@@ -162,7 +161,8 @@ class BackgroundStore:
         self.owner = ""
         (delivery,) = resume([store], {})
         try:
-            store.keep(days=self._limits[0], size=self._limits[1])
+            store.keep(days=self._settings.keep_days, size=self._settings.keep_bytes)
+            store.promote(self._settings.promote)
             self._state = StateFile(state_path(base_folders()[0], [store.name]))
         except BaseException:
             store.close()
@@ -248,10 +248,10 @@ class _Both:
         return self._others.take_removed()
 
 
-def keep(path: str, words: str, limits: Limits = (None, None)) -> BackgroundStore:
+def keep(path: str, words: str, settings: StoreSettings = NO_SETTINGS) -> BackgroundStore:
     """Starts to keep a store in this process; the same one is kept once.
 
-    `limits` are those of FolderStore.keep(): days and bytes, which the owner gives to the store.
+    `settings` are what the owner asks of the store: see FolderStore.keep() and promote().
     Raises ImportError without pyarrow, NotAStore for a folder of other things.
     """
     global _current
@@ -262,7 +262,7 @@ def keep(path: str, words: str, limits: Limits = (None, None)) -> BackgroundStor
     if importlib.util.find_spec("pyarrow") is None:
         raise ImportError("a store needs pyarrow: pip install 'whence[store]'")
     check_place(Path(path))
-    _current = BackgroundStore(path, words, limits)
+    _current = BackgroundStore(path, words, settings)
     _current.start()
     return _current
 

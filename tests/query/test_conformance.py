@@ -5,7 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +25,9 @@ from whence.store.clickhouse import ddl
 from whence.store.clickhouse.cluster_store import ClusterStore
 from whence.store.clickhouse.http import Client
 from whence.store.folder import FolderStore
+from whence.store.manifest import Manifest
 from whence.store.memory import MemoryStore
+from whence.store.promoted import promoted_names
 
 
 class TestMemory(QuestionsConformance):
@@ -44,6 +48,34 @@ class TestFolder(QuestionsConformance):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "store"
             with FolderStore(path, write=True) as store:
+                fill(store, source, segments)
+            with FolderEngine(path, threads=1) as engine:
+                yield engine
+
+
+class TestFolderWithOwnColumns(QuestionsConformance):
+    """A folder whose attributes have columns of their own: in some files these, in others those."""
+
+    every = 2
+    turns = (
+        ("n", "share", "admitted", "phase"),
+        ("n",),
+        (),
+        ("status", "share", "deadline_met", "slack_ns", "utilisation"),
+    )
+
+    @contextmanager
+    def over(self, source: Recording, segments: int = 2) -> Iterator[Engine]:
+        turns = cycle(self.turns)
+
+        class ByTurns(FolderStore):
+            def append(self, *args: Any, **options: Any) -> Manifest:
+                self.promote(next(turns), demote=promoted_names(self.manifest))
+                return super().append(*args, **options)
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "store"
+            with ByTurns(path, write=True) as store:
                 fill(store, source, segments)
             with FolderEngine(path, threads=1) as engine:
                 yield engine

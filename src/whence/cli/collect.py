@@ -33,6 +33,7 @@ from whence.export.metrics_server import MetricsServer, parse_address
 from whence.export.own_metrics import DrainTimes, OwnMetrics, TimedSource
 from whence.model.errors import ContractError, ExportError, WhenceError
 from whence.model.severity import Severity
+from whence.model.store_settings import StoreSettings, checked_promoted
 from whence.query.contracts.contract import parse_length
 from whence.ring.folders import base_folders, session_folders
 from whence.ring.session_file import read_description, read_session_file
@@ -47,6 +48,15 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str | No
     try:
         return None if value is None else parse_length(value).nanos / 1e9
     except ContractError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _promoted(
+    context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    try:
+        return checked_promoted(value)
+    except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
 
@@ -149,6 +159,13 @@ def _header(context: click.Context, parameter: click.Parameter, value: tuple[str
     help="How large a store grows: 50G, 500M; beyond, its oldest days go. 0 for without end.",
 )
 @click.option(
+    "--promote",
+    multiple=True,
+    callback=_promoted,
+    metavar="NAME",
+    help="Give an attribute a column of its own in stores. May be repeated.",
+)
+@click.option(
     "--header",
     "headers",
     multiple=True,
@@ -190,6 +207,7 @@ def collect(
     rotate_bytes: int | None,
     keep_days: float | None,
     keep_bytes: int | None,
+    promote: tuple[str, ...],
     headers: dict[str, str],
     grace: float,
     metrics_address: tuple[str, int] | None,
@@ -211,9 +229,12 @@ def collect(
     wanted = Wanted(event_types, components, model, request, least)
     find = _finder(source)
     options: dict[str, Any] = {"rotate_bytes": rotate_bytes, "headers": headers}
-    options |= {"keep_days": keep_days, "keep_bytes": keep_bytes}
-    if (keep_days, keep_bytes) != (None, None) and not any(map(is_store, urls)):
-        raise click.UsageError("--keep-days and --keep-bytes go with a store: --to ./traces")
+    options |= {"keep_days": keep_days, "keep_bytes": keep_bytes, "promote": promote}
+    settings = StoreSettings(keep_days, keep_bytes, promote)
+    if settings != StoreSettings() and not any(map(is_store, urls)):
+        raise click.UsageError(
+            "--keep-days, --keep-bytes and --promote go with a store: --to ./traces"
+        )
     try:
         most = batch or _configured(find, "export_batch_size")
         targets = open_targets(urls, options, most, "whence collect")

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from whence import _native
 from whence.model.errors import AlreadyStarted
 from whence.model.names import DECISION_TYPES
+from whence.model.store_settings import StoreSettings, checked_promoted
 from whence.ring import byte_cap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from whence.emit.config import TracingConfig
@@ -37,8 +38,6 @@ MAX_RING_SLOTS = 1 << 24  # 1 GiB of slots a thread
 MOST_REMOVED = 16
 MIN_TEXT_BYTES = 4096  # an event may take a quarter: enough for the largest field image
 MAX_TEXT_BYTES = 1 << 30
-
-Limits = tuple[float | None, int | None]
 
 
 class Session(NamedTuple):
@@ -70,6 +69,7 @@ def start(
     store: str | os.PathLike[str] | None = None,
     keep_days: float | None = None,
     keep_bytes: int | None = None,
+    promote: Collection[str] = (),
 ) -> Session:
     """Starts recording with these settings; without it the first event starts with the defaults.
 
@@ -82,7 +82,8 @@ def start(
     $WHENCE_STRICT=0 says so. `store` is a folder that keeps what this process records, and all
     others that name it: a thread in one of them collects, and another takes over at its end. It
     gives up whole days that are older than `keep_days`, and the oldest beyond `keep_bytes`; 0 is
-    without end, and left out, the store's limits stay as they are.
+    without end, and left out, the store's limits stay as they are. Attributes to `promote` get
+    columns of their own in it, beside those that have one already.
 
     Raises AlreadyStarted when a session exists and these settings come too late, ValueError for
     sizes out of range. Makes a folder and files: about a millisecond. Any thread.
@@ -96,11 +97,11 @@ def start(
         raise ValueError(
             f"text_bytes must be from {MIN_TEXT_BYTES:,} to {MAX_TEXT_BYTES:,}, not {text_bytes}"
         )
-    limits = keep_days, keep_bytes
-    if any(limit is not None and not limit >= 0 for limit in limits):
+    settings = StoreSettings(keep_days, keep_bytes, checked_promoted(promote))
+    if any(limit is not None and not limit >= 0 for limit in (keep_days, keep_bytes)):
         raise ValueError("keep_days and keep_bytes must be 0 or more")
-    if store is None and limits != (None, None):
-        raise ValueError("keep_days and keep_bytes go with a store")
+    if store is None and settings != StoreSettings():
+        raise ValueError("keep_days, keep_bytes and promote go with a store")
     kept = None if store is None else os.path.realpath(store)
     configured = _native.configure(
         description=_description(service, config, store=kept),
@@ -118,22 +119,22 @@ def start(
     if strict is not None:
         _native.set_strict(strict)
     if kept is not None:
-        _keep_store(kept, service or _script(), limits)
+        _keep_store(kept, service or _script(), settings)
     return _as_session(_native.start())
 
 
-def keep_stores_with(keep: Callable[[str, str, Limits], object]) -> None:
+def keep_stores_with(keep: Callable[[str, str, StoreSettings], object]) -> None:
     """Says what keeps a store, which this floor does not know: called with its folder, with words
-    for whose it is, and with the days and bytes that it keeps."""
+    for whose it is, and with what is asked of it."""
     global _keep_store
     _keep_store = keep
 
 
-def _nobody(folder: str, words: str, limits: Limits) -> None:
+def _nobody(folder: str, words: str, settings: StoreSettings) -> None:
     raise RuntimeError("import whence, and call whence.start()")
 
 
-_keep_store: Callable[[str, str, Limits], object] = _nobody
+_keep_store: Callable[[str, str, StoreSettings], object] = _nobody
 
 
 def text_bytes() -> int:

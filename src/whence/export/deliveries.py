@@ -56,7 +56,7 @@ def open_targets(
 ) -> list[Sink | FolderStore]:
     """The sinks and stores, in order; if one cannot be opened none stays open.
 
-    Of the options a store takes `keep_days` and `keep_bytes`.
+    Of the options a store takes `keep_days`, `keep_bytes` and `promote`.
     `most_events` is how many events one payload carries at most, where a sink's own bound is not
     less; `words` say to others who owns a store. Raises what open_sink() and open_store() raise,
     and UnknownSink for two of one name.
@@ -68,6 +68,7 @@ def open_targets(
             targets.append(target)
             if not isinstance(target, Sink):
                 target.keep(days=options.get("keep_days"), size=options.get("keep_bytes"))
+                target.promote(options.get("promote", ()))
             if most_events is not None and isinstance(target, Sink):
                 target.most_events = min(target.most_events, most_events)
             if sum(other.name == target.name for other in targets) > 1:

@@ -18,9 +18,11 @@ from whence.store.hidden import Hidden, hidden_by
 from whence.store.id_index import IdIndex
 from whence.store.manifest import Manifest, Segment
 from whence.store.merge import Input, common_schema, merged
+from whence.store.promoted import promoted_names
 from whence.store.segment import (
     DAY_NS,
     ROW_GROUP,
+    OwnColumns,
     footer_note,
     new_ulid,
     parquet_writer,
@@ -146,7 +148,7 @@ def merge_steps(store: FolderStore, merge: Merge) -> Iterator[None]:
     with contextlib.ExitStack() as opened:
         inputs = []
         for each in merge.inputs:
-            inputs.append(Input(store.path / each.name, each.min_ts))
+            inputs.append(Input(store.path / each.name, each.min_ts, each.promoted))
             opened.callback(inputs[-1].close)
         yield from _merged_into(store, merge, inputs, hidden)
 
@@ -154,7 +156,17 @@ def merge_steps(store: FolderStore, merge: Merge) -> Iterator[None]:
 def _merged_into(
     store: FolderStore, merge: Merge, inputs: Sequence[Input], hidden: Hidden
 ) -> Iterator[None]:
-    schema = common_schema(inputs)
+    kinds: dict[str, set[str]] = {name: set() for name in promoted_names(store.manifest)}
+    for each in inputs if kinds else ():
+        for promoted in each.kinds_of(tuple(kinds)):
+            for name, found in promoted:
+                kinds[name].update(found)
+            yield
+    own: OwnColumns = {
+        "promoted": tuple((name, tuple(sorted(found))) for name, found in kinds.items()),
+        "blank": frozenset.intersection(*(each.blank for each in merge.inputs)),
+    }
+    schema = common_schema(inputs, own["promoted"])
     ulid = new_ulid()
     folder = (store.path / merge.inputs[0].name).parent
     beside = folder / f".L{merge.level}-{ulid}.parquet.new"
@@ -164,18 +176,22 @@ def _merged_into(
         sink, index = pa.PythonFile(stream, mode="w"), IdIndex()
         writer = parquet_writer(sink, schema, rows)
         for table in _groups(merged(inputs, schema), hidden):
+            if table is None:
+                yield
+                continue
             times = table.column("ts_ns")
             first_ns = first_ns if written else times[0].as_py()
             last_ns = times[len(table) - 1].as_py()
             written += len(table)
             writer.write_table(table, ROW_GROUP)
-            index.add(table)
-            stream.sync(SYNCED_PIECE)
             yield
+            index.add(table)
+            yield
+            stream.sync(SYNCED_PIECE)
         ids = index.write(sink)
         commit = store.commit_note(replaces=[each.name for each in merge.inputs])
         writer.add_key_value_metadata(
-            footer_note(ulid, merge.level, commit, schema, stream.size, stream.crc32, ids)
+            footer_note(ulid, merge.level, commit, schema, stream.size, stream.crc32, ids, **own)
         )
         writer.close()
         stream.sync()
@@ -195,6 +211,7 @@ def _merged_into(
         shipped=merge.inputs[0].shipped,
         cleared=hidden.number,
         ids=ids,
+        **own,
     )
     store.exchange(merge.inputs, made, beside)
 
@@ -225,13 +242,17 @@ def _checked(root: Path, segment: Segment) -> Iterator[None]:
         raise DamagedInput(segment, "fails its checksum")
 
 
-def _groups(tables: Iterator[pa.Table], hidden: Hidden) -> Iterator[pa.Table]:
-    """The same rows, but for hidden ones, in tables that make a row group each."""
+def _groups(tables: Iterator[pa.Table], hidden: Hidden) -> Iterator[pa.Table | None]:
+    """The same rows, but for hidden ones, in tables that make a row group each.
+
+    None comes between them, after each piece of work.
+    """
     waiting: list[pa.Table] = []
     rows = 0
     for table in tables:
         waiting.append(hidden.left_of(table))
         rows += len(waiting[-1])
+        yield None
         while rows >= ROW_GROUP:
             whole = pa.concat_tables(waiting).unify_dictionaries()
             yield whole.slice(0, ROW_GROUP)

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from whence.collect.sink_ledger import SinkLedger
 from whence.model.errors import NotAStore
+from whence.model.store_settings import checked_promoted
 from whence.store.disk import Disk
 from whence.store.hidden import (
     asked_to_forget,
@@ -37,6 +38,7 @@ from whence.store.place import (
     SESSIONS,
     check_place,
 )
+from whence.store.promoted import promoted_names
 from whence.store.recovery import Found, find_manifest
 from whence.store.replaced import replaced_now
 from whence.store.segment import days_of, encode_segment, in_order
@@ -169,7 +171,7 @@ class FolderStore(OwnedFolder):
         written: list[Segment] = []
         try:
             for part in parts:
-                segment = encode_segment(part, 0, commit)
+                segment = encode_segment(part, 0, commit, promote=promoted_names(new))
                 if hidden and hidden.rows_of(part) is None:
                     segment = segment._replace(
                         segment=replace(segment.segment, cleared=hidden.number)
@@ -198,6 +200,18 @@ class FolderStore(OwnedFolder):
         if settings != self._manifest.settings:
             self.commit(replace(self._manifest, settings=settings))
         self.reserve()
+
+    def promote(self, names: Collection[str], *, demote: Collection[str] = ()) -> None:
+        """Gives these attributes columns of their own, in files written from now on.
+
+        Those it has stay, but for the ones to `demote`. Raises as append(), ValueError for what
+        can be no column's name.
+        """
+        before = promoted_names(self._manifest)
+        wanted = checked_promoted({*before, *names} - set(demote))
+        if wanted != before:
+            settings = {**self._manifest.settings, "promoted": list(wanted)}
+            self.commit(replace(self._manifest, settings=settings))
 
     def commit_note(self, replaces: Sequence[str]) -> dict[str, Any]:
         """What one segment that takes the place of others says of the commit that is next."""

@@ -19,16 +19,19 @@ __all__ = [
     "STEPS",
     "VERSION",
     "Manifest",
+    "Promoted",
     "Quarantined",
     "Replaced",
     "RingTally",
     "Segment",
     "commit_note",
     "encoded",
+    "parsed_columns",
     "parsed_manifest",
     "parsed_positions",
     "parsed_rings",
     "parsed_segment",
+    "plain_columns",
     "plain_positions",
 ]
 
@@ -41,6 +44,9 @@ A reader takes the steps in memory; the next commit writes the version that is c
 _END = re.compile(rb',"crc32":"([0-9a-f]{8})"\}\n\Z')
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
+Promoted = tuple[tuple[str, tuple[str, ...]], ...]
+"""Attributes, and the kinds of values of which a file has a column for each of them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
@@ -49,7 +55,8 @@ class Segment:
     `min_ts` and `max_ts` are the wall times of its first and last event. `level` is 0 for files
     as they were appended. `shipped` names the places that have a copy. `cleared` is the number of
     the last tombstone that it surely holds no row of. `ids` is where its index of ids
-    lies, None for a file without one.
+    lies, None for a file without one. Of an attribute that is `promoted` every value is in a
+    column of its own, too; `blank` are columns that hold nothing but their default.
     """
 
     name: str
@@ -63,6 +70,8 @@ class Segment:
     shipped: tuple[str, ...] = ()
     cleared: int = 0
     ids: IdPlace | None = None
+    promoted: Promoted = ()
+    blank: frozenset[str] = frozenset()
 
 
 class RingTally(NamedTuple):
@@ -296,8 +305,24 @@ def _plain_segment(each: Segment) -> dict[str, Any]:
         "shipped": list(each.shipped),
         "crc32": each.crc32,
         **({"cleared": each.cleared} if each.cleared else {}),
+        **plain_columns(each.promoted, each.blank),
     }
     return found if each.ids is None else found | {"ids": list(each.ids)}
+
+
+def plain_columns(promoted: Promoted, blank: frozenset[str]) -> dict[str, Any]:
+    """What a segment's entry says of its columns, as JSON has it; often nothing."""
+    own = {"promoted": {name: list(kinds) for name, kinds in promoted}} if promoted else {}
+    return own | ({"blank": " ".join(sorted(blank))} if blank else {})
+
+
+def parsed_columns(value: Mapping[str, Any]) -> dict[str, Any]:
+    """What plain_columns() made, as members of a Segment."""
+    promoted = value.get("promoted", {}).items()
+    return {
+        "promoted": tuple((str(name), tuple(map(str, kinds))) for name, kinds in promoted),
+        "blank": frozenset(str(value.get("blank", "")).split()),
+    }
 
 
 def parsed_segment(value: Mapping[str, Any]) -> Segment:
@@ -317,6 +342,7 @@ def parsed_segment(value: Mapping[str, Any]) -> Segment:
         shipped=tuple(map(str, value.get("shipped", ()))),
         cleared=_count(value.get("cleared", 0)),
         ids=IdPlace(*map(_count, value["ids"])) if value.get("ids") else None,
+        **parsed_columns(value),
     )
 
 

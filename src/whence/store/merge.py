@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whence.store.manifest import Promoted
+from whence.store.promoted import (
+    ATTRIBUTE_KINDS,
+    column_parts,
+    columns_of,
+    own_values,
+    with_own_columns,
+)
 from whence.store.segment import ORDER, in_order
 
 __all__ = ["Input", "common_schema", "merged"]
 
 BATCH_ROWS = 8_192
+KINDS_ROWS = 32_768
 _Key = tuple[Any, ...]
 
 
 class Input:
     """A segment whose rows are wanted in order. Holds the file open until it was read."""
 
-    def __init__(self, path: Path, min_ts: int) -> None:
+    def __init__(self, path: Path, min_ts: int, promoted: Promoted = ()) -> None:
         self.min_ts = min_ts
+        self.promoted = promoted
         # of a file that was compared with its checksum; pages are checked against a change since
         self._file = pq.ParquetFile(
             path, pre_buffer=False, buffer_size=1 << 16, page_checksum_verification=True
@@ -62,17 +72,46 @@ class Input:
         self._rows = self._rows.slice(low)
         return taken
 
+    def kinds_of(self, names: Sequence[str]) -> Iterator[Promoted]:
+        """The kinds of values that attributes have here: what is known of them after each piece.
+
+        Reads the maps where the file has no columns of these attributes.
+        """
+        known = dict(self.promoted)
+        found = {name: set(known.get(name, ())) for name in names}
+        if missing := [name for name in names if name not in known]:
+            maps = [f"attr_{kind}" for kind in ATTRIBUTE_KINDS]
+            have = [name for name in maps if name in self.schema.names]
+            for batch in self._file.iter_batches(KINDS_ROWS, columns=have, use_threads=False):
+                _, promoted = with_own_columns(pa.Table.from_batches([batch]), missing)
+                for name, kinds in promoted:
+                    found[name].update(kinds)
+                yield _promoted(found)
+        yield _promoted(found)
+
     def close(self) -> None:
         """Closes the file."""
         self._file.close(force=True)
 
 
-def common_schema(inputs: Sequence[Input]) -> pa.Schema:
-    """All their columns. Raises pa.ArrowInvalid, pa.ArrowTypeError where types contradict."""
+def common_schema(inputs: Sequence[Input], promoted: Promoted = ()) -> pa.Schema:
+    """All their columns, and those of promoted attributes: no others of attributes.
+
+    Raises pa.ArrowInvalid, pa.ArrowTypeError where types contradict.
+    """
     schema = pa.unify_schemas([each.schema for each in inputs], promote_options="default")
     everywhere = set.intersection(*(set(each.schema.names) for each in inputs))
+    had = {name for each in inputs for name in columns_of(each.promoted)}
+    own = columns_of(promoted)
     return pa.schema(
-        each if each.name in everywhere else each.with_nullable(True) for each in schema
+        [
+            *(
+                each if each.name in everywhere else each.with_nullable(True)
+                for each in schema
+                if each.name not in had
+            ),
+            *(pa.field(name, ATTRIBUTE_KINDS[kind]) for name, (kind, _) in own.items()),
+        ]
     )
 
 
@@ -108,14 +147,23 @@ def _key(rows: pa.Table, at: int) -> _Key:
 
 
 def _with_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table with the columns of a schema; those it lacks are null."""
+    """The table with the columns of a schema; those it lacks are null, or come from the maps."""
     if table.schema.equals(schema):
         return table
     have = set(table.schema.names)
     columns = [
-        table.column(each.name).cast(each.type)
-        if each.name in have
-        else pa.nulls(len(table), each.type)
+        table.column(each.name).cast(each.type) if each.name in have else _taken_out(table, each)
         for each in schema
     ]
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _taken_out(table: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:
+    values = None
+    if own := column_parts(field.name):
+        values = own_values(table, *own)
+    return pa.nulls(len(table), field.type) if values is None else values.cast(field.type)
+
+
+def _promoted(found: Mapping[str, set[str]]) -> Promoted:
+    return tuple((name, tuple(sorted(kinds))) for name, kinds in found.items())

@@ -9,11 +9,11 @@ import re
 import secrets
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,11 +22,13 @@ import pyarrow.parquet as pq
 from whence.model.errors import CorruptFile
 from whence.store.disk import read_plain_file
 from whence.store.id_index import BLOCK_ROWS, IdIndex, IdPlace
-from whence.store.manifest import Segment
+from whence.store.manifest import Promoted, Segment, parsed_columns, plain_columns
+from whence.store.promoted import blanks_of, with_own_columns
 
 __all__ = [
     "Encoded",
     "Note",
+    "OwnColumns",
     "days_of",
     "encode_segment",
     "footer_note",
@@ -45,12 +47,20 @@ DAY_NS = 86_400_000_000_000
 MOST_DAYS = 32
 _BLOOMS = ("request_id", "lineage_id")
 _PLAIN_INTEGERS = frozenset({"lineage_id"})  # random numbers: nothing to gain by differences
+_IN_DICTIONARIES = ("session", "ring", "offset_ns", "attr_str_", "attr_num_")
 _NOTE = b"whence"
 _NAME = re.compile(
     r"events/day=-?\d{4,6}-\d\d-\d\d/L(\d)-(-?\d+)-(-?\d+)-([0-9A-HJKMNP-TV-Z]{26})\.parquet"
 )
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class OwnColumns(TypedDict):
+    """What a segment says of its columns: see Segment."""
+
+    promoted: Promoted
+    blank: frozenset[str]
 
 
 class Encoded(NamedTuple):
@@ -92,16 +102,23 @@ def days_of(table: pa.Table) -> Iterator[pa.Table]:
 
 
 def encode_segment(
-    table: pa.Table, level: int, commit: dict[str, Any], *, indexed: bool = True
+    table: pa.Table,
+    level: int,
+    commit: dict[str, Any],
+    *,
+    indexed: bool = True,
+    promote: Sequence[str] = (),
 ) -> Encoded:
     """Rows in order become a file. Costs about 0.8 us a row; raises pa.ArrowInvalid.
 
     `indexed` files tell where in them each request, chain and trace is: for readers in place.
+    Attributes to `promote` get columns of their own.
     """
     times = table.column("ts_ns")
     first_ns, last_ns = times[0].as_py(), times[len(table) - 1].as_py()
     ulid = new_ulid()
-    table = table.replace_schema_metadata(None)
+    table, promoted = with_own_columns(table.replace_schema_metadata(None), promote)
+    own: OwnColumns = {"promoted": promoted, "blank": blanks_of(table)}
     content = io.BytesIO()
     sink = pa.PythonFile(content, mode="w")  # its position is what the footer tells of
     with parquet_writer(sink, table.schema, len(table)) as writer:
@@ -112,7 +129,8 @@ def encode_segment(
             index.add(table)
             ids = index.write(sink)
         data = sink.tell(), zlib.crc32(content.getbuffer())
-        writer.add_key_value_metadata(footer_note(ulid, level, commit, table.schema, *data, ids))
+        note = footer_note(ulid, level, commit, table.schema, *data, ids, **own)
+        writer.add_key_value_metadata(note)
     made = content.getbuffer()
     segment = Segment(
         name=segment_name(level, first_ns, last_ns, ulid),
@@ -124,6 +142,7 @@ def encode_segment(
         segment=ulid,
         crc32=f"{zlib.crc32(made):08x}",
         ids=ids,
+        **own,
     )
     return Encoded(segment, made)
 
@@ -136,6 +155,9 @@ def footer_note(
     data_bytes: int,
     data_crc32: int,
     ids: IdPlace | None = None,
+    *,
+    promoted: Promoted = (),
+    blank: frozenset[str] = frozenset(),
 ) -> dict[bytes, bytes]:
     """What a segment tells in its footer of itself and of the commit that made it count.
 
@@ -144,6 +166,7 @@ def footer_note(
     note = {"segment": ulid, "level": level, "commit": commit}
     note |= {"data_bytes": data_bytes, "data_crc32": data_crc32}
     note |= {"columns_crc32": _columns_crc32(schema)} | ({"ids": ids} if ids else {})
+    note |= plain_columns(promoted, blank)
     text = json.dumps(note).encode()
     return {_NOTE: b"%08x%s" % (zlib.crc32(text), text)}
 
@@ -195,7 +218,8 @@ def read_note(root: Path, name: str) -> Note:
             raise ValueError("the names of its columns fail the checksum")
         ids = IdPlace(*value["ids"]) if "ids" in value else None
         commit = dict(value["commit"])
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        columns = parsed_columns(value)
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptFile(f"{name}: {error}") from None
     segment = Segment(
         name=name,
@@ -207,6 +231,7 @@ def read_note(root: Path, name: str) -> Note:
         segment=match[4],
         crc32=f"{zlib.crc32(content):08x}",
         ids=ids,
+        **columns,
     )
     return Note(segment, commit)
 
@@ -281,7 +306,7 @@ def _options(schema: pa.Schema, rows: int) -> dict[str, Any]:
                 encodings[f"{column.name}.key_value.value"] = "DELTA_BINARY_PACKED"
             elif not pa.types.is_boolean(column.type.item_type):
                 dictionaries += [f"{column.name}.key_value.value"]
-        elif pa.types.is_dictionary(column.type) or column.name in ("session", "ring", "offset_ns"):
+        elif pa.types.is_dictionary(column.type) or column.name.startswith(_IN_DICTIONARIES):
             dictionaries.append(column.name)
         elif pa.types.is_integer(column.type) and column.name not in _PLAIN_INTEGERS:
             encodings[column.name] = "DELTA_BINARY_PACKED"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from whence.model.query import TraceQuery
@@ -29,7 +29,7 @@ class FiguresAsked:
 
     `sessions` are the keys of those that bear the query's name of one, `names` those of all by key.
     Of more matching rows than `exact_rows` percentiles are approximate; if `most_rows` is given
-    there are no more than these.
+    there are no more than these. `own` is what stands for attributes with columns of their own.
     """
 
     dialect: Dialect
@@ -40,13 +40,14 @@ class FiguresAsked:
     exact_rows: int
     most_rows: int | None = None
     weighted: bool = True
+    own: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def groups(
         self, question: Aggregate, query: TraceQuery, within: TraceQuery, budget: Budget
     ) -> list[GroupRow]:
         """As Engine.aggregate() answers. `within` is the interval that a rate is of."""
         exact = not question.percentiles or self._are_few(query)
-        s = Statement(self.dialect)
+        s = Statement(self.dialect, self.own)
         text = groups_sql(
             s, self.source, question, query,
             sessions=self.sessions, exact=exact, weighted=self.weighted,
@@ -56,14 +57,14 @@ class FiguresAsked:
         rows = rows_of(question, found, within, self.names)
         if exact:
             return rows
-        s = Statement(self.dialect)
+        s = Statement(self.dialect, self.own)
         text = histogram_sql(s, self.source, question, query, sessions=self.sessions)
         return with_percentiles(question, rows, self.rows(s, text), self.names)
 
     def _are_few(self, query: TraceQuery) -> bool:
         if self.most_rows is not None and self.most_rows <= self.exact_rows:
             return True
-        s = Statement(self.dialect)
+        s = Statement(self.dialect, self.own)
         [[count]] = self.rows(s, count_sql(s, self.source, query, self.sessions))
         return int(count) <= self.exact_rows
 

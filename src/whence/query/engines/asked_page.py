@@ -32,10 +32,15 @@ class AskedPage:
         """One row: where the page ends, and how many rows it has."""
         return edge_sql(statement, source, self.query, **self._rest())
 
-    def page(self, statement: Statement, source: str, until: int) -> str:
-        """The rows, up to there."""
-        rest = self._rest()
-        return page_sql(statement, source, SCHEMA.names, self.query, until=until, **rest)
+    def page(
+        self,
+        statement: Statement,
+        source: str,
+        until: int,
+        columns: Sequence[str] = tuple(SCHEMA.names),
+    ) -> str:
+        """These columns of the rows, up to there."""
+        return page_sql(statement, source, columns, self.query, until=until, **self._rest())
 
     def _rest(self) -> dict[str, Any]:
         return {

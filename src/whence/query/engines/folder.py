@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
-from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -18,8 +17,8 @@ from whence.query.chain import NEAR_REACH
 from whence.query.engines.asked_figures import FiguresAsked
 from whence.query.engines.asked_page import AskedPage, place_of
 from whence.query.engines.asked_traces import TracesAsked
-from whence.query.engines.duck import Duck, files_source
-from whence.query.engines.generation import Generation, check_files
+from whence.query.engines.folder_files import FolderFiles
+from whence.query.engines.generation import Generation
 from whence.query.engines.known import held_sql, leaking, without_events
 from whence.query.engines.meant import meanings
 from whence.query.engines.narrowed import holding, named
@@ -46,23 +45,21 @@ from whence.query.sql.ids import (
     event_sql,
     near_ids_sql,
 )
+from whence.query.sql.own_columns import asked_attributes
 from whence.query.sql.pages import page_sql
 from whence.query.sql.statement import Statement, is_storable
 from whence.query.sql.wrong import choices_sql, newest_sql
 from whence.store.columns import SCHEMA, events_of
-from whence.store.folder import FolderStore
-from whence.store.manifest import Segment
 from whence.store.retention import dropped_before_ns
 from whence.store.segment import in_order
 
 __all__ = ["FolderEngine"]
 
-T = TypeVar("T")
 MOST_NEAR_ROWS = 1_000_000  # looked through for ids that are spelled alike
 CHOICES = 4  # of what to explain when nothing is named
 
 
-class FolderEngine:
+class FolderEngine(FolderFiles):
     """An engine over the store in a folder, read as it is at each question.
 
     Every question sees one generation of the store, whole. Raises NotAStore for a folder that is
@@ -77,9 +74,8 @@ class FolderEngine:
         threads: int | None = None,
         exact_rows: int = MOST_EXACT_ROWS,
     ) -> None:
-        self._store = FolderStore(path)
+        super().__init__(path, memory=memory, threads=threads)
         self._exact_rows = exact_rows
-        self._duck = Duck(self._store.path, memory=memory, threads=threads)
 
     def select(
         self,
@@ -130,9 +126,9 @@ class FolderEngine:
         names of all events.
         """
         now = self._snapshot()
-        source, sessions = self._source(now.manifest.files, UNLIMITED), now.keys_of(query.session)
-        statement = Statement(DUCKDB)
-        counted = count_chains_sql(statement, source, query, sessions)
+        source = self._source(now.manifest.files, UNLIMITED, asked_attributes(query))
+        statement, sessions = source.statement(), now.keys_of(query.session)
+        counted = count_chains_sql(statement, source.text, query, sessions)
         [[rows]] = self._rows(statement, counted, UNLIMITED)
         count = max(1, -(-int(rows) // most_rows))
         known = without_events(now.of(None), now.damage)
@@ -198,8 +194,9 @@ class FolderEngine:
         names = None
         if query != TraceQuery():
             files, narrow = now.narrowed(query)
-            statement, sessions = Statement(DUCKDB), now.keys_of(query.session)
-            text = sessions_sql(statement, self._source(files, UNLIMITED), narrow, sessions)
+            source = self._source(files, UNLIMITED, asked_attributes(query))
+            statement, sessions = source.statement(), now.keys_of(query.session)
+            text = sessions_sql(statement, source.text, narrow, sessions)
             names = {now.names[key] for (key,) in self._rows(statement, text, UNLIMITED)}
         return Pieces(without_events(now.of(names), now.damage), self._pieces(now, query, rows))
 
@@ -245,35 +242,7 @@ class FolderEngine:
         """The answer to one SELECT over the table `events`; BadQuestion for anything else."""
         return self._at_once(lambda now: self._sql(now, text, budget))
 
-    def cancel(self) -> None:
-        """Ends what is being asked now, with BudgetExceeded. Any thread may."""
-        self._duck.cancel()
-
-    def close(self) -> None:
-        """Ends the connection. May come twice."""
-        self._duck.close()
-
-    def __enter__(self) -> FolderEngine:
-        """The engine itself."""
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Closes."""
-        self.close()
-
     # ---- one generation
-
-    def _snapshot(self) -> Generation:
-        snapshot = self._store.snapshot()
-        self._duck.hide(snapshot.hidden)
-        return Generation(snapshot)
-
-    def _at_once(self, ask: Callable[[Generation], T]) -> T:
-        """The answer from one generation; a file that was replaced meanwhile is another one's."""
-        try:
-            return ask(self._snapshot())
-        except FileNotFoundError:
-            return ask(self._snapshot())
 
     def _page(
         self,
@@ -304,30 +273,32 @@ class FolderEngine:
         sessions = now.keys_of(query.session)
         nearest, query = now.narrowed(query)
         for files, is_last, edge_ns in by_and_by(nearest, order, after):
-            source = self._source(files, budget)
-            statement = Statement(DUCKDB)
+            source = self._source(files, budget, asked_attributes(query))
+            statement = source.statement()
             asked = AskedPage(query, sessions, order, limit + 1, after, also(statement))
-            ((until, count),) = self._rows(statement, asked.edge(statement, source), budget)
+            ((until, count),) = self._rows(statement, asked.edge(statement, source.text), budget)
             is_full = count > limit and (until > edge_ns if order == "newest" else until < edge_ns)
             if not is_last and not is_full:
                 continue
             if count:
-                statement = Statement(DUCKDB)
+                statement = source.statement()
                 asked = replace(asked, also=also(statement))
-                table = self._ask(statement, asked.page(statement, source, until), budget)
+                text = asked.page(statement, source.text, until, source.columns)
+                table = self._ask(statement, text, budget)
             break
         return table
 
     def _traces(self, now: Generation, budget: Budget) -> TracesAsked:
         def having(ids: Sequence[str] | None) -> str:
             files = now.manifest.files
-            return self._source(files if ids is None else holding(now.root, files, ids), budget)
+            kept = files if ids is None else holding(now.root, files, ids)
+            return self._source(kept, budget).text
 
         return TracesAsked(
             DUCKDB,
             lambda statement, text: self._rows(statement, text, budget),
             now.names,
-            lambda query: self._source(now.narrowed(query)[0], budget),
+            lambda query: self._source(now.narrowed(query)[0], budget).text,
             having,
         )
 
@@ -337,18 +308,24 @@ class FolderEngine:
         files, narrow = now.narrowed(query)
         if not files:
             return []
-        source, statement = self._source(files, budget), Statement(DUCKDB)
+        source = self._source(files, budget, asked_attributes(query, question))
+        statement = source.statement()
+        weighted = "weight" in source.columns and bool(
+            self._rows(statement, is_weighted_sql(statement, source.text, narrow), budget)
+        )
         asks = FiguresAsked(
             DUCKDB,
             lambda statement, text: self._rows(statement, text, budget),
-            source,
+            source.text,
             now.keys_of(query.session),
             now.names,
             self._exact_rows,
             most_rows=sum(each.rows for each in files),
-            weighted=bool(
-                self._rows(statement, is_weighted_sql(statement, source, narrow), budget)
+            weighted="weight" in source.columns
+            and bool(
+                self._rows(statement, is_weighted_sql(statement, source.text, narrow), budget)
             ),
+            own=source.own,
         )
         return asks.groups(question, narrow, query, budget)
 
@@ -363,22 +340,23 @@ class FolderEngine:
         return replace(known, events=events, held=held)
 
     def _piece(self, now: Generation, query: TraceQuery, number: int, count: int) -> pa.Table:
-        source = self._source(now.manifest.files, UNLIMITED)
-        statement = Statement(DUCKDB)
+        source = self._source(now.manifest.files, UNLIMITED, asked_attributes(query))
+        statement = source.statement()
         sessions = now.keys_of(query.session)
-        also = piece_sql(statement, source, query, sessions, number, count)
-        text = page_sql(statement, source, SCHEMA.names, TraceQuery(), also=also)
+        also = piece_sql(statement, source.text, query, sessions, number, count)
+        text = page_sql(statement, source.text, source.columns, TraceQuery(), also=also)
         return self._ask(statement, text, UNLIMITED)
 
     def _all(self, now: Generation, query: TraceQuery, budget: Budget) -> pa.Table:
         files, query = now.narrowed(query)
         if not files:
             return SCHEMA.empty_table()
-        statement = Statement(DUCKDB)
+        source = self._source(files, budget, asked_attributes(query))
+        statement = source.statement()
         text = page_sql(
             statement,
-            self._source(files, budget),
-            SCHEMA.names,
+            source.text,
+            source.columns,
             query,
             sessions=now.keys_of(query.session),
             limit=None if budget.rows is None else budget.rows + 1,
@@ -393,8 +371,9 @@ class FolderEngine:
         keys = [key for name in leaking(known) for key in now.keys_of(name)]
         if not keys or not now.manifest.files:
             return {}
-        statement = Statement(DUCKDB)
-        text = held_sql(statement, self._source(now.manifest.files, UNLIMITED), keys)
+        source = self._source(now.manifest.files, UNLIMITED)
+        statement = source.statement()
+        text = held_sql(statement, source.text, keys)
         found = self._rows(statement, text, UNLIMITED)
         return {(now.names[key], ring, kind): count for key, ring, kind, count in found}
 
@@ -404,21 +383,23 @@ class FolderEngine:
         source = self._source(now.manifest.files, UNLIMITED)
 
         def events(statement: Statement, also: str) -> list[TraceEvent]:
-            asked = page_sql(statement, source, SCHEMA.names, TraceQuery(), also=also, limit=limit)
+            columns = source.columns
+            asked = page_sql(statement, source.text, columns, TraceQuery(), also=also, limit=limit)
             return events_of(self._ask(statement, asked, UNLIMITED), now.names)
 
         def near(kind: str) -> str:
-            return self._source(now.narrowed(named(kind, text))[0], UNLIMITED)
+            return self._source(now.narrowed(named(kind, text))[0], UNLIMITED).text
 
         return meanings(
-            text, limit, dialect=DUCKDB, source=source, near=near, sessions=list(now.sessions),
+            text, limit, dialect=DUCKDB, source=source.text, near=near, sessions=list(now.sessions),
             rows=lambda statement, asked: self._rows(statement, asked, UNLIMITED), events=events,
         )  # fmt: skip
 
     def _nearest(self, now: Generation, text: str, limit: int) -> tuple[str, ...]:
         files, _ = next(one_after_the_other(list(now.manifest.files), MOST_NEAR_ROWS), ((), None))
-        statement = Statement(DUCKDB)
-        asked = near_ids_sql(statement, self._source(files, UNLIMITED), text, NEAR_REACH)
+        source = self._source(files, UNLIMITED)
+        statement = source.statement()
+        asked = near_ids_sql(statement, source.text, text, NEAR_REACH)
         names = sorted(name for (name,) in self._rows(statement, asked, UNLIMITED))
         return tuple(get_close_matches(text, names, limit, cutoff=0.5))
 
@@ -442,9 +423,9 @@ class FolderEngine:
         newest: list[int | None] = [None] * CHOICES
         nearest, query = now.narrowed(query)
         for files, rest_ns in one_after_the_other(nearest):
-            statement = Statement(DUCKDB)
-            source = self._source(files, budget)
-            text = newest_sql(statement, source, query, decisions, sessions)
+            source = self._source(files, budget, asked_attributes(query))
+            statement = source.statement()
+            text = newest_sql(statement, source.text, query, decisions, sessions)
             (found,) = self._rows(statement, text, budget)
             newest = [later(*pair) for pair in zip(newest, found, strict=True)]
             if newest[0] is not None and (rest_ns is None or rest_ns < newest[0]):
@@ -462,29 +443,8 @@ class FolderEngine:
 
     def _sql(self, now: Generation, text: str, budget: Budget) -> pa.Table:
         self._duck.check_question(text)
-        files = now.manifest.files
-        self._duck.view("events", self._source(files, budget) if files else _NO_ROWS)
+        self._duck.view("events", self._source(now.manifest.files, budget, None).text)
         rows = budget.rows
         table = self._duck.table(text, time_s=budget.time_s, most_rows=rows)
         budget.check(rows=len(table) if rows is not None else 0)
         return table
-
-    # ---- asking
-
-    def _source(self, files: Sequence[Segment], budget: Budget) -> str:
-        if not files:
-            return _NO_ROWS
-        budget.check(size=sum(each.bytes for each in files))
-        check_files(self._store.path, files)
-        return self._duck.visible(files_source([self._duck.base / each.name for each in files]))
-
-    def _ask(self, statement: Statement, text: str, budget: Budget) -> pa.Table:
-        values = {name: value for name, (_, value) in statement.values_in(text).items()}
-        return self._duck.table(text, values, time_s=budget.time_s)
-
-    def _rows(self, statement: Statement, text: str, budget: Budget) -> list[tuple[Any, ...]]:
-        values = {name: value for name, (_, value) in statement.values_in(text).items()}
-        return self._duck.rows(text, values, time_s=budget.time_s)
-
-
-_NO_ROWS = "no_events"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from whence.query.sql.dialect import Dialect, ValueType
 
 __all__ = ["Statement", "Value", "constant", "is_storable", "unsigned"]
@@ -14,11 +16,13 @@ class Statement:
     """Collects parameters while the parts of a statement are written.
 
     No value is ever part of the text: `text`, `integer` and the like give the parameter that
-    stands for it. `values` has each with its type, by name.
+    stands for it. `values` has each with its type, by name. `own` is what to write for attributes
+    that have columns of their own, by their kind and name; the others are looked up in the maps.
     """
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, own: Mapping[tuple[str, str], str] | None = None) -> None:
         self.dialect = dialect
+        self._own = own or {}
         self.values: dict[str, tuple[ValueType, Value]] = {}
         self._known: dict[tuple[ValueType, str], str] = {}
 
@@ -43,6 +47,8 @@ class Statement:
         column = f"attr_{kind}"
         if column not in _MAP_NAMES:
             raise ValueError(f"{column} is no column")
+        if own := self._own.get((kind, name)):
+            return own
         return self.dialect.map_value(column, self.text(name))
 
     def values_in(self, text: str) -> dict[str, tuple[ValueType, Value]]:
