@@ -15,6 +15,7 @@ from whence.collect.sink_ledger import SinkLedger
 from whence.export.openmetrics import Family
 from whence.export.own_metrics import OwnMetrics
 from whence.model.errors import StoreOwned, WhenceError
+from whence.model.store_settings import StoreSettings
 from whence.query.contracts.declared import known_contracts, load_contracts
 from whence.query.engines.engine import Engine
 from whence.query.engines.folder import FolderEngine
@@ -125,7 +126,7 @@ class Serving:
                 f"{self._path} belongs to {owner}, which writes to it: stop it, or serve beside it "
                 "with --read-only"
             )
-        keeper = keep(str(self._path), "whence serve", self._keep_limits)
+        keeper = keep(str(self._path), "whence serve", StoreSettings(*self._keep_limits))
         self._open.callback(keeper.stop)
         end_s = time.monotonic() + OWNED_S
         while not keeper.owns:
