@@ -16,6 +16,7 @@ from whence.collect.local import local_session
 from whence.emit.recorder import session, start
 from whence.model.errors import AlreadyStarted, NotAStore, NotStored, ReadOnly
 from whence.model.event import TraceEvent
+from whence.model.store_settings import StoreSettings
 from whence.query.engines.engine import Engine
 from whence.trace_collector import TraceCollector
 
@@ -328,7 +329,11 @@ def _kept_store(path: str, keep_days: float | None) -> tuple[BackgroundStore, bo
     if present is None and session() is None:
         start(store=path, keep_days=keep_days)
         named = True
-    kept = keep(path, "a trace service", (keep_days, None)) if background_store() is None else None
+    kept = (
+        keep(path, "a trace service", StoreSettings(keep_days))
+        if background_store() is None
+        else None
+    )
     found = kept or background_store()
     assert found is not None
     return found, named, present is None
