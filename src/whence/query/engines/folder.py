@@ -321,10 +321,7 @@ class FolderEngine(FolderFiles):
             now.names,
             self._exact_rows,
             most_rows=sum(each.rows for each in files),
-            weighted="weight" in source.columns
-            and bool(
-                self._rows(statement, is_weighted_sql(statement, source.text, narrow), budget)
-            ),
+            weighted=weighted,
             own=source.own,
         )
         return asks.groups(question, narrow, query, budget)
