@@ -15,6 +15,7 @@
 #include "json.hpp"
 #include "otlp_attributes.hpp"
 #include "otlp_ids.hpp"
+#include "otlp_lineage.hpp"
 #include "otlp_notation.hpp"
 #include "otlp_table.hpp"
 
@@ -94,6 +95,12 @@ inline void read_event(const Batch& batch, std::size_t row, EventDecoder& decode
   out.span_id = decoded.span && decoded.span_id != 0 ? decoded.span_id : derived_span_id(out.id_bytes);
 }
 
+// A lineage id as a W3C trace id: padded with zeros on the left.
+struct LineageTrace {
+  char bytes[16] = {};
+  explicit LineageTrace(std::uint64_t lineage_id) { put_big_endian(bytes + 8, lineage_id); }
+};
+
 template <class Message>
 class Records {
  public:
@@ -134,7 +141,9 @@ class Records {
     put_attributes(record, tags::kAttributes, tags::kDropped, event, true);
     record.small(tags::kKind, own_.span_fields().kind);
     if (own_.span_fields().dropped_events > 0) record.small(tags::kDroppedEvents, own_.span_fields().dropped_events);
-    if (own_.span_fields().dropped_links > 0) record.small(tags::kDroppedLinks, own_.span_fields().dropped_links);
+    parents_.read(decoded);
+    const std::uint32_t dropped_links = own_.span_fields().dropped_links + parents_.dropped();
+    if (dropped_links > 0) record.small(tags::kDroppedLinks, dropped_links);
     put_links(record, event);
     put_status(record, decoded);
     record.fixed32(tags::kFlags, kSampled);
@@ -223,7 +232,8 @@ class Records {
   void put_for_log(List& list, const Event& event) {
     const DecodedEvent& decoded = *event.decoded;
     if (decoded.duration_ns != 0) put_integer(list, kDuration, decoded.duration_ns);
-    if (decoded.links.empty()) return;
+    parents_.read(decoded);
+    if (decoded.links.empty() && parents_.ids().empty()) return;
     put_array(list, kLinks, [&](auto& values) {
       for (const DecodedLink& link : decoded.links) {
         auto value = values.item();
@@ -232,6 +242,15 @@ class Records {
         put_text(items, kLinkTraceId, hex(reinterpret_cast<const char*>(link.trace.words.data()), 16));
         put_text(items, kLinkSpanId, hex(SpanIdBytes(link.span_id).bytes, 8));
         for (const auto& [key, content] : link.attributes) put_own(items, valid_utf8(key, key_scratch_), content);
+      }
+      for (const std::uint64_t parent : parents_.ids()) {
+        auto value = values.item();
+        auto keys = value.message(kKeyValues);
+        auto items = keys.list(kValues);
+        const LineageTrace trace(parent);
+        put_text(items, kLinkTraceId, hex(trace.bytes, sizeof trace.bytes));
+        put_text(items, kLinkSpanId, hex(trace.bytes + 8, 8));
+        put_text(items, kLinkType, "lineage_parent");
       }
     });
   }
@@ -281,12 +300,13 @@ class Records {
     }
   }
 
-  // Its own links, then the event that caused it, if that is here and in a span, then its lineage.
+  // Its own links, then the event that caused it, if that is here and in a span, then its lineage,
+  // and what that was made from.
   void put_links(Message& record, const Event& event) {
     const DecodedEvent& decoded = *event.decoded;
     Event cause;
     const bool caused = !decoded.caused_by.empty() && find_cause(decoded.caused_by, cause);
-    if (decoded.links.empty() && !caused && decoded.lineage_id == 0) return;
+    if (decoded.links.empty() && !caused && decoded.lineage_id == 0 && parents_.ids().empty()) return;
     List list = record.list(span::kLinks);
     for (const DecodedLink& link : decoded.links) {
       auto item = list.item();
@@ -300,11 +320,13 @@ class Records {
       const std::uint64_t span_id = cause.is_span ? cause.span_id : cause.decoded->span_id;
       put_link(list, cause.trace_bytes(), span_id, "caused_by");
     }
-    if (decoded.lineage_id != 0) {
-      char trace[16] = {};
-      put_big_endian(trace + 8, decoded.lineage_id);
-      put_link(list, {trace, sizeof trace}, decoded.lineage_id, "lineage");
-    }
+    if (decoded.lineage_id != 0) put_lineage(list, decoded.lineage_id, "lineage");
+    for (const std::uint64_t parent : parents_.ids()) put_lineage(list, parent, "lineage_parent");
+  }
+
+  void put_lineage(List& list, std::uint64_t lineage_id, std::string_view type) {
+    const LineageTrace trace(lineage_id);
+    put_link(list, {trace.bytes, sizeof trace.bytes}, lineage_id, type);
   }
 
   void put_link(List& list, std::string_view trace, std::uint64_t span_id, std::string_view type) {
@@ -397,6 +419,7 @@ class Records {
   const KnownKind* last_kind_ = nullptr;
   KindParts* last_parts_ = nullptr;
   OwnAttributes own_;
+  LineageParents parents_;  // of the event that is written
   TextOut key_scratch_;
   EventDecoder cause_decoder_;
 };

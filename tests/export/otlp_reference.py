@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -31,6 +32,7 @@ NUMBERS = {
     Severity.Error: 17,
     Severity.Critical: 21,
 }
+MOST_LINKS = 128
 INNER = {
     "gen_ai_model",
     "option.name",
@@ -175,6 +177,15 @@ def _log(
             }
             for link in event.links
         ]
+    if parents := _parents(event)[:MOST_LINKS]:
+        said.setdefault("links", []).extend(
+            {
+                "trace_id": f"{parent:032x}",
+                "span_id": f"{parent:016x}",
+                "whence.link.type": "lineage_parent",
+            }
+            for parent in parents
+        )
     record.dropped_attributes_count = _attributes(record, event, said, most)
     return record
 
@@ -219,6 +230,10 @@ def _span(
             _link(span, _trace_of(cause), target, "caused_by")
     if event.lineage_id:
         _link(span, event.lineage_id.to_bytes(16, "big"), event.lineage_id, "lineage")
+    parents = _parents(event)
+    span.dropped_links_count += max(len(parents) - MOST_LINKS, 0)
+    for parent in parents[:MOST_LINKS]:
+        _link(span, parent.to_bytes(16, "big"), parent, "lineage_parent")
     if event.status:
         span.status.code = STATUS[event.status]
         span.status.message = event.status_message
@@ -230,6 +245,16 @@ def _is_derived(event_id: str) -> bool:
         return uuid.UUID(event_id).version == 8
     except ValueError:
         return False
+
+
+def _parents(event: TraceEvent) -> list[int]:
+    text = event.attributes.get("parents")
+    if event.event_type != "lineage_link" or not isinstance(text, str):
+        return []
+    if event.text_lost or event.truncated or not re.fullmatch("[0-9]+( [0-9]+)*", text):
+        return []
+    found = [int(each) for each in text.split(" ")]
+    return found if all(0 < parent < 2**64 for parent in found) else []
 
 
 def _link(span: Span, trace_id: bytes, span_id: int, kind: str) -> None:

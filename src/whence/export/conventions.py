@@ -53,7 +53,7 @@ COLUMNS = MappingProxyType(
         "caused_by": "whence.caused_by",
         "lineage_id": "whence.lineage_id",  # as text: 64 unsigned bits
         "links": "whence.links",  # of a log record, which has no links: a list of maps
-        "link.type": "whence.link.type",  # of a span's link: caused_by or lineage
+        "link.type": "whence.link.type",  # of a link: caused_by, lineage or lineage_parent
         "link.trace_id": "trace_id",
         "link.span_id": "span_id",
         "weight": "whence.weight",  # how many events a sampled one stands for
