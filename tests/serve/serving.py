@@ -19,6 +19,7 @@ from whence.serve.limits import Limits
 from whence.serve.origins import Origins
 from whence.serve.parts import Parts
 from whence.serve.run import HttpServer
+from whence.serve.streams import Streams
 
 __all__ = ["API", "Answer", "Client", "served"]
 
@@ -86,10 +87,12 @@ def served(
     tokens, crowd = Tokens(), Crowd(limits)
     words, _ = tokens.add(SCOPES)
     opened = more.pop("engine", None) or (lambda: FolderEngine(store, threads=1))
-    with contextlib.closing(Asking(opened, limits)) as asking:
+    streams = Streams(store, limits.streams, limits.stream_events, heartbeat_s=0.1)
+    with contextlib.closing(Asking(opened, limits)) as asking, contextlib.closing(streams):
         parts = Parts(
-            asking=asking, tokens=tokens, limits=limits, crowd=crowd,
+            asking=asking, streams=streams, tokens=tokens, limits=limits, crowd=crowd,
             origins=origins or Origins(), **more,
         )  # fmt: skip
         with HttpServer(make_app(parts), limits, crowd) as server:
             yield Client(*server.address, words, parts)
+            streams.end()

@@ -28,6 +28,7 @@ from whence.serve.limits import Limits
 from whence.serve.origins import Origins
 from whence.serve.parts import Parts
 from whence.serve.run import HttpServer
+from whence.serve.streams import Streams
 from whence.store.folder import FolderStore
 from whence.store.owner import owner_of
 from whence.store.place import check_place
@@ -99,12 +100,15 @@ class Serving:
         asking = Asking(self._engine, self._bounds)
         self._open.callback(asking.close)
         crowd = Crowd(self._bounds)
+        streams = Streams(self._path, self._bounds.streams, self._bounds.stream_events)
+        self._open.callback(streams.close)
         parts = Parts(
             asking=asking,
             tokens=self._tokens(),
             limits=self._bounds,
             origins=self._origins,
             crowd=crowd,
+            streams=streams,
             contracts=self._contracts,
             read_only=self._why_not,
             trouble=self._trouble,
@@ -113,6 +117,7 @@ class Serving:
         host, port, tls = self._at
         self._server = HttpServer(make_app(parts), self._bounds, crowd, host, port, tls)
         self._open.callback(self._server.stop)
+        self._open.callback(streams.end)  # first of all: they would hold the server up
         self._server.start()
 
     def _kept(self) -> BackgroundStore | None:

@@ -19,6 +19,8 @@ from whence.serve.parts import Parts
 from whence.serve.problem import MEDIA_TYPE, Problem, problem_of
 from whence.serve.routes.own import add_own
 from whence.serve.routes.questions import add_questions
+from whence.serve.routes.stream import add_stream
+from whence.serve.routes.traces import add_traces
 from whence.serve.routing import PREFIX, Routes
 
 __all__ = ["document", "make_app", "make_routes"]
@@ -55,7 +57,9 @@ def make_routes(parts: Parts) -> FastAPI:
     )
     routes = Routes(app, parts.read_only)
     add_own(routes, parts)
+    add_stream(routes, parts)  # before /events/{id}: the first route that fits answers
     add_questions(routes, parts)
+    add_traces(routes, parts)
 
     async def get_openapi_document() -> Json:
         """This document."""

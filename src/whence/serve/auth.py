@@ -104,6 +104,11 @@ class Tokens:
             return None
         return token
 
+    def still_counts(self, token: Token) -> bool:
+        """Whether a token that was checked before has neither expired nor been revoked since."""
+        self._read()
+        return self._known.get(token.id) == token and token.is_valid(self._clock())
+
     # ---- the file
 
     def _read(self) -> None:

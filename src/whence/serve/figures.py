@@ -33,6 +33,12 @@ def server_families(parts: Parts) -> Iterator[Family]:
         yield _one("whence_http_connections_refused", "counter", help, crowd.refused)
         help = "Connections that took too long to send a request."
         yield _one("whence_http_connections_late", "counter", help, crowd.late)
+    if (streams := parts.streams) is not None:
+        yield _one(
+            "whence_http_streams", "gauge", "Streams of new events that are open.", streams.now
+        )
+        help = "Events told to streams."
+        yield _one("whence_http_streamed_events", "counter", help, streams.told)
     yield _one("whence_questions", "counter", "Questions asked of the store.", asking.asked)
     help = "What all questions took, their waiting included."
     yield _one("whence_question_seconds", "counter", help, asking.seconds, "seconds")

@@ -14,6 +14,7 @@ from whence.serve.connections import Crowd
 from whence.serve.door import Traffic
 from whence.serve.limits import Limits
 from whence.serve.origins import Origins
+from whence.serve.streams import Streams
 
 __all__ = ["Parts"]
 
@@ -24,6 +25,7 @@ class Parts:
 
     `read_only` says why nothing may be written, "" where it may; `trouble` what does not work at
     the moment. `families` are further metrics.
+    `streams` tell of new events.
     """
 
     asking: Asking
@@ -32,6 +34,7 @@ class Parts:
     origins: Origins = field(default_factory=Origins)
     traffic: Traffic = field(default_factory=Traffic)
     crowd: Crowd | None = None
+    streams: Streams | None = None
     contracts: Sequence[Contract] = BUILT_IN
     read_only: Callable[[], str] = field(default_factory=lambda: _only_reads)
     trouble: Callable[[], str] = field(default_factory=lambda: str)
