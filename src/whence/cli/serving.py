@@ -29,9 +29,11 @@ from whence.serve.origins import Origins
 from whence.serve.parts import Parts
 from whence.serve.run import HttpServer
 from whence.serve.streams import Streams
+from whence.serve.writing import Writing
 from whence.store.folder import FolderStore
 from whence.store.owner import owner_of
 from whence.store.place import check_place
+from whence.traces.service import TraceService
 
 __all__ = ["Serving"]
 
@@ -109,6 +111,7 @@ class Serving:
             origins=self._origins,
             crowd=crowd,
             streams=streams,
+            writing=self._writing(),
             contracts=self._contracts,
             read_only=self._why_not,
             trouble=self._trouble,
@@ -143,6 +146,16 @@ class Serving:
                 )
             time.sleep(0.02)
         return keeper
+
+    def _writing(self) -> Writing | None:
+        """What writes traces; None if this server only reads."""
+        if self._keeper is None:
+            return None
+        service = TraceService(self._path)
+        self._open.callback(service.close)
+        writing = Writing(service)
+        self._open.callback(writing.close)
+        return writing
 
     def _engine(self) -> Engine:
         return FolderEngine(self._path, memory=MEMORY, threads=1)

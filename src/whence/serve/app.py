@@ -21,6 +21,7 @@ from whence.serve.routes.own import add_own
 from whence.serve.routes.questions import add_questions
 from whence.serve.routes.stream import add_stream
 from whence.serve.routes.traces import add_traces
+from whence.serve.routes.writes import add_writes
 from whence.serve.routing import PREFIX, Routes
 
 __all__ = ["document", "make_app", "make_routes"]
@@ -60,6 +61,7 @@ def make_routes(parts: Parts) -> FastAPI:
     add_stream(routes, parts)  # before /events/{id}: the first route that fits answers
     add_questions(routes, parts)
     add_traces(routes, parts)
+    add_writes(routes, parts)
 
     async def get_openapi_document() -> Json:
         """This document."""

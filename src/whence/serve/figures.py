@@ -39,6 +39,9 @@ def server_families(parts: Parts) -> Iterator[Family]:
         )
         help = "Events told to streams."
         yield _one("whence_http_streamed_events", "counter", help, streams.told)
+    if (writing := parts.writing) is not None:
+        yield _one("whence_writes", "counter", "Writes done or refused.", writing.done)
+        yield _one("whence_writes_now", "gauge", "Writes under way.", writing.waiting)
     yield _one("whence_questions", "counter", "Questions asked of the store.", asking.asked)
     help = "What all questions took, their waiting included."
     yield _one("whence_question_seconds", "counter", help, asking.seconds, "seconds")

@@ -15,6 +15,7 @@ from whence.serve.door import Traffic
 from whence.serve.limits import Limits
 from whence.serve.origins import Origins
 from whence.serve.streams import Streams
+from whence.serve.writing import Writing
 
 __all__ = ["Parts"]
 
@@ -25,7 +26,7 @@ class Parts:
 
     `read_only` says why nothing may be written, "" where it may; `trouble` what does not work at
     the moment. `families` are further metrics.
-    `streams` tell of new events.
+    `streams` tell of new events, `writing` writes traces; None where there is none.
     """
 
     asking: Asking
@@ -35,6 +36,7 @@ class Parts:
     traffic: Traffic = field(default_factory=Traffic)
     crowd: Crowd | None = None
     streams: Streams | None = None
+    writing: Writing | None = None
     contracts: Sequence[Contract] = BUILT_IN
     read_only: Callable[[], str] = field(default_factory=lambda: _only_reads)
     trouble: Callable[[], str] = field(default_factory=lambda: str)
