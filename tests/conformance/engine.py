@@ -11,10 +11,17 @@ from whence.query.engines.engine import Engine
 from whence.query.engines.shapes import ORDERS, Aggregate, GroupRow, PageKey
 from whence.query.plain import plain_event
 
-__all__ = ["check_figures", "check_ids", "check_pages", "check_recordings", "check_selections"]
+__all__ = [
+    "check_figures",
+    "check_ids",
+    "check_pages",
+    "check_recordings",
+    "check_rows",
+    "check_selections",
+]
 
 Engines = Mapping[str, Engine]
-_FIGURES = ("count", "rate", "avg", "p50", "p95", "p99", "error_rate")
+_FIGURES = ("count", "rate", "avg", "min", "max", "last", "p50", "p95", "p99", "error_rate")
 
 
 def check_selections(engines: Engines, queries: Sequence[TraceQuery], limit: int = 1_000) -> None:
@@ -52,7 +59,12 @@ def check_pages(engines: Engines, size: int) -> None:
 
 def check_figures(engines: Engines, question: Aggregate, query: TraceQuery) -> int:
     """The same groups in the same order with the same figures; how many groups there were."""
-    first, *others = ((name, engine.aggregate(question, query)) for name, engine in engines.items())
+    return check_rows({name: engine.aggregate(question, query) for name, engine in engines.items()})
+
+
+def check_rows(answers: Mapping[str, Sequence[GroupRow]]) -> int:
+    """The same for answers that are there."""
+    first, *others = answers.items()
     for name, rows in others:
         assert [_counts(row) for row in rows] == [_counts(row) for row in first[1]], name
         for row, wanted in zip(rows, first[1], strict=True):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from fractions import Fraction
-from math import isfinite, isnan
+from math import isclose, isfinite, isnan
 from typing import Any
 
 import pytest
@@ -21,12 +21,14 @@ from tests.conformance.engine import (
     check_ids,
     check_pages,
     check_recordings,
+    check_rows,
     check_selections,
 )
 from tests.query.build import inference_chain, late_chain, recording, rejected_chain
 from tests.query.traced_worlds import (
     asked_traces,
     expected_traces,
+    group_traces,
     plain_trace,
     traced_events,
 )
@@ -36,8 +38,14 @@ from whence.model.query import TraceQuery, is_error
 from whence.model.recording import Recording
 from whence.query.engines.engine import Engine
 from whence.query.engines.memory import InMemory, group_value, measured_value
-from whence.query.engines.shapes import ORDERS, Aggregate, PageKey
-from whence.query.engines.traces import TRACE_SORTS, TraceFilter, TraceKey
+from whence.query.engines.shapes import MEASURES, ORDERS, Aggregate, PageKey
+from whence.query.engines.traces import (
+    TRACE_GROUPS,
+    TRACE_MEASURED,
+    TRACE_SORTS,
+    TraceFilter,
+    TraceKey,
+)
 from whence.query.plain import plain_event
 
 __all__ = ["QuestionsConformance"]
@@ -102,21 +110,31 @@ class QuestionsConformance:
     ) -> None:
         """R4.68 R4.64 R5.5 Any column, attribute and bucket; counts weighted, percentiles exact."""
         source = Recording(events, sessions=SESSIONS)
-        question = Aggregate(tuple(group_by), bucket_ns, of=of)
+        question = Aggregate(tuple(group_by), bucket_ns, MEASURES, of)
         with self.over(source) as engine:
             for query, parts in asked:
                 check_figures({"memory": InMemory(source), "this": engine}, question, query)
                 found = {
-                    (row.bucket_ns, row.keys): (row.rows, row.count, row.error_rate, row.avg)
+                    (row.bucket_ns, row.keys): (
+                        row.rows,
+                        row.count,
+                        row.error_rate,
+                        (row.min, row.max, row.last),
+                        row.avg,
+                        row.sum,
+                    )
                     for row in engine.aggregate(question, query)
                 }
                 right = _groups(source, expected(events, query, parts), question)
                 assert found.keys() == right.keys()
-                for key, (*figures, average) in found.items():
-                    *wanted, exact, most = right[key]
+                for key, (*figures, values, average, total) in found.items():
+                    *wanted, ends, exact, weight, most = right[key]
                     assert figures == pytest.approx(wanted), key
-                    assert (average is None) == (exact is None), key
-                    assert average is None or abs(Fraction(average) - exact) <= most / 10**9, key
+                    assert values == ends, key
+                    assert (average is None) == (total is None) == (exact is None), key
+                    if exact is not None:
+                        assert abs(Fraction(average) - exact) <= most / 10**9, key
+                        assert abs(Fraction(total) - exact * weight) <= most * weight / 10**9, key
 
     @few
     @given(events=events_in(), size=st.integers(1, 7))
@@ -151,6 +169,44 @@ class QuestionsConformance:
                     if by_key.next is None:
                         break
                     key = TraceKey.parse(str(by_key.next))
+
+    @few
+    @given(
+        traced_events(),
+        st.lists(asked_traces(), min_size=1, max_size=3),
+        st.lists(st.sampled_from([*TRACE_GROUPS]), max_size=2, unique=True),
+        st.sampled_from([None, 1, 1_000_003]),
+        st.sampled_from(TRACE_MEASURED),
+    )
+    def test_figures_of_traces_are_those_of_a_plain_reading(
+        self,
+        events: tuple[TraceEvent, ...],
+        asked: list[TraceFilter],
+        group_by: list[str],
+        bucket_ns: int | None,
+        of: str,
+    ) -> None:
+        """R4.44 R4.68 R4.64 By type, status and time; a trace counts for what it stands for."""
+        source = Recording(events, sessions=SESSIONS)
+        memory, keys = InMemory(source), {info.name: info.key for info in SESSIONS}
+        question = Aggregate(tuple(group_by), bucket_ns, MEASURES, of)
+        with self.over(source) as engine:
+            for each in asked:
+                rows = engine.trace_figures(question, each)
+                check_rows({"memory": memory.trace_figures(question, each), "this": rows})
+                right = group_traces(expected_traces(events, each, keys), question)
+                found = {
+                    (row.bucket_ns, row.keys): (
+                        row.rows, row.count, row.error_rate, row.avg, row.sum, row.min, row.max,
+                        row.last,
+                    )
+                    for row in rows
+                }  # fmt: skip
+                assert found.keys() == right.keys()
+                for key, figures in found.items():
+                    for one, other in zip(figures, right[key], strict=True):
+                        assert (one is None) == (other is None), key
+                        assert one is None or isclose(one, other, rel_tol=1e-9), key
 
     def test_awkward_events_are_selected_alike(self) -> None:
         """R4.68 R4.64 Texts that could be commands, numbers at their limits, times of centuries."""
@@ -202,6 +258,10 @@ class QuestionsConformance:
                     assert found == memory.traces(TraceFilter(), sort=sort, limit=3, after=key)
             for each in asked[:: self.every]:
                 assert engine.traces(each) == memory.traces(each), each
+            for bucket_ns in (None, 1, 10**18, 2**63 - 1):
+                question = Aggregate(("status", "name"), bucket_ns)
+                figures = [e.trace_figures(question, TraceFilter()) for e in (memory, engine)]
+                check_rows({"memory": figures[0], "this": figures[1]})
             for page in (2**40, 2**80):
                 assert engine.traces(asked[0], page=page) == memory.traces(asked[0], page=page)
 
@@ -285,7 +345,7 @@ def _of_times(moments: Sequence[int]) -> list[TraceQuery]:
 def _groups(
     source: Recording, events: Sequence[TraceEvent], question: Aggregate
 ) -> dict[Any, tuple[Any, ...]]:
-    """Rows, count, share of errors, average and largest value of each group, read plainly."""
+    """Rows, count, share of errors, least, largest and last value, average, and what it is of."""
     members: defaultdict[Any, list[TraceEvent]] = defaultdict(list)
     for event in events:
         bucket = None
@@ -307,8 +367,18 @@ def _groups(
         weight = sum(weight for _, weight in values)
         average = sum(v * w for v, w in values) / weight if values else None
         most = max((abs(v) for v, _ in values), default=Fraction(0))
-        found[key] = (len(each), float(count), float(errors / count), average, most)
+        ends = tuple(float(f(values)[0]) for f in (min, max)) if values else (None, None)
+        ends = (*ends, _last(source, each, question.of))
+        found[key] = (len(each), float(count), float(errors / count), ends, average, weight, most)
     return found
+
+
+def _last(source: Recording, events: Sequence[TraceEvent], of: str) -> float | None:
+    keys = {info.name: info.key for info in source.sessions}
+    ordered = sorted(events, key=lambda e: (source.wall_ns(e), keys[e.session], e.ring, e.ticket))
+    values = [measured_value(event, of) for event in ordered]
+    known = [float(value) for value in values if value is not None and isfinite(value)]
+    return known[-1] if known else None
 
 
 def _plain(events: Sequence[TraceEvent]) -> list[dict[str, Any]]:

@@ -13,9 +13,10 @@ from tests.query.build import WALL_NS
 from tests.query.worlds import events_in, wall_ns
 from whence.model.event import TraceEvent
 from whence.model.severity import Severity
-from whence.query.engines.traces import TraceFilter, TraceRow
+from whence.query.engines.shapes import Aggregate
+from whence.query.engines.traces import TRACE_GROUPS, TraceFilter, TraceRow
 
-__all__ = ["asked_traces", "expected_traces", "plain_trace", "traced_events"]
+__all__ = ["asked_traces", "expected_traces", "group_traces", "plain_trace", "traced_events"]
 
 IDS = ("0" * 31 + "1", "f" * 32, "00000000000000018000000000000000", "1" * 32)
 NAMES = ("", "a", "b", "Ä'\"%_\\")
@@ -98,6 +99,29 @@ def expected_traces(
         if _passes(row, own, asked):
             found.append(row)
     return sorted(found, key=lambda row: (row["started_wall_ns"], _signed(row["trace_id"])))
+
+
+def group_traces(rows: Sequence[dict[str, Any]], question: Aggregate) -> dict[Any, Any]:
+    """Rows, count, share of errors, average, sum, least, largest and last value of each group."""
+    members: dict[Any, list[dict[str, Any]]] = {}
+    for row in rows:
+        at, length = row["started_wall_ns"], question.bucket_ns
+        bucket = None if length is None else at - at % length
+        keys = tuple(row[TRACE_GROUPS[name]] for name in question.group_by)
+        members.setdefault((bucket, keys), []).append(row)
+    found = {}
+    for key, own in members.items():
+        count = sum(row["weight"] for row in own)
+        wrong = sum(row["weight"] for row in own if row["errors"] or row["status"] == "failed")
+        values = [(row[question.of], row["weight"]) for row in own if row[question.of] is not None]
+        total = sum(value * weight for value, weight in values)
+        only = [value for value, _ in values]
+        figures: tuple[Any, ...] = (None,) * 5
+        if values:
+            average = total / sum(weight for _, weight in values)
+            figures = (average, total, min(only), max(only), only[-1])
+        found[key] = (len(own), count, wrong / count, *figures)
+    return found
 
 
 def plain_trace(row: TraceRow) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from whence.model.query import TraceQuery
-from whence.query.engines.shapes import Aggregate, Budget, GroupRow
+from whence.query.engines.shapes import GROUPS, Aggregate, Budget, GroupRow
 from whence.query.sql.dialect import Dialect
 from whence.query.sql.groups import (
+    Members,
     count_sql,
     groups_sql,
     histogram_sql,
@@ -25,47 +25,45 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class FiguresAsked:
-    """Who is asked: `rows` answers a statement over `source`, what stands behind FROM.
+    """Who is asked: `rows` answers a statement, `members` writes into one what is grouped.
 
-    `sessions` are the keys of those that bear the query's name of one, `names` those of all by key.
-    Of more matching rows than `exact_rows` percentiles are approximate; if `most_rows` is given
-    there are no more than these. `own` is what stands for attributes with columns of their own.
+    `names` are those of sessions by key. Of more rows than `exact_rows` percentiles are
+    approximate; if `most_rows` is given there are no more than these. Without `weighted` no row
+    stands for more than itself. `columns` are what may be grouped by, but for attributes; `own`
+    is what stands for attributes with columns of their own.
     """
 
     dialect: Dialect
     rows: Callable[[Statement, str], list[Row]]
-    source: str
-    sessions: Sequence[int]
+    members: Callable[[Statement], Members]
     names: Mapping[int, str]
     exact_rows: int
     most_rows: int | None = None
     weighted: bool = True
+    columns: Mapping[str, str] = field(default_factory=lambda: GROUPS)
     own: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def groups(
-        self, question: Aggregate, query: TraceQuery, within: TraceQuery, budget: Budget
+        self, question: Aggregate, since_ns: int | None, until_ns: int | None, budget: Budget
     ) -> list[GroupRow]:
-        """As Engine.aggregate() answers. `within` is the interval that a rate is of."""
-        exact = not question.percentiles or self._are_few(query)
+        """As Engine.aggregate() answers. The two moments are the interval that a rate is of."""
+        exact = not question.percentiles or self._are_few()
         s = Statement(self.dialect, self.own)
-        text = groups_sql(
-            s, self.source, question, query,
-            sessions=self.sessions, exact=exact, weighted=self.weighted,
-        )  # fmt: skip
+        text = groups_sql(s, self.members(s), question, exact=exact, weighted=self.weighted)
         found = [_without_nan(row) for row in self.rows(s, text)]
         budget.check(rows=len(found))
-        rows = rows_of(question, found, within, self.names)
+        rows = rows_of(question, found, since_ns, until_ns, self.names, self.columns)
         if exact:
             return rows
         s = Statement(self.dialect, self.own)
-        text = histogram_sql(s, self.source, question, query, sessions=self.sessions)
-        return with_percentiles(question, rows, self.rows(s, text), self.names)
+        pieces = self.rows(s, histogram_sql(s, self.members(s)))
+        return with_percentiles(question, rows, pieces, self.names, self.columns)
 
-    def _are_few(self, query: TraceQuery) -> bool:
+    def _are_few(self) -> bool:
         if self.most_rows is not None and self.most_rows <= self.exact_rows:
             return True
         s = Statement(self.dialect, self.own)
-        [[count]] = self.rows(s, count_sql(s, self.source, query, self.sessions))
+        [[count]] = self.rows(s, count_sql(self.members(s)))
         return int(count) <= self.exact_rows
 
 

@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from whence.model.query import TraceQuery
+from whence.query.engines.asked_figures import FiguresAsked
+from whence.query.engines.shapes import Aggregate, Budget, GroupRow
 from whence.query.engines.traces import (
+    TRACE_GROUPS,
     TraceFilter,
     TraceKey,
     TraceRow,
     TraceSort,
     TracesPage,
+    check_groups,
     check_page,
     id_of,
 )
 from whence.query.sql.dialect import Dialect
+from whence.query.sql.groups import Members
 from whence.query.sql.statement import Statement
 from whence.query.sql.traces import (
     candidates_sql,
@@ -25,6 +30,7 @@ from whence.query.sql.traces import (
     places_sql,
     row_of,
     rows_sql,
+    traces_as_members,
 )
 
 __all__ = ["TracesAsked"]
@@ -69,6 +75,21 @@ class TracesAsked:
         rows = self._rows([id_of(high, low) for high, low, _ in places[:limit]])
         more = len(places) > limit and bool(rows)
         return TracesPage(rows, total, limit, page, TraceKey.of(rows[-1], sort) if more else None)
+
+    def figures(
+        self, question: Aggregate, asked: TraceFilter, budget: Budget, exact_rows: int
+    ) -> list[GroupRow]:
+        """As Engine.trace_figures() answers."""
+        check_groups(question)
+
+        def members(s: Statement) -> Members:
+            source, also = self._candidates(s, asked)
+            return traces_as_members(s, source, question, asked, also)
+
+        asks = FiguresAsked(
+            self.dialect, self.rows, members, self.names, exact_rows, columns=TRACE_GROUPS
+        )
+        return asks.groups(question, asked.started_after_ns, asked.started_before_ns, budget)
 
     def _count(self, asked: TraceFilter) -> int:
         s = Statement(self.dialect)

@@ -36,6 +36,7 @@ from whence.query.engines.traces import TraceFilter, TraceKey, TraceSort, Traces
 from whence.query.sql.chains import count_chains_sql, piece_sql
 from whence.query.sql.clickhouse import CLICKHOUSE
 from whence.query.sql.filters import sessions_sql, signed
+from whence.query.sql.groups import events_as_members
 from whence.query.sql.ids import (
     caused_by_sql,
     event_sql,
@@ -100,12 +101,13 @@ class ClusterEngine:
         asks = FiguresAsked(
             CLICKHOUSE,
             lambda s, text: self._rows(s, text, budget),
-            self._events,
-            now.keys_of(query.session),
+            lambda s: events_as_members(
+                s, self._events, question, query, now.keys_of(query.session)
+            ),
             now.names,
             self._exact_rows,
         )
-        return asks.groups(question, query, query, budget)
+        return asks.groups(question, query.from_wall_ns, query.until_wall_ns, budget)
 
     def traces(
         self,
@@ -119,14 +121,13 @@ class ClusterEngine:
     ) -> TracesPage:
         """A page of traces."""
         budget.check(rows=limit)
-        asks = TracesAsked(
-            CLICKHOUSE,
-            lambda s, text: self._rows(s, text, budget),
-            self._now().names,
-            lambda query: self._events,
-            lambda ids: self._events,
-        )
-        return asks.page(asked, sort, limit, page, after)
+        return self._traces(budget).page(asked, sort, limit, page, after)
+
+    def trace_figures(
+        self, question: Aggregate, asked: TraceFilter, budget: Budget = UNLIMITED
+    ) -> list[GroupRow]:
+        """The figures of each group of traces."""
+        return self._traces(budget).figures(question, asked, budget, self._exact_rows)
 
     def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
         """All matching events with what is known of their sessions."""
@@ -284,6 +285,15 @@ class ClusterEngine:
             also=also(s),
         )
         return now.page(table, limit, order)
+
+    def _traces(self, budget: Budget) -> TracesAsked:
+        return TracesAsked(
+            CLICKHOUSE,
+            lambda s, text: self._rows(s, text, budget),
+            self._now().names,
+            lambda query: self._events,
+            lambda ids: self._events,
+        )
 
     def _some(self, now: Known, s: Statement, also: str, limit: int) -> list[TraceEvent]:
         table = self._selected(s, TraceQuery(), (), UNLIMITED, also=also, limit=limit)

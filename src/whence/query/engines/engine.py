@@ -68,6 +68,15 @@ class Engine(Protocol):
         both, or for a key of another order.
         """
 
+    def trace_figures(
+        self, question: Aggregate, asked: TraceFilter, budget: Budget = UNLIMITED
+    ) -> list[GroupRow]:
+        """The figures of each group of matching traces, each a member, by when it started.
+
+        Groups are made by names of TRACE_GROUPS; measured is one of TRACE_MEASURED. The error rate
+        is the share of those that have errors. ValueError for others.
+        """
+
     def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
         """All matching events with all that is known of their sessions: kinds, ledgers, gates."""
 

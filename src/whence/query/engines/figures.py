@@ -15,13 +15,17 @@ SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 class Member(NamedTuple):
-    """One event as figures see it; `value` is None where there is nothing to measure."""
+    """One event as figures see it; `value` is None where there is nothing to measure.
+
+    `place` is what members are in order by, if not by time alone.
+    """
 
     keys: tuple[str, ...]
     wall_ns: int
     weight: float
     value: float | None
     error: bool
+    place: tuple[int, ...] = ()
 
 
 def group_rows(
@@ -96,6 +100,10 @@ def _row(
         count=count,
         rate=count / seconds if seconds and "rate" in asked else None,
         avg=sum(v * w for v, w in measured) / total if measured and "avg" in asked else None,
+        sum=float(sum(v * w for v, w in measured)) if measured and "sum" in asked else None,
+        min=float(ordered[0]) if ordered and "min" in asked else None,
+        max=float(ordered[-1]) if ordered and "max" in asked else None,
+        last=_last(members) if ordered and "last" in asked else None,
         p50=shares.get("p50"),
         p95=shares.get("p95"),
         p99=shares.get("p99"),
@@ -104,3 +112,9 @@ def _row(
         ),
         weighted=any(member.weight != 1 for member in members),
     )
+
+
+def _last(members: Sequence[Member]) -> float:
+    """The value of the newest member that has one."""
+    known = [(m.place or (m.wall_ns,), m.value) for m in members if m.value is not None]
+    return float(max((place, value) for place, value in known if isfinite(value))[1])

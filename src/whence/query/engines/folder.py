@@ -39,7 +39,7 @@ from whence.query.engines.traces import TraceFilter, TraceKey, TraceSort, Traces
 from whence.query.sql.chains import count_chains_sql, piece_sql
 from whence.query.sql.dialect import DUCKDB
 from whence.query.sql.filters import sessions_sql
-from whence.query.sql.groups import is_weighted_sql
+from whence.query.sql.groups import events_as_members, is_weighted_sql
 from whence.query.sql.ids import (
     caused_by_sql,
     event_sql,
@@ -112,6 +112,16 @@ class FolderEngine(FolderFiles):
 
         def answer(now: Generation) -> TracesPage:
             return self._traces(now, budget).page(asked, sort, limit, page, after)
+
+        return self._at_once(answer)
+
+    def trace_figures(
+        self, question: Aggregate, asked: TraceFilter, budget: Budget = UNLIMITED
+    ) -> list[GroupRow]:
+        """The figures of each group of traces."""
+
+        def answer(now: Generation) -> list[GroupRow]:
+            return self._traces(now, budget).figures(question, asked, budget, self._exact_rows)
 
         return self._at_once(answer)
 
@@ -316,15 +326,16 @@ class FolderEngine(FolderFiles):
         asks = FiguresAsked(
             DUCKDB,
             lambda statement, text: self._rows(statement, text, budget),
-            source.text,
-            now.keys_of(query.session),
+            lambda s: events_as_members(
+                s, source.text, question, narrow, now.keys_of(query.session)
+            ),
             now.names,
             self._exact_rows,
             most_rows=sum(each.rows for each in files),
             weighted=weighted,
             own=source.own,
         )
-        return asks.groups(question, narrow, query, budget)
+        return asks.groups(question, query.from_wall_ns, query.until_wall_ns, budget)
 
     def _recording(self, now: Generation, query: TraceQuery, budget: Budget) -> Recording:
         return self._recorded(now, self._all(now, query, budget), query == TraceQuery())

@@ -29,12 +29,15 @@ from whence.query.engines.shapes import (
     PageKey,
 )
 from whence.query.engines.traces import (
+    TRACE_GROUPS,
     TraceFilter,
     TraceKey,
     TraceRow,
     TraceSort,
     TracesPage,
+    check_groups,
     check_page,
+    halves,
 )
 from whence.query.index import Index, Names, as_index
 from whence.query.outcome import went_wrong
@@ -102,6 +105,18 @@ class InMemory:
         rows = [row for row, own in self._folded if picked(asked, row, own)]
         items, key = paged(rows, sort, limit, page, after)
         return TracesPage(items, len(rows), limit, page, key)
+
+    def trace_figures(
+        self, question: Aggregate, asked: TraceFilter, budget: Budget = UNLIMITED
+    ) -> list[GroupRow]:
+        """The figures of each group of traces."""
+        check_groups(question)
+        members = (
+            _trace_member(question, row) for row, own in self._folded if picked(asked, row, own)
+        )
+        rows = group_rows(question, members, asked.started_after_ns, asked.started_before_ns)
+        _check_rows(budget, len(rows))
+        return rows
 
     def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
         """The recording with its matching events alone."""
@@ -204,7 +219,8 @@ class InMemory:
     def _member(self, question: Aggregate, event: TraceEvent) -> Member:
         keys = tuple(group_value(event, name) for name in question.group_by)
         value = measured_value(event, question.of)
-        return Member(keys, self._time_ns(event), event.weight, value, is_error(event))
+        place = self._place(event) if "last" in question.measures else ()
+        return Member(keys, self._time_ns(event), event.weight, value, is_error(event), place)
 
     @cached_property
     def _folded(self) -> list[tuple[TraceRow, list[TraceEvent]]]:
@@ -234,6 +250,13 @@ def group_value(event: TraceEvent, name: str) -> str:
         value = getattr(event, column)
         return value.name if column == "severity" else str(value)
     return attribute_text(event.attributes.get(name, ""))
+
+
+def _trace_member(question: Aggregate, row: TraceRow) -> Member:
+    keys = tuple(str(getattr(row, TRACE_GROUPS[name])) for name in question.group_by)
+    value = getattr(row, question.of)
+    place = (row.started_wall_ns, *halves(row.trace_id))
+    return Member(keys, row.started_wall_ns, row.weight, value, row.has_errors, place)
 
 
 def measured_value(event: TraceEvent, of: str) -> float | None:

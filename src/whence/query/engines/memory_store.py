@@ -72,6 +72,12 @@ class MemoryEngine:
             asked, sort=sort, limit=limit, page=page, after=after, budget=budget
         )
 
+    def trace_figures(
+        self, question: Aggregate, asked: TraceFilter, budget: Budget = UNLIMITED
+    ) -> list[GroupRow]:
+        """The figures of each group of traces."""
+        return self._now.trace_figures(question, asked, budget)
+
     def recording(self, query: TraceQuery, budget: Budget = UNLIMITED) -> Recording:
         """All matching events with all that is known of sessions."""
         return self._now.recording(query, budget)

@@ -15,6 +15,7 @@ __all__ = [
     "MOST_EXACT_ROWS",
     "ORDERS",
     "UNLIMITED",
+    "USUAL",
     "Aggregate",
     "Budget",
     "Found",
@@ -26,7 +27,8 @@ __all__ = [
 
 Order = Literal["oldest", "newest", "longest"]
 ORDERS: tuple[Order, ...] = get_args(Order)
-MEASURES = ("count", "rate", "avg", "p50", "p95", "p99", "error_rate")
+USUAL = ("count", "rate", "avg", "p50", "p95", "p99", "error_rate")
+MEASURES = (*USUAL[:3], "sum", "min", "max", "last", *USUAL[3:])
 # What groups may be made by, as it is asked for, and the column that it means. Any other name is
 # that of an attribute.
 GROUPS = {
@@ -118,7 +120,7 @@ class Aggregate:
 
     group_by: tuple[str, ...] = ()
     bucket_ns: int | None = None
-    measures: tuple[str, ...] = MEASURES
+    measures: tuple[str, ...] = USUAL
     of: str = "duration_ns"
 
     def __post_init__(self) -> None:
@@ -142,7 +144,8 @@ class GroupRow:
     `keys` are the values of what was grouped by, as texts, "" for none; `bucket_ns` is the wall
     time at which the bucket begins. `rows` counts the events that are there, `count` those they
     stand for: the two differ, and the row is `weighted`, where some were sampled out. `rate` is
-    `count` a second. `avg` and `error_rate` are weighted, percentiles are those of the rows.
+    `count` a second. `avg`, `sum` and `error_rate` are weighted; percentiles, `min`, `max` and
+    `last`, the value of the newest row that has one, are those of the rows.
     `approx` marks percentiles that were read from a histogram: off by 1.1 % at most.
     """
 
@@ -152,6 +155,10 @@ class GroupRow:
     count: float
     rate: float | None = None
     avg: float | None = None
+    sum: float | None = None
+    min: float | None = None
+    max: float | None = None
+    last: float | None = None
     p50: float | None = None
     p95: float | None = None
     p99: float | None = None

@@ -10,15 +10,19 @@ from whence.model.ids import ModelID
 from whence.model.query import TraceQuery
 from whence.model.severity import Severity
 from whence.model.span import is_trace_id
+from whence.query.engines.shapes import Aggregate
 
 __all__ = [
     "LEVELS",
+    "TRACE_GROUPS",
+    "TRACE_MEASURED",
     "TRACE_SORTS",
     "TraceFilter",
     "TraceKey",
     "TraceRow",
     "TraceSort",
     "TracesPage",
+    "check_groups",
     "check_page",
     "halves",
     "id_of",
@@ -27,6 +31,18 @@ __all__ = [
 TraceSort = Literal["newest", "oldest", "longest", "errors"]
 TRACE_SORTS: tuple[TraceSort, ...] = get_args(TraceSort)
 LEVELS = tuple(severity.level_name() for severity in Severity)
+# What groups of traces may be made by, and the field of TraceRow that it means.
+TRACE_GROUPS = {
+    "type": "trace_type",
+    "trace_type": "trace_type",
+    "status": "status",
+    "name": "name",
+    "context": "context_id",
+    "context_id": "context_id",
+    "execution": "execution_id",
+    "execution_id": "execution_id",
+}
+TRACE_MEASURED = ("duration_ns", "events", "errors", "warnings")
 _LISTS = ("trace_ids", "context_ids", "execution_ids", "trace_types", "statuses")
 
 
@@ -192,6 +208,17 @@ def check_page(sort: TraceSort, limit: int, page: int | None, after: TraceKey | 
         raise ValueError("a page is asked for by its number or by a key, not by both")
     if after is not None and after.sort != sort:
         raise ValueError(f"the key is of pages of the {after.sort} first, not the {sort}")
+
+
+def check_groups(question: Aggregate) -> None:
+    """Raises ValueError for groups that traces do not have, or what is not measured of them."""
+    for name in question.group_by:
+        if name not in TRACE_GROUPS:
+            raise ValueError(
+                f"traces have no {name!r}; {', '.join(TRACE_GROUPS)} are what they have"
+            )
+    if question.of not in TRACE_MEASURED:
+        raise ValueError(f"of traces {', '.join(TRACE_MEASURED)} are measured, not {question.of!r}")
 
 
 def halves(trace_id: str) -> tuple[int, int]:

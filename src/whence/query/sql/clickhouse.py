@@ -25,6 +25,11 @@ def _full_match(text: str, pattern: str) -> str:
     return f"match({text}, concat('^(?:', {pattern}, ')$'))"
 
 
+def _last(value: str, condition: str, place: str) -> str:
+    """Of no rows argMax() would give 0."""
+    return f"if(countIf({condition}) > 0, argMaxIf({value}, {place}, {condition}), NULL)"
+
+
 def _json_has(text: str, element: str) -> str:
     is_it = f"JSONType(each) = 'String' AND JSONExtractString(each) = {element}"
     return f"arrayExists(each -> {is_it}, JSONExtractArrayRaw({text}))"
@@ -53,6 +58,7 @@ CLICKHOUSE = Dialect(
     sum_if=lambda value, condition: f"sumIf({value}, {condition})",
     percentiles=_percentiles,
     first=lambda value, condition: f"argMinIf({value}, {PLACE}, {condition})",
+    last=_last,
     each_once=lambda value: f"groupUniqArray({value})",
     json_length=lambda text: f"JSONLength({text})",
     json_has=_json_has,

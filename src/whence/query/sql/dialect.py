@@ -25,9 +25,10 @@ class Dialect:
     interpolated linearly, and skips NULL. `number_to_small` makes 32 bits of a whole number.
     `json_length(text)` counts a JSON list. `bit_and(a, b)` is of 64-bit integers.
     `first(value, condition)` is the value of that row of which the condition holds that comes first
-    by its place; `each_once(value)` a list. `json_has(list, text)` is whether a JSON list, if it is
-    one, has the text itself as an element. `hashed(text)` is an integer that spreads texts evenly;
-    `is_in` stands before a SELECT over all the rows there are.
+    by its place; `last(value, condition, place)` of the last one, NULL if there is none, of a value
+    that may not be NULL there. `each_once(value)` is a list. `json_has(list, text)` is whether a
+    JSON list, if it is one, has the text itself as an element. `hashed(text)` is an integer that
+    spreads texts evenly; `is_in` stands before a SELECT over all the rows there are.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Dialect:
     sum_if: Callable[[str, str], str]
     percentiles: Callable[[str, Sequence[str]], str]
     first: Callable[[str, str], str]
+    last: Callable[[str, str, str], str]
     each_once: Callable[[str], str]
     json_length: Callable[[str], str]
     json_has: Callable[[str, str], str]
@@ -103,6 +105,7 @@ DUCKDB = Dialect(
     sum_if=lambda value, condition: f"coalesce(sum({value}) FILTER (WHERE {condition}), 0.0)",
     percentiles=_duckdb_percentiles,
     first=lambda value, condition: f"arg_min({value}, {PLACE}) FILTER (WHERE {condition})",
+    last=lambda value, condition, place: f"arg_max({value}, {place}) FILTER (WHERE {condition})",
     each_once=lambda value: f"list(DISTINCT {value})",
     json_length=lambda text: f"json_array_length({text})",
     json_has=_duckdb_json_has,

@@ -51,9 +51,19 @@ class Folded:
         return self._count("roots", _IS_ROOT)
 
     @property
+    def events(self) -> str:
+        """How many there are, those two left out that begin and end it."""
+        return self._count("events", self._own)
+
+    @property
     def errors(self) -> str:
         """How many events are errors."""
         return self._count("errors", f"{self._own} AND {IS_ERROR}")
+
+    @property
+    def has_errors(self) -> str:
+        """Whether one of its events is an error, or it failed."""
+        return f"({self.errors} > 0 OR {self.status} = {self.statement.text('failed')})"
 
     @property
     def weight(self) -> str:

@@ -6,18 +6,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import floor
-from typing import Any
+from typing import Any, NamedTuple
 
 from whence.model.condition import NUMBER_TEXT
 from whence.model.query import TraceQuery
 from whence.model.severity import Severity
 from whence.query.engines.figures import SHARES, ordered_rows, seconds_asked
 from whence.query.engines.shapes import GROUPS, HISTOGRAM_PARTS, Aggregate, GroupRow
+from whence.query.sql.dialect import PLACE
 from whence.query.sql.filters import IS_ERROR, filters_sql
 from whence.query.sql.statement import Statement, unsigned
 
 __all__ = [
+    "Members",
     "count_sql",
+    "events_as_members",
     "groups_sql",
     "histogram_sql",
     "is_weighted_sql",
@@ -25,16 +28,44 @@ __all__ = [
     "with_percentiles",
 ]
 
+_FIGURES = 13  # behind the keys
 _OFFSET = 1_100 * HISTOGRAM_PARTS  # above the logarithm of every float, times its parts
 
 
-def groups_sql(
+class Members(NamedTuple):
+    """What is grouped: rows with a `weight`, and what of each is a key, the value and an error.
+
+    `place` are the columns that rows are in order by, the first one their wall time.
+    """
+
+    source: str
+    where: str
+    keys: Sequence[str]
+    value: str
+    error: str
+    place: str
+
+
+def events_as_members(
     statement: Statement,
     source: str,
     question: Aggregate,
     query: TraceQuery,
-    *,
     sessions: Sequence[int] = (),
+) -> Members:
+    """The events that match, as the question groups and measures them."""
+    s = statement
+    where = filters_sql(s, query, sessions)
+    return Members(
+        source, where, _keys(s, question), f"({_value(s, question.of)})", IS_ERROR, PLACE
+    )
+
+
+def groups_sql(
+    statement: Statement,
+    members: Members,
+    question: Aggregate,
+    *,
     exact: bool = True,
     weighted: bool = True,
 ) -> str:
@@ -42,26 +73,34 @@ def groups_sql(
 
     What was not asked for is not worked out. Without `weighted` every row counts as one.
     """
-    s, keys = statement, _keys(statement, question)
-    value = f"({_value(s, question.of)})"
+    s, value = statement, members.value
     shares = [str(SHARES[name]) for name in question.percentiles] if exact else []
     weight = "weight" if weighted else "CAST(1 AS DOUBLE)"
     asked = question.measures
     extent = "rate" in asked and question.bucket_ns is None
+    total = "avg" in asked or "sum" in asked
+    last = f"{s.dialect.number_to_float(value)}"
     wanted = [
         ("count(*)", True),
         ("sum(weight)", weighted),
         ("min(weight)", weighted),
         ("max(weight)", weighted),
-        (s.dialect.sum_if(weight, IS_ERROR), "error_rate" in asked),
-        (f"sum({weight} * {value})", "avg" in asked),
-        (s.dialect.sum_if(weight, f"{value} IS NOT NULL"), "avg" in asked),
+        (s.dialect.sum_if(weight, members.error), "error_rate" in asked),
+        (f"sum({weight} * {value})", total),
+        (s.dialect.sum_if(weight, f"{value} IS NOT NULL"), total),
+        (f"min({value})", "min" in asked),
+        (f"max({value})", "max" in asked),
+        (s.dialect.last(last, f"{value} IS NOT NULL", members.place), "last" in asked),
         ("min(ts_ns)", extent),
         ("max(ts_ns)", extent),
         (s.dialect.percentiles(value, shares), bool(shares)),
     ]
     figures = [figure if is_asked else "NULL" for figure, is_asked in wanted]
-    return _grouped(s, source, keys, figures, query, sessions)
+    text = f"SELECT {', '.join([*members.keys, *figures])} FROM {members.source}"
+    text += f" WHERE {members.where}"
+    if members.keys:
+        return f"{text} GROUP BY {', '.join(members.keys)}"
+    return f"{text} HAVING count(*) > 0"
 
 
 def is_weighted_sql(statement: Statement, source: str, query: TraceQuery) -> str:
@@ -71,26 +110,17 @@ def is_weighted_sql(statement: Statement, source: str, query: TraceQuery) -> str
     return f"SELECT TRUE FROM {source} WHERE {within} AND weight <> 1 LIMIT 1"
 
 
-def histogram_sql(
-    statement: Statement,
-    source: str,
-    question: Aggregate,
-    query: TraceQuery,
-    *,
-    sessions: Sequence[int] = (),
-) -> str:
+def histogram_sql(statement: Statement, members: Members) -> str:
     """One row for each group and each piece of its histogram that is not empty: its count last."""
     s = statement
-    value = _value(s, question.of)
     part = s.dialect.number_to_small(f"floor(log2(abs(v)) * {HISTOGRAM_PARTS})")
     size = f"{part} + {_OFFSET}"
     piece = f"CASE WHEN v = 0 THEN 0 WHEN v < 0 THEN -({size}) ELSE {size} END"
-    keys = _keys(s, question)
-    names = [f"k{number}" for number in range(len(keys))]
-    columns = [f"{key} AS {name}" for key, name in zip(keys, names, strict=True)]
+    names = [f"k{number}" for number in range(len(members.keys))]
+    columns = [f"{key} AS {name}" for key, name in zip(members.keys, names, strict=True)]
     inner = (
-        f"SELECT {', '.join([*columns, f'{value} AS v'])} FROM {source}"
-        f" WHERE {filters_sql(s, query, sessions)}"
+        f"SELECT {', '.join([*columns, f'{members.value} AS v'])} FROM {members.source}"
+        f" WHERE {members.where}"
     )
     listed = "".join(f"{name}, " for name in names)
     return (
@@ -99,25 +129,28 @@ def histogram_sql(
     )
 
 
-def count_sql(
-    statement: Statement, source: str, query: TraceQuery, sessions: Sequence[int] = ()
-) -> str:
-    """How many rows match."""
-    return f"SELECT count(*) FROM {source} WHERE {filters_sql(statement, query, sessions)}"
+def count_sql(members: Members) -> str:
+    """How many rows there are."""
+    return f"SELECT count(*) FROM {members.source} WHERE {members.where}"
 
 
 def rows_of(
     question: Aggregate,
     found: Iterable[Sequence[Any]],
-    query: TraceQuery,
+    since_ns: int | None,
+    until_ns: int | None,
     names: Mapping[int, str],
+    columns: Mapping[str, str] = GROUPS,
 ) -> list[GroupRow]:
-    """The answer that the rows of groups_sql() are. `names` are those of sessions by their keys."""
-    rows = [(*_split(question, row, names), row[-10:]) for row in found]
-    newest = max((f[8] for *_, f in rows if f[8] is not None), default=None)
-    oldest = min((f[7] for *_, f in rows if f[7] is not None), default=None)
+    """The answer that the rows of groups_sql() are. `names` are those of sessions by their keys.
+
+    `columns` are those that may be grouped by; any other name is that of an attribute.
+    """
+    rows = [(*_split(question, row, names, columns), row[-_FIGURES:]) for row in found]
+    newest = max((f[11] for *_, f in rows if f[11] is not None), default=None)
+    oldest = min((f[10] for *_, f in rows if f[10] is not None), default=None)
     extent = None if newest is None or oldest is None else newest - oldest
-    seconds = seconds_asked(question, query.from_wall_ns, query.until_wall_ns, extent)
+    seconds = seconds_asked(question, since_ns, until_ns, extent)
     return ordered_rows(
         _row(question, bucket, keys, figures, seconds) for bucket, keys, figures in rows
     )
@@ -128,11 +161,12 @@ def with_percentiles(
     rows: Iterable[GroupRow],
     pieces: Iterable[Sequence[Any]],
     names: Mapping[int, str],
+    columns: Mapping[str, str] = GROUPS,
 ) -> list[GroupRow]:
     """The rows with percentiles, marked approximate, that the rows of histogram_sql() tell."""
     histograms: defaultdict[Any, list[tuple[int, int]]] = defaultdict(list)
     for each in pieces:
-        histograms[_split(question, each, names)].append((each[-2], each[-1]))
+        histograms[_split(question, each, names, columns)].append((each[-2], each[-1]))
     answer = []
     for row in rows:
         held = sorted(histograms.get((row.bucket_ns, row.keys), ()))
@@ -143,21 +177,6 @@ def with_percentiles(
 
 
 # --- writing ----------------------------------------------------------------------------------
-
-
-def _grouped(
-    s: Statement,
-    source: str,
-    keys: Sequence[str],
-    figures: Sequence[str],
-    query: TraceQuery,
-    sessions: Sequence[int],
-) -> str:
-    text = f"SELECT {', '.join([*keys, *figures])} FROM {source}"
-    text += f" WHERE {filters_sql(s, query, sessions)}"
-    if keys:
-        return f"{text} GROUP BY {', '.join(keys)}"
-    return f"{text} HAVING count(*) > 0"
 
 
 def _keys(s: Statement, question: Aggregate) -> list[str]:
@@ -201,15 +220,18 @@ def _value(s: Statement, of: str) -> str:
 
 
 def _split(
-    question: Aggregate, row: Sequence[Any], names: Mapping[int, str]
+    question: Aggregate,
+    row: Sequence[Any],
+    names: Mapping[int, str],
+    columns: Mapping[str, str],
 ) -> tuple[int | None, tuple[str, ...]]:
     values = iter(row)
     bucket = None if question.bucket_ns is None else next(values) * question.bucket_ns
-    return bucket, tuple(_key(name, values, names) for name in question.group_by)
+    return bucket, tuple(_key(columns.get(name), values, names) for name in question.group_by)
 
 
-def _key(name: str, values: Iterator[Any], names: Mapping[int, str]) -> str:
-    column, value = GROUPS.get(name), next(values)
+def _key(column: str | None, values: Iterator[Any], names: Mapping[int, str]) -> str:
+    value = next(values)
     if column == "severity":
         return Severity(value).name
     if column == "session":
@@ -227,7 +249,7 @@ def _row(
     figures: Sequence[Any],
     seconds: float | None,
 ) -> GroupRow:
-    rows, count, least, most, errors, total, measured, _, _, found = figures
+    rows, count, least, most, errors, total, measured, low, high, last, _, _, found = figures
     count = float(rows) if count is None else count
     asked = question.measures
     shares = dict(zip(question.percentiles, found or (), strict=False))
@@ -238,6 +260,10 @@ def _row(
         count=count,
         rate=count / seconds if seconds and "rate" in asked else None,
         avg=float(total) / measured if measured and "avg" in asked else None,
+        sum=float(total) if measured and "sum" in asked else None,
+        min=None if low is None else float(low),
+        max=None if high is None else float(high),
+        last=last,
         p50=shares.get("p50"),
         p95=shares.get("p95"),
         p99=shares.get("p99"),

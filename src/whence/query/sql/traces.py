@@ -8,8 +8,10 @@ from typing import Any
 from whence.model.query import TraceQuery
 from whence.model.severity import Severity
 from whence.query.engines.folded_traces import over, tags_in
+from whence.query.engines.shapes import Aggregate
 from whence.query.engines.traces import (
     LEVELS,
+    TRACE_GROUPS,
     TraceFilter,
     TraceKey,
     TraceRow,
@@ -19,6 +21,7 @@ from whence.query.engines.traces import (
 )
 from whence.query.sql.filters import filters_sql, on_side
 from whence.query.sql.folded import HAS_ID, Folded
+from whence.query.sql.groups import Members
 from whence.query.sql.statement import Statement, constant, is_storable
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "places_sql",
     "row_of",
     "rows_sql",
+    "traces_as_members",
 ]
 
 
@@ -82,6 +86,41 @@ def count_traces_sql(
     folded = Folded(statement)
     wanted = picked_sql(folded, asked)
     return f"SELECT count(*) FROM ({folded.rows(source, also)}) AS folded WHERE {wanted}"
+
+
+def traces_as_members(
+    statement: Statement,
+    source: str,
+    question: Aggregate,
+    asked: TraceFilter,
+    also: str = "TRUE",
+) -> Members:
+    """The traces that match, as the question groups and measures them; `also` as above."""
+    s, folded = statement, Folded(statement)
+    measure = {
+        "duration_ns": lambda: f"CASE WHEN {folded.lasted} >= 0 THEN {folded.lasted} END",
+        "events": lambda: folded.events,
+        "errors": lambda: folded.errors,
+        "warnings": lambda: folded.at_level(Severity.Warning),
+    }[question.of]()
+    keys = [_group(folded, TRACE_GROUPS[name]) for name in question.group_by]
+    if question.bucket_ns is not None:
+        bucket = s.integer(question.bucket_ns)
+        keys.insert(0, s.dialect.integer_division(f"({folded.started})", bucket))
+    names = [f"key{number}" for number in range(len(keys))]
+    chosen = [
+        "trace_hi, trace_lo",
+        f"{folded.started} AS ts_ns",
+        f"{folded.weight} AS weight",
+        f"{s.dialect.number_to_float(measure)} AS measured",
+        f"{folded.has_errors} AS wrong",
+        *(f"{key} AS {name}" for key, name in zip(keys, names, strict=True)),
+    ]
+    wanted = picked_sql(folded, asked)
+    rows = f"({folded.rows(source, also)}) AS folded"
+    made = f"(SELECT {', '.join(chosen)} FROM {rows} WHERE {wanted}) AS traces"
+    place = "(ts_ns, trace_hi, trace_lo)"
+    return Members(made, constant(True), names, "measured", "wrong", place)
 
 
 def picked_sql(folded: Folded, asked: TraceFilter) -> str:
@@ -168,14 +207,19 @@ def _picked(folded: Folded, asked: TraceFilter) -> Iterator[str]:
     if asked.started_before_ns is not None:
         yield on_side(s, folded.started, "<", asked.started_before_ns)
     if asked.has_errors is not None:
-        wrong = f"({folded.errors} > 0 OR {folded.status} = {s.text('failed')})"
-        yield wrong if asked.has_errors else f"NOT {wrong}"
+        yield folded.has_errors if asked.has_errors else f"NOT {folded.has_errors}"
     if asked.tag is not None:
         known = is_storable(asked.tag)
         tags = folded.told("tags")
         yield s.dialect.json_has(tags, s.text(asked.tag)) if known else constant(False)
     if asked.text is not None:
         yield _with_text(folded, asked.text) if is_storable(asked.text) else constant(False)
+
+
+def _group(folded: Folded, column: str) -> str:
+    if column == "status":
+        return folded.status
+    return folded.name if column == "name" else folded.told(column)
 
 
 def _with_text(folded: Folded, text: str) -> str:
