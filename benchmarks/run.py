@@ -55,7 +55,7 @@ def _report(only: list[str]) -> bool:
         missed |= judged == "MISSED"
     if not only:
         print("\nfor the record")
-        for room in (absolute, memory, collect, program):
+        for room in (absolute, lineage, memory, collect, program):
             for what, target_text, result in room.lines():
                 print(f"  {result:>24}  ({target_text})  {what}", flush=True)
     return missed

@@ -11,14 +11,18 @@ import pytest
 for package in ("numpy", "PIL", "onnxruntime"):
     pytest.importorskip(package)
 
+import whence  # noqa: E402
+from tests.own_events import OwnEvents  # noqa: E402
 from whence.demo.engines import Engines, ModelNotLoaded  # noqa: E402
 from whence.demo.jobs import Task  # noqa: E402
+from whence.demo.lineage import PageLineage  # noqa: E402
 from whence.demo.models import DemoNotInstalled, ModelFile, find_models, read_metadata  # noqa: E402
 from whence.demo.pages import Page, draw_page, tear, words_read, write_pages  # noqa: E402
 from whence.demo.pool import MemoryPool  # noqa: E402
 from whence.demo.tasks import FindLines, PageReading  # noqa: E402
 from whence.demo.text_lines import alphabet  # noqa: E402
 from whence.demo.worker import execute  # noqa: E402
+from whence.model.lineage_events import LineageFrame, LinkPart, lineage_of  # noqa: E402
 
 try:
     MODELS = find_models()
@@ -34,8 +38,8 @@ class Reader:
         self.pool = MemoryPool()
         self.characters = alphabet(read_metadata(MODELS["ocr_rec"], "character"))
 
-    def __call__(self, page: Page) -> PageReading:
-        reading = PageReading(page, self.characters, period_ns=1_000)
+    def __call__(self, page: Page, lineage: PageLineage | None = None) -> PageReading:
+        reading = PageReading(page, self.characters, period_ns=1_000, lineage=lineage)
         tasks: list[Task] = [FindLines(reading)]
         while tasks:
             follow_ups = execute(tasks.pop(0), self.engines, self.pool, "page", 0, 0)
@@ -73,6 +77,28 @@ def test_a_line_upside_down_is_turned_and_read(read: Reader, tmp_path: Path) -> 
     lines = ["Earliest deadline first", "Nothing is lost twice", "Answer the question why"]
     reading = read(save(lines, tmp_path, upside_down=[1]))
     assert reading.texts == lines
+
+
+def test_a_document_leads_back_to_its_page(
+    read: Reader, tmp_path: Path, recorded: OwnEvents
+) -> None:
+    """R2.33 R2.34: the page is a root, each box a frame made from it, the document their join."""
+    line = whence.Lineage(node_id=7)
+    reading = read(save(["First line", "Second line"], tmp_path), PageLineage(line, 4))
+    assert reading.lineage is not None
+    told = [lineage_of(event) for event in recorded()]
+    links = {each.lineage_id: each for each in told if isinstance(each, LinkPart)}
+    frames = {each.lineage_id: each for each in told if isinstance(each, LineageFrame)}
+    boxes = links[reading.document].parents
+    assert boxes == tuple(reading.lineage.boxes)
+    assert [links[box].parents for box in boxes] == [(reading.lineage.page,)] * 2
+    assert [frames[each].stage for each in (reading.lineage.page, *boxes, reading.document)] == [
+        "scanner",
+        "ocr_det",
+        "ocr_det",
+        "reader",
+    ]
+    assert all(links[each][1:4] == frames[each][1:4] for each in links)
 
 
 def test_an_empty_page_has_no_lines(read: Reader, tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ class AdmissionControl:
             analysis_detail=analysis.detail,
             caused_by=request.caused_by,
         )
-        with whence.request(request.id):
+        with whence.request(request.id, lineage_id=request.lineage_id):
             match analysis.reason:
                 case Reason.Expired:
                     events.rejected_as_expired(

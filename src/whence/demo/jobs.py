@@ -77,10 +77,14 @@ class Task(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """A task that another's answer calls for, and how often such tasks come (its period)."""
+    """A task that another's answer calls for, and how often such tasks come (its period).
+
+    `lineage_id` is that of what the task works on; 0 for none.
+    """
 
     task: Task
     period_ns: int
+    lineage_id: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -98,6 +102,7 @@ class Request:
     deadline_ns: int
     need_bytes: int
     caused_by: str = ""
+    lineage_id: int = 0
 
     wcrt_ns: int = 0
     started_ns: int = 0

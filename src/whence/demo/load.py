@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import whence
 from whence.demo.file_types import FileTypeModel
 from whence.demo.jobs import Ended, ModelProfile, Request, RequestNumbers, Task
+from whence.demo.lineage import PageLineage
 from whence.demo.pages import MOST_LINES, Page
 from whence.demo.scheduler import Scheduler
 from whence.demo.tasks import FindLines, NameType, PageReading
@@ -147,10 +150,13 @@ class Load:
     files_named: list[NameType] = field(default_factory=list)
     _pages: Iterator[Page] = field(init=False)
     _files: Iterator[Path] = field(init=False)
+    _line: whence.Lineage = field(init=False)
 
     def __post_init__(self) -> None:
         self._pages = itertools.cycle(self.inputs.pages)
         self._files = itertools.cycle(self.inputs.files)
+        # the only node of this deployment; two demos at once are told apart well enough
+        self._line = whence.Lineage(node_id=os.getpid() % 1024)
 
     def play(self, arrivals: Sequence[Arrival]) -> None:
         """Submit each arrival at its time."""
@@ -191,11 +197,15 @@ class Load:
                 deadline_ns=now_ns
                 + (rhythm.page_deadline_ns if is_page else rhythm.file_deadline_ns),
                 need_bytes=need_bytes(task),
+                lineage_id=_lineage_of(task),
             )
         )
 
     def _read_page(self) -> Task:
-        reading = PageReading(next(self._pages), self.inputs.characters, self.rhythm.page_period_ns)
+        lineage = PageLineage(self._line, len(self.readings))
+        reading = PageReading(
+            next(self._pages), self.inputs.characters, self.rhythm.page_period_ns, lineage
+        )
         self.readings.append(reading)
         return FindLines(reading)
 
@@ -203,3 +213,9 @@ class Load:
         task = NameType(next(self._files), self.inputs.knowledge)
         self.files_named.append(task)
         return task
+
+
+def _lineage_of(task: Task) -> int:
+    """The id of the page that the task finds lines on."""
+    lineage = task.reading.lineage if isinstance(task, FindLines) else None
+    return lineage.page if lineage is not None else 0

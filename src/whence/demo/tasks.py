@@ -13,6 +13,7 @@ from PIL import Image
 from whence.demo import text_boxes, text_lines
 from whence.demo.file_types import FileTypeModel, FileVerdict
 from whence.demo.jobs import FollowUp
+from whence.demo.lineage import PageLineage
 from whence.demo.pages import Page
 from whence.demo.text_boxes import Box
 
@@ -57,12 +58,23 @@ class NameType:
 
 
 class PageReading:
-    """A page on its way: the lines found, and the text of those read. Thread-safe."""
+    """A page on its way: the lines found, and the text of those read. Thread-safe.
 
-    def __init__(self, page: Page, characters: Sequence[str], period_ns: int) -> None:
+    With a `lineage` it is told where the text came from; `document` is the id it has in the end.
+    """
+
+    def __init__(
+        self,
+        page: Page,
+        characters: Sequence[str],
+        period_ns: int,
+        lineage: PageLineage | None = None,
+    ) -> None:
         self.page = page
         self.characters = characters
         self.period_ns = period_ns
+        self.lineage = lineage
+        self.document = 0
         self.lines_found: int | None = None
         self.lines_lost = 0
         self._texts: dict[int, str] = {}
@@ -79,10 +91,22 @@ class PageReading:
         """Whether every line that was found has been read."""
         return self.lines_found is not None and len(self.texts) == self.lines_found
 
+    def find(self, count: int) -> None:
+        """So many lines were found."""
+        self.lines_found = count
+        if self.lineage is not None:
+            self.lineage.find_boxes(count)
+
+    def lineage_of(self, index: int) -> int:
+        """The id of a line, as a picture and as text; 0 without lineage."""
+        return self.lineage.boxes[index] if self.lineage is not None else 0
+
     def put(self, index: int, text: str) -> None:
-        """Keep the text of one line."""
+        """Keep the text of one line; with the last of them the document is whole."""
         with self._lock:
             self._texts[index] = text
+            if self.lineage is not None and len(self._texts) == self.lines_found:
+                self.document = self.lineage.finish()
 
     def lose_line(self) -> None:
         """Count a line whose request ended without an answer."""
@@ -116,11 +140,12 @@ class FindLines:
             return ()
         picture = self._picture
         boxes = text_boxes.find_boxes(output[0, 0], picture.width, picture.height)
-        self.reading.lines_found = len(boxes)
+        self.reading.find(len(boxes))
         return [
             FollowUp(
                 TurnLine(self.reading, index, _cut(picture, box)),
                 self.reading.period_ns // len(boxes),
+                self.reading.lineage_of(index),
             )
             for index, box in enumerate(boxes)
         ]
@@ -157,7 +182,8 @@ class TurnLine:
         self._upside_down = output is not None and text_lines.is_upside_down(output[0])
         upright = self.picture.rotate(180) if self._upside_down else self.picture
         period_ns = self.reading.period_ns // max(1, self.reading.lines_found or 1)
-        return [FollowUp(ReadLine(self.reading, self._index, upright), period_ns)]
+        read_line = ReadLine(self.reading, self._index, upright)
+        return [FollowUp(read_line, period_ns, self.reading.lineage_of(self._index))]
 
     def answer(self) -> str:
         """Which way up the line lay."""

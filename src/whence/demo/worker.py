@@ -99,7 +99,7 @@ class Worker(threading.Thread):
 
     def perform(self, request: Request) -> Ended:
         """Execute one request that was taken from the scheduler, and give its worker back."""
-        with whence.request(request.id):
+        with whence.request(request.id, lineage_id=request.lineage_id):
             began_ns = self._clock()
             events.execution_started(model_id=request.model, worker=self._number)
             try:
@@ -155,4 +155,5 @@ class Worker(threading.Thread):
             deadline_ns=request.deadline_ns,
             need_bytes=need_bytes(follow_up.task),
             caused_by=request.id,
+            lineage_id=follow_up.lineage_id,
         )
