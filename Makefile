@@ -64,6 +64,7 @@ check: $(built) ## style, types, floors, house rules, generated pages
 	$(VENV)/bin/lint-imports --no-logo
 	$(py) tools/features.py --check
 	$(py) tools/cli_docs.py --check
+	$(py) tools/http_docs.py --check
 	$(py) -m pytest -q tests/test_house.py tests/test_docs.py tests/test_features.py
 
 test: $(built) ## all Python tests (make test PYTEST="-k chain")
@@ -117,6 +118,7 @@ demo: $(built) ## run real models under the recorder, then ask why
 docs: $(built) ## write the generated pages again
 	$(py) tools/features.py
 	$(py) tools/cli_docs.py
+	$(py) tools/http_docs.py
 
 pythons: ## build and try the module with each of PYTHONS="python3.12 python3.13"
 	tools/pythons.sh $(PYTHONS)

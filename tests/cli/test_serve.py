@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("fastapi", reason="the server needs it: pip install 'whence[serve]'")
 trustme = pytest.importorskip("trustme")
 
 PROGRAM = """
