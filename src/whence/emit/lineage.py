@@ -66,8 +66,8 @@ def record_window(window: LineageWindow) -> str:
 
 
 def record_frame(frame: LineageFrame) -> str:
-    """One event."""
-    return _record(_frame(), frame)
+    """One event; a stage or status that is empty is left out."""
+    return _record(_frame(), (*frame[:4], frame.stage or None, frame.status or None))
 
 
 def _record(made: Kind[Any], values: tuple[Any, ...]) -> str:
@@ -119,6 +119,6 @@ def _frame() -> Kind[Any]:
         stream_id=U32,
         epoch=U64,
         seq=U64,
-        stage=str,
-        status=str,
+        stage=str | None,
+        status=str | None,
     )

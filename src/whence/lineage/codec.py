@@ -25,8 +25,10 @@ from whence.lineage.wire import (
 
 __all__ = [
     "TraceLinkSet",
+    "check_child",
     "check_link",
     "check_parents",
+    "check_place",
     "check_set",
     "decode_tracelink_set",
     "encode_tracelink_set",
@@ -130,14 +132,26 @@ def check_parents(parents: Sequence[int]) -> None:
 
 def check_link(trace_id: int, parents: Sequence[int]) -> None:
     """Raises ValueError where a frame cannot have these parents, or its id is none."""
-    _check_number("trace_id", trace_id, 1, NULL_U64 - 1)
     check_parents(parents)
+    check_child(trace_id, parents)
+
+
+def check_child(trace_id: int, parents: Sequence[int]) -> None:
+    """The same of parents that check_parents() has let pass."""
+    if type(trace_id) is not int or not 0 < trace_id < NULL_U64:
+        _check_number("trace_id", trace_id, 1, NULL_U64 - 1)
     if trace_id in parents:
         raise ValueError(f"frame {trace_id} is named as its own parent")
 
 
 def check_set(stream_id: int, epoch: int, seq: int, trace_id: int, parents: Sequence[int]) -> None:
     """The one check of all that is sent, recorded or was decoded: ValueError, TypeError."""
+    check_place(stream_id, epoch, seq)
+    check_link(trace_id, parents)
+
+
+def check_place(stream_id: int, epoch: int, seq: int) -> None:
+    """Raises ValueError where no frame can be there; TypeError for no int."""
     sure = type(stream_id) is type(epoch) is type(seq) is int
     if not sure or not (
         0 <= stream_id < NULL_U32 and 0 <= epoch < NULL_U64 and 0 <= seq < NULL_U64
@@ -145,7 +159,6 @@ def check_set(stream_id: int, epoch: int, seq: int, trace_id: int, parents: Sequ
         _check_number("stream_id", stream_id, 0, NULL_U32 - 1)
         _check_number("epoch", epoch, 0, NULL_U64 - 1)
         _check_number("seq", seq, 0, NULL_U64 - 1)
-    check_link(trace_id, parents)
 
 
 def _group(view: memoryview) -> tuple[int, int, int] | None:

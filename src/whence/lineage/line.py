@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from whence.lineage.codec import check_child, check_place
 from whence.lineage.ids import (
     Mint,
     TraceIdGenerator,
@@ -62,10 +63,13 @@ class Lineage:
         """The id of a frame made from several: a new one, and its parents are told.
 
         One parent is told, too: the frame is meant to get an id of its own. Raises ValueError,
-        before anything is minted or told, for parents that are none, 0 or named twice.
+        before anything is minted or told, for parents that are none, 0 or named twice, and for a
+        place that no frame can have.
         """
+        check_place(stream_id, epoch, seq)
         trace_id = new_trace_id_from_parents(self._generator, parents)
-        self._outlets.tell(stream_id, epoch, seq, trace_id, parents)
+        check_child(trace_id, parents)
+        self._outlets.tell_checked(stream_id, epoch, seq, trace_id, parents)
         return trace_id
 
     def output(self, parents: Sequence[int], *, stream_id: int, epoch: int, seq: int) -> int:

@@ -74,6 +74,12 @@ class Outlets:
         Raises ValueError for a set that may not be, with nothing told.
         """
         check_set(stream_id, epoch, seq, trace_id, parents)
+        return self.tell_checked(stream_id, epoch, seq, trace_id, parents)
+
+    def tell_checked(
+        self, stream_id: int, epoch: int, seq: int, trace_id: int, parents: Sequence[int]
+    ) -> bool:
+        """As tell(), of values that check_set() would let pass."""
         taken = self.session is not None or bool(self.publications)
         if self.session is not None:
             taken &= self.session.link(stream_id, epoch, seq, trace_id, parents)

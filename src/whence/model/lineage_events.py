@@ -204,16 +204,16 @@ def window_of(lineage_id: int, attributes: Mapping[str, AttributeValue]) -> Line
 
 
 def frame_attributes(frame: LineageFrame) -> dict[str, AttributeValue]:
-    """The attributes of a `lineage_frame`, whose lineage_id is the frame's."""
+    """The attributes of a `lineage_frame`, whose lineage_id is the frame's; no empty texts."""
     told = frame._asdict()
     del told["lineage_id"]
-    return told
+    return {name: value for name, value in told.items() if value != ""}
 
 
 def frame_of(lineage_id: int, attributes: Mapping[str, AttributeValue]) -> LineageFrame:
     """The way back from frame_attributes(). Raises ValueError for what is no frame."""
     stream_id, epoch, seq = _numbers(attributes, *_PLACE)
-    stage, status = _text(attributes, "stage"), _text(attributes, "status")
+    stage, status = (_text(attributes, name, "") for name in ("stage", "status"))
     found = LineageFrame(lineage_id, stream_id, epoch, seq, stage, status)
     check_frame(found)
     return found
@@ -294,8 +294,8 @@ def _numbers(attributes: Mapping[str, AttributeValue], *names: str) -> list[int]
     return found
 
 
-def _text(attributes: Mapping[str, AttributeValue], name: str) -> str:
-    value = attributes.get(name)
+def _text(attributes: Mapping[str, AttributeValue], name: str, missing: str | None = None) -> str:
+    value = attributes.get(name, missing)
     if type(value) is not str:
         raise ValueError(f"{name} must be a text, not {value!r}")
     return value
