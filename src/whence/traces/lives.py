@@ -31,6 +31,11 @@ class Life:
         """The trace's id."""
         return self.trace.trace_id
 
+    @property
+    def due_ns(self) -> int | None:
+        """Until when it may be active, in wall time."""
+        return None if self.timeout_ns is None else self.trace.started_ns + self.timeout_ns
+
     def lasted_ns(self, now_ns: int, monotonic_ns: int) -> int:
         """How long it has been active, at least 1."""
         if self.since_ns is not None:
@@ -39,7 +44,7 @@ class Life:
 
     def is_overdue(self, now_ns: int) -> bool:
         """Whether it has been active longer than it may."""
-        return self.timeout_ns is not None and now_ns - self.trace.started_ns > self.timeout_ns
+        return self.due_ns is not None and now_ns > self.due_ns
 
 
 class Lives:
@@ -47,6 +52,7 @@ class Lives:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._due_ns: int | None = None  # when the first may be overdue
         self._active: OrderedDict[str, Life] = OrderedDict()
         self._ended: OrderedDict[str, TraceStatus] = OrderedDict()
 
@@ -54,6 +60,8 @@ class Lives:
         """Another active trace."""
         with self._lock:
             self._active[life.trace_id] = life
+            if life.due_ns is not None:
+                self._due_ns = min(life.due_ns, self._due_ns or life.due_ns)
             if len(self._active) > MOST_ACTIVE:
                 self._active.popitem(last=False)
 
@@ -83,6 +91,7 @@ class Lives:
         with self._lock:
             self._ended.pop(life.trace_id, None)
             self._active[life.trace_id] = life
+            self._due_ns = life.due_ns if self._due_ns is None else self._due_ns
 
     def forget(self, trace_id: str) -> None:
         """Nothing is known of it any more."""
@@ -91,6 +100,10 @@ class Lives:
             self._ended.pop(trace_id, None)
 
     def overdue(self, now_ns: int) -> list[Life]:
-        """The active ones that have been so longer than they may."""
+        """The active ones that have been so longer than they may. Looks at all once one may be."""
         with self._lock:
+            if self._due_ns is None or now_ns <= self._due_ns:
+                return []
+            due = [life.due_ns for life in self._active.values() if life.due_ns is not None]
+            self._due_ns = min((each for each in due if each >= now_ns), default=None)
             return [life for life in self._active.values() if life.is_overdue(now_ns)]

@@ -30,6 +30,11 @@ class Room(Protocol):
     """Keeps the events of traces and is asked for them. Any thread."""
 
     name: str
+    writable: bool
+
+    @property
+    def owns(self) -> bool:
+        """Whether this process writes to the store at present."""
 
     def record(self, event: TraceEvent) -> None:
         """Records an event. Raises NotStored when what was recorded before cannot be stored."""
@@ -124,6 +129,13 @@ class FolderRoom:
         self._recorded = self._settled = 0
         self._bytes = self._settled_bytes = 0
         self._readers = Readers(self._engine)
+
+    writable = True
+
+    @property
+    def owns(self) -> bool:
+        """Whether this process's thread owns the folder."""
+        return self._kept.owns
 
     @property
     def kept(self) -> BackgroundStore:
@@ -229,6 +241,8 @@ class MemoryRoom:
     """A store in this process's memory, which ends with it; nothing else is kept there."""
 
     name = "memory"
+    writable = True
+    owns = True
 
     def __init__(self, buffer_size: int = 10_000, keep_days: float | None = None) -> None:
         from whence.query.engines.memory_store import MemoryEngine
@@ -288,6 +302,9 @@ class MemoryRoom:
 
 class ClusterRoom:
     """The tables of a ClickHouse cluster, which are asked and not written to."""
+
+    writable = False
+    owns = False
 
     def __init__(self, url: str) -> None:
         from whence.query.engines.cluster import ClusterEngine

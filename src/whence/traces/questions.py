@@ -1,0 +1,201 @@
+"""Questions about traces: pages of them, their figures, their errors, what explains them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from whence.model.errors import BudgetExceeded
+from whence.model.names import TRACE_ENDED
+from whence.model.query import TraceQuery
+from whence.model.trace import Event
+from whence.query.chain import Chain, find_chain
+from whence.query.engines.engine import Engine
+from whence.query.engines.shapes import Aggregate
+from whence.query.engines.traces import TraceFilter, TraceKey, TraceRow
+from whence.query.index import Index
+from whence.query.reach import around
+from whence.query.why import Answer, why
+from whence.traces.asked import Asked, interval_of
+from whence.traces.figures import METRICS, Aggregation, GroupFigures, figures_of
+from whence.traces.values import event_value
+
+__all__ = [
+    "ErrorsAnswer",
+    "PerformanceAnswer",
+    "Statistics",
+    "TopError",
+    "TracesAnswer",
+    "all_rows",
+    "chain_of_trace",
+    "errors",
+    "performance",
+    "statistics",
+    "traces_page",
+    "why_trace",
+]
+
+ROWS_AT_ONCE = 1_000
+MOST_ROWS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TracesAnswer:
+    """A page of traces, a row each, and, if asked for, the figures of all that match."""
+
+    items: tuple[TraceRow, ...]
+    total: int
+    page: int | None
+    limit: int
+    pages: int
+    next_cursor: str | None = None
+    aggregations: tuple[GroupFigures, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """All traces of some time in figures; what nothing is known of is None. In milliseconds."""
+
+    total_traces: int
+    by_status: Mapping[str, int]
+    by_type: Mapping[str, int]
+    total_events: int
+    error_count: int
+    success_rate: float | None
+    error_rate: float | None
+    average_duration: float | None
+    p50_duration: float | None
+    p95_duration: float | None
+    p99_duration: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TopError:
+    """A type of events that are errors, and how many there are."""
+
+    event_type: str
+    component: str
+    count: float
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorsAnswer:
+    """Traces with errors, the newest first; the newest such events; and which sorts there are."""
+
+    traces: TracesAnswer
+    events: tuple[Event, ...]
+    top_errors: tuple[TopError, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceAnswer:
+    """The traces that lasted longest, and the figures of each type. In milliseconds."""
+
+    slowest: tuple[TraceRow, ...]
+    by_type: tuple[GroupFigures, ...]
+
+
+def traces_page(engine: Engine, asked: Asked) -> TracesAnswer:
+    """The page that is asked for."""
+    found = engine.traces(
+        asked.filter, sort=asked.sort, limit=asked.limit, page=asked.page, after=asked.after
+    )
+    groups = None
+    if asked.aggregation is not None:
+        groups = figures_of(all_rows(engine, asked.filter), asked.aggregation)
+    return TracesAnswer(
+        found.items,
+        found.total,
+        found.page,
+        found.limit,
+        found.pages,
+        str(found.next) if found.next else None,
+        groups,
+    )
+
+
+def all_rows(engine: Engine, asked: TraceFilter, most: int = MOST_ROWS) -> Iterator[TraceRow]:
+    """All traces that match, the oldest first. Raises BudgetExceeded where there are too many."""
+    after: TraceKey | None = None
+    while True:
+        page = engine.traces(asked, sort="oldest", limit=ROWS_AT_ONCE, after=after)
+        if page.total > most:
+            raise BudgetExceeded(f"{page.total} traces match, more than {most}: narrow the time")
+        yield from page.items
+        if page.next is None:
+            return
+        after = page.next
+
+
+def statistics(engine: Engine, asked: TraceFilter) -> Statistics:
+    """The figures of the traces that match."""
+    rows = list(all_rows(engine, asked))
+    (whole,) = figures_of(rows, Aggregation((), METRICS)) or (GroupFigures({}, None, {}),)
+    value = whole.values.get
+    return Statistics(
+        total_traces=len(rows),
+        by_status=_counts(row.status for row in rows),
+        by_type=_counts(row.trace_type for row in rows),
+        total_events=sum(row.events for row in rows),
+        error_count=sum(row.errors for row in rows),
+        success_rate=value("success_rate"),
+        error_rate=value("error_rate"),
+        average_duration=value("avg_duration"),
+        p50_duration=value("p50_duration"),
+        p95_duration=value("p95_duration"),
+        p99_duration=value("p99_duration"),
+    )
+
+
+def errors(engine: Engine, time_range: object, limit: int, now_ns: int) -> ErrorsAnswer:
+    """What went wrong in that time."""
+    since, until = interval_of(time_range, now_ns)
+    wrong = TraceFilter(has_errors=True, started_after_ns=since, started_before_ns=until)
+    query = TraceQuery(has_errors=True, from_wall_ns=since, until_wall_ns=until)
+    page = engine.select(query, order="newest", limit=limit)
+    groups = engine.aggregate(Aggregate(("type", "component"), None, ("count",)), query)
+    events = tuple(
+        event_value(event, event.timestamp.value_ns if wall is None else wall)
+        for event, wall in zip(page.events, page.wall_ns, strict=True)
+        if event.event_type != TRACE_ENDED
+    )
+    top = [
+        TopError(row.keys[0], row.keys[1], row.count)
+        for row in groups
+        if row.keys[0] != TRACE_ENDED
+    ]
+    return ErrorsAnswer(traces_page(engine, Asked(wrong, limit=limit)), events, tuple(top[:limit]))
+
+
+def performance(engine: Engine, time_range: object, limit: int, now_ns: int) -> PerformanceAnswer:
+    """What took long in that time."""
+    since, until = interval_of(time_range, now_ns)
+    asked = TraceFilter(
+        statuses=("completed", "failed", "cancelled", "expired"),
+        started_after_ns=since,
+        started_before_ns=until,
+    )
+    slowest = engine.traces(asked, sort="longest", limit=limit).items
+    measures = ("count", *(name for name in METRICS if "duration" in name))
+    by_type = figures_of(all_rows(engine, asked), Aggregation(("trace_type",), measures))
+    return PerformanceAnswer(slowest, by_type)
+
+
+def chain_of_trace(engine: Engine, trace_id: str) -> Chain:
+    """The chain that the trace is, or that of its request. IdNotFound, AmbiguousId."""
+    recording, name = around(engine, trace_id)
+    return find_chain(recording, name)
+
+
+def why_trace(engine: Engine, trace_id: str) -> Answer:
+    """What explains the trace: its verdict, its times, its story, and what is missing."""
+    recording, name = around(engine, trace_id)
+    return why(Index(recording), name)
+
+
+def _counts(names: Any) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name in names:
+        found[name] = found.get(name, 0) + 1
+    return dict(sorted(found.items()))
