@@ -73,16 +73,39 @@ class OpenTrace:
         """Ends the trace well, before the block does."""
         return self._end(TraceStatus.COMPLETED, "")
 
-    def __enter__(self) -> Self:
-        """Begins the trace, and makes it the ambient one."""
-        made = self._service.create_trace(**self._arguments)
+    def create(self) -> Result[Trace]:
+        """Creates the trace, as entering the block does first."""
+        return self._service.create_trace(**self._arguments)
+
+    def begin(self, made: Result[Trace]) -> None:
+        """Makes the trace the ambient one here, as entering does then."""
         if made.is_error():
             self.error = made.error
-            return self
+            return
         self.trace = made.value()
         around = _native.current()
         same = around.request_id if around else ""
         self._entered = _native.enter(Context(same, trace_id=self.trace.trace_id))
+
+    def leave(self) -> None:
+        """Makes it ambient no more, as leaving the block does first."""
+        if self._entered is not None:
+            _native.leave(self._entered)
+            self._entered = None
+
+    def finish(self, error: BaseException | None) -> None:
+        """Ends the trace unless it has ended, as leaving does then."""
+        if self.trace is None or self._ended:
+            return
+        if error is None:
+            self._end(TraceStatus.COMPLETED, "")
+        else:
+            text = f"{type(error).__name__}: {error}".removesuffix(": ")
+            self._end(TraceStatus.FAILED, text.encode(errors="replace").decode())
+
+    def __enter__(self) -> Self:
+        """Begins the trace, and makes it the ambient one."""
+        self.begin(self.create())
         return self
 
     def __exit__(
@@ -92,16 +115,8 @@ class OpenTrace:
         trace: TracebackType | None,
     ) -> None:
         """Ends the trace, unless the block has."""
-        if self._entered is not None:
-            _native.leave(self._entered)
-            self._entered = None
-        if self.trace is None or self._ended:
-            return
-        if error is None:
-            self._end(TraceStatus.COMPLETED, "")
-        else:
-            text = f"{type(error).__name__}: {error}".removesuffix(": ")
-            self._end(TraceStatus.FAILED, text.encode(errors="replace").decode())
+        self.leave()
+        self.finish(error)
 
     def _end(self, status: TraceStatus, reason: str) -> Result[Trace]:
         if self.trace is None:

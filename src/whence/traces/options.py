@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
@@ -75,6 +76,7 @@ class TraceOptions:
     metrics_config: MetricsConfiguration = field(default_factory=MetricsConfiguration)
     event_config: EventConfiguration = field(default_factory=EventConfiguration)
     trace_timeout_s: float | None = 86_400.0
+    export_folder: str | os.PathLike[str] | None = None
     wait_s: float = 30.0
 
     @staticmethod

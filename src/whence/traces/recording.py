@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from whence import _native
-from whence.model.errors import IdNotFound, IllegalTransition
+from whence.model.errors import IdNotFound, IllegalTransition, NotStored
 from whence.model.event import TraceEvent
 from whence.model.names import TRACE_STARTED
 from whence.model.query import TraceQuery
@@ -22,6 +22,7 @@ from whence.query.engines.traces import TraceFilter, TraceRow
 from whence.traces.answers import answering
 from whence.traces.lives import Life, Lives
 from whence.traces.options import TraceOptions
+from whence.traces.repeats import Repeats
 from whence.traces.rooms import Room, open_room
 from whence.traces.values import (
     ended_event,
@@ -32,6 +33,7 @@ from whence.traces.values import (
     trace_of,
     wall_ns_of,
 )
+from whence.traces.watching import Watching
 
 __all__ = ["TraceRecording", "one_row", "text_of", "trace_id_of"]
 
@@ -59,6 +61,13 @@ class TraceRecording:
             buffer_size=self.options.event_config.buffer_size,
             wait_s=self.options.wait_s,
         )
+        self._repeats: Repeats | None = None
+        if self.options.enable_event_aggregation:
+            window_ns = round(self.options.metrics_config.aggregation_window * 1_000_000)
+            self._repeats = Repeats(window_ns, self._record)
+        self._watching = Watching(self._room)
+        if self.options.enable_real_time_monitoring and self._room.writable:
+            self._watching.expire(self)
 
     @property
     def name(self) -> str:
@@ -143,7 +152,10 @@ class TraceRecording:
             request_id=text_of("request_id", request_id) or (context.request_id if context else ""),
         )
         if event.level.severity >= configured.min_level.severity:
-            self._room.record(recorded_event(event, configured.max_data_bytes))
+            if self._repeats is None:
+                self._record(event)
+            else:
+                self._repeats.add(event)
         return event
 
     @answering
@@ -181,6 +193,10 @@ class TraceRecording:
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Stores the rest, for at most that long, and gives back what is held."""
+        self._watching.close(timeout_s)
+        if self._repeats is not None:
+            with contextlib.suppress(NotStored):
+                self._repeats.tell()
         self._room.close(timeout_s)
 
     def __enter__(self) -> Self:
@@ -236,6 +252,8 @@ class TraceRecording:
             return question(engine)
 
     def _settle(self, timeout_s: float | None = None) -> None:
+        if self._repeats is not None:
+            self._repeats.tell()
         self._room.settle(self.options.wait_s if timeout_s is None else timeout_s)
 
     def _active(self, trace_id: str) -> Life:
@@ -257,6 +275,9 @@ class TraceRecording:
             self._lives.find(trace_id)  # says that it has ended
         return Life(trace_of(row, began, _no_time), self._timeout_of(began))
 
+    def _record(self, event: Event) -> None:
+        self._room.record(recorded_event(event, self.options.event_config.max_data_bytes))
+
     def _timeout_of(self, began: Iterable[TraceEvent]) -> int | None:
         own = next((timeout_in(each) for each in began), None)
         return self._timeout_ns if own is None else own
@@ -268,6 +289,8 @@ class TraceRecording:
         )
 
     def _record_end(self, life: Life, status: TraceStatus, reason: str) -> Trace:
+        if self._repeats is not None:
+            self._repeats.tell(life.trace_id)
         now_ns = self._clock()
         lasted_ns = life.lasted_ns(now_ns, time.monotonic_ns())
         self._lives.end(life.trace_id, status)
@@ -310,6 +333,7 @@ def trace_id_of(text: object) -> str:
 
 
 def text_of(name: str, value: object) -> str:
+    """The text, "" for None. Raises TypeError, ValueError for half a surrogate pair."""
     if value is None:
         return ""
     if not isinstance(value, str):

@@ -8,7 +8,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from whence import _native
 from whence.background_store import BackgroundStore, background_store, keep
@@ -19,6 +20,9 @@ from whence.model.event import TraceEvent
 from whence.model.store_settings import StoreSettings
 from whence.query.engines.engine import Engine
 from whence.trace_collector import TraceCollector
+
+if TYPE_CHECKING:
+    from whence.store.memory import MemoryStore
 
 __all__ = ["ClusterRoom", "FolderRoom", "MemoryRoom", "Readers", "Room", "open_room"]
 
@@ -31,6 +35,15 @@ class Room(Protocol):
 
     name: str
     writable: bool
+    settles_by_itself: bool
+
+    @property
+    def followed(self) -> str | MemoryStore | None:
+        """What a Tail follows; None if nothing can."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where files that belong to it may lie; None if there is no such place."""
 
     @property
     def owns(self) -> bool:
@@ -131,6 +144,17 @@ class FolderRoom:
         self._readers = Readers(self._engine)
 
     writable = True
+    settles_by_itself = True
+
+    @property
+    def followed(self) -> str:
+        """The folder."""
+        return self.path
+
+    @property
+    def folder(self) -> Path:
+        """The folder."""
+        return Path(self.path)
 
     @property
     def owns(self) -> bool:
@@ -243,6 +267,8 @@ class MemoryRoom:
     name = "memory"
     writable = True
     owns = True
+    settles_by_itself = False
+    folder = None
 
     def __init__(self, buffer_size: int = 10_000, keep_days: float | None = None) -> None:
         from whence.query.engines.memory_store import MemoryEngine
@@ -256,6 +282,11 @@ class MemoryRoom:
         self._recorded = self._stored = 0
         self._told = 0
         self._engine = MemoryEngine(self.store)
+
+    @property
+    def followed(self) -> MemoryStore:
+        """The store."""
+        return self.store
 
     def record(self, event: TraceEvent) -> None:
         """Records into a ring of this room; what waits there is taken over when half of it does."""
@@ -305,6 +336,9 @@ class ClusterRoom:
 
     writable = False
     owns = False
+    settles_by_itself = True
+    followed = None
+    folder = None
 
     def __init__(self, url: str) -> None:
         from whence.query.engines.cluster import ClusterEngine

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from whence.model.errors import AlreadyStarted, IdNotFound
 from whence.model.query import TraceQuery
-from whence.model.trace import Trace, TraceStatus, TraceType
+from whence.model.trace import Event, EventLevel, Trace, TraceStatus, TraceType
 from whence.query.chain import Chain
 from whence.query.engines.engine import Engine
 from whence.query.engines.shapes import Budget
-from whence.query.engines.traces import TraceFilter
+from whence.query.engines.traces import TraceFilter, TraceRow
 from whence.query.why import Answer
 from whence.traces.answers import answering
 from whence.traces.asked import asked_of, filter_of
+from whence.traces.exports import ExportedTraces, export_file
 from whence.traces.handle import OpenTrace
 from whence.traces.questions import (
     ErrorsAnswer,
@@ -30,6 +34,7 @@ from whence.traces.questions import (
 )
 from whence.traces.recording import TraceRecording, one_row, text_of, trace_id_of
 from whence.traces.values import trace_of
+from whence.watch.listeners import Listener
 
 __all__ = ["TraceService"]
 
@@ -75,6 +80,7 @@ class TraceService(TraceRecording):
     @answering
     def query_traces(
         self,
+        /,
         filter: Mapping[str, Any] | None = None,
         aggregation: Mapping[str, Any] | None = None,
         pagination: Mapping[str, Any] | None = None,
@@ -90,7 +96,7 @@ class TraceService(TraceRecording):
         return self._ask(lambda engine: traces_page(engine, asked))
 
     @answering
-    def search(self, q: str, **flat: Any) -> TracesAnswer:
+    def search(self, /, q: str, **flat: Any) -> TracesAnswer:
         """Traces with that text in their name, description or messages. Not empty."""
         if not text_of("q", q).strip():
             raise ValueError("q: name the text to look for")
@@ -98,7 +104,7 @@ class TraceService(TraceRecording):
         return self._ask(lambda engine: traces_page(engine, asked))
 
     @answering
-    def statistics(self, time_range: object = None, **filters: Any) -> Statistics:
+    def statistics(self, /, time_range: object = None, **filters: Any) -> Statistics:
         """All traces that started in that time, or match, in figures."""
         wanted = filter_of({"time_range": time_range, **filters}, self._clock())
         return self._ask(lambda engine: statistics(engine, wanted))
@@ -153,6 +159,82 @@ class TraceService(TraceRecording):
         for each in gone:
             self._lives.forget(each)
         return len(gone)
+
+    @answering
+    def export_traces(
+        self,
+        /,
+        filter: Mapping[str, Any] | None = None,
+        format: str = "json",
+        compression: str | None = None,
+        include_events: bool = True,
+        include_metrics: bool = False,
+        **flat: Any,
+    ) -> ExportedTraces:
+        """Writes the traces that match into a file of its own, which appears when it is whole.
+
+        `format` is json, csv or parquet, `compression` gzip or None. The file's name is made here;
+        it lies in the option `export_folder`, else in `exports` in the store's folder. Some 10 ms a
+        trace. InvalidArgument for a format that there is not.
+        """
+        wanted = filter_of({**(filter or {}), **flat}, self._clock())
+        folder = self._export_folder()
+        rows = self._ask(lambda engine: list(all_rows(engine, wanted)))
+        return export_file(
+            folder,
+            self._each(rows),
+            format,
+            compression,
+            include_events=include_events,
+            include_metrics=include_metrics,
+        )
+
+    @answering
+    def add_event_listener(
+        self,
+        callback: Callable[[Event], object],
+        *,
+        event_type: str | Sequence[str] | None = None,
+        level: str | None = None,
+        trace_id: str | None = None,
+        component: str | None = None,
+        name: str = "",
+    ) -> Listener:
+        """Calls back for each event of a trace that is stored from now on, whoever recorded it.
+
+        `level` is the least one. Each listener has a thread and a queue of its own: what it raises
+        is counted, what it is too slow for is dropped and counted (`counts`). A second or so after
+        the event. Conflict if `enable_real_time_monitoring` is off.
+        """
+        if not self.options.enable_real_time_monitoring:
+            raise AlreadyStarted("the service was made with enable_real_time_monitoring=False")
+        query = TraceQuery(
+            event_type=event_type,
+            component=component,
+            trace_id=None if trace_id is None else trace_id_of(trace_id),
+            min_severity=None if level is None else EventLevel(level).severity,
+        )
+        return self._watching.add(callback, query, name)
+
+    @answering
+    def remove_event_listener(self, listener: Listener) -> bool:
+        """No call begins any more; whether the one under way, if there is one, has ended."""
+        return listener.remove()
+
+    def _export_folder(self) -> Path:
+        if self.options.export_folder is not None:
+            return Path(self.options.export_folder)
+        if self._room.folder is None:
+            raise ValueError(f"{self.name} is no folder: give the option export_folder")
+        return self._room.folder / "exports"
+
+    def _each(self, rows: Iterable[TraceRow]) -> Iterator[Trace]:
+        """The traces with their events; one that is deleted meanwhile is left out."""
+        for row in rows:
+            with contextlib.suppress(IdNotFound):
+                with self._room.asking() as engine:
+                    trace = self._whole_trace(engine, row.trace_id)
+                yield trace
 
     def _whole_trace(self, engine: Engine, trace_id: str) -> Trace:
         row = one_row(engine, trace_id)
