@@ -17,7 +17,6 @@ from typing import IO, Any
 from whence.export.json_export import replacing
 from whence.model.errors import CorruptFile
 from whence.model.trace import Event, Trace
-from whence.store.segment import new_ulid
 from whence.traces.plain import plain_summary, plain_trace, trace_from_plain
 
 __all__ = ["COMPRESSIONS", "FORMATS", "ExportedTraces", "export_file", "read_json_traces"]
@@ -68,6 +67,8 @@ def export_file(
     The folder is made if there is none, for this user alone. Raises ValueError for a format that
     there is not, OSError; then there is no file.
     """
+    from whence.store.segment import new_ulid  # which loads what reads a store
+
     if format not in FORMATS:
         raise ValueError(f"{format!r} is no format of traces; {', '.join(FORMATS)} are")
     if compression not in (None, *COMPRESSIONS):

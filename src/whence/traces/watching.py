@@ -13,12 +13,12 @@ from whence.model.query import TraceQuery
 from whence.model.trace import Event
 from whence.traces.rooms import Room
 from whence.traces.values import event_value
-from whence.watch.following import Following
 from whence.watch.listeners import Listener, Listeners
-from whence.watch.tail import NOW, Tail
 
 if TYPE_CHECKING:
     from whence.traces.recording import TraceRecording
+    from whence.watch.following import Following
+    from whence.watch.tail import Tail
 
 __all__ = ["Watching"]
 
@@ -61,6 +61,8 @@ class Watching:
         store = self._room.followed
         if store is None:
             raise ValueError(f"{self._room.name} cannot be followed: listen where it is recorded")
+        from whence.watch.following import Following  # which loads what reads a store
+
         with self._lock:
             if self._following is None:
                 self._following = Following(self._tail, self.listeners).start()
@@ -89,6 +91,8 @@ class Watching:
         self.listeners.close(timeout_s)
 
     def _tail(self, token: str, wait: Callable[[float], object]) -> Tail:
+        from whence.watch.tail import NOW, Tail
+
         room = self._room
         settles = room.settles_by_itself
 
