@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -268,3 +269,38 @@ def test_each_process_records_into_its_own_session(run_app: Callable[..., AppRun
     assert len(app.session_dirs) == 2
     found = [lineage_of(event) for event in app.recording().events]
     assert {each.parents for each in found if isinstance(each, LinkPart)} == {(4, 5), (6, 7)}
+
+
+def test_what_was_joined_outlives_a_kill(run_app: Callable[..., AppRun]) -> None:
+    """R2.29 TL-3: of a program that was killed, every join can be read."""
+    app = run_app(
+        """
+        import os, whence
+        line = whence.Lineage(node_id=1)
+        for seq in range(100):
+            line.join([4, 5], stream_id=1, epoch=1, seq=seq)
+        os.kill(os.getpid(), 9)
+        """,
+        fails=True,
+    )
+    found = [lineage_of(event) for event in app.recording().events]
+    assert [each.seq for each in found if isinstance(each, LinkPart)] == list(range(100))
+
+
+def test_threads_share_a_line(recorded: OwnEvents) -> None:
+    """R2.6 R2.19 TL-2: each records into its own ring, and the counts are exact."""
+    channel = Channel()
+    line = whence.Lineage(generator=SnowflakeGenerator(0, 0, 22), publication=channel)
+
+    def join() -> None:
+        for seq in range(500):
+            line.join([4, 5], stream_id=1, epoch=1, seq=seq)
+
+    threads = [threading.Thread(target=join) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    made = {event.lineage_id for event in recorded()}
+    assert len(made) == line.recorded == line.sent == 2_000
+    assert {each.trace_id for each in channel.taken if each is not None} == made
