@@ -119,6 +119,10 @@ PyObject* arrow_columns(const whence::Batch& batch, PyObject* given) {
   }
   std::shared_ptr<const arrow::Columns> columns;
   if (!without_gil([&] { columns = arrow::RowEncoder(batch).encode(clocks); })) return nullptr;
+  return give_columns(std::move(columns));
+}
+
+PyObject* give_columns(std::shared_ptr<const arrow::Columns> columns) {
   PyObject* object = g_columns_type->tp_alloc(g_columns_type, 0);
   if (object != nullptr) new (&as_columns(object)->columns) std::shared_ptr(std::move(columns));
   return object;

@@ -9,6 +9,7 @@
 #include "dynamic_kinds.hpp"
 #include "gates.hpp"
 #include "kind.hpp"
+#include "otlp_in.hpp"
 #include "py.hpp"
 #include "reader.hpp"
 #include "ring_object.hpp"
@@ -179,7 +180,7 @@ int execute(PyObject* module) {
     return -1;
   }
   const bool added = PyModule_AddFunctions(module, kFunctions) == 0 && add_context(module) &&
-                     add_kind(module) && add_span(module) && add_shared_ring(module) && add_catalogue(module) && add_reader(module) && add_batch(module) && add_arrow(module) &&
+                     add_kind(module) && add_span(module) && add_shared_ring(module) && add_catalogue(module) && add_reader(module) && add_batch(module) && add_arrow(module) && add_otlp_in(module) &&
                      add_gates(module) && add_ring_object(module) && add_snowflake(module) && hear_of_exit(module);
   return added ? 0 : -1;
 }

@@ -38,7 +38,8 @@ bool read_names(PyObject* object, std::unordered_map<std::string, std::string>& 
   return true;
 }
 
-// table: what whence.export.conventions.native_table() returns
+}  // namespace
+
 bool read_table(PyObject* object, otlp::Table& table) {
   const Ref columns(PyMapping_GetItemString(object, "columns"));
   const Ref attributes(columns ? PyMapping_GetItemString(object, "attributes") : nullptr);
@@ -62,6 +63,8 @@ bool read_table(PyObject* object, otlp::Table& table) {
   return text_item(object, "event_prefix", table.event_prefix) && text_item(object, "scope_name", table.scope_name) &&
          text_item(object, "scope_version", table.scope_version) && text_item(object, "schema_url", table.schema_url);
 }
+
+namespace {
 
 bool read_scalar(PyObject* object, otlp::ResourceAttribute& out) {
   if (PyBool_Check(object)) {

@@ -429,3 +429,23 @@ def swap_word(fd: int, offset: int, word: int, /) -> int: ...
 def replace_word(fd: int, offset: int, expected: int, word: int, /) -> bool: ...
 def local_rings() -> list[RingReader]: ...
 def shared_ring_reader(ring: SharedRing, /) -> RingReader | None: ...
+
+@final
+class OtlpReader:
+    """Reads OTLP requests into Arrow columns, by a table of names and within limits. Immutable."""
+
+    def __new__(
+        cls,
+        table: dict[str, Any],
+        models: tuple[str, ...],
+        *,
+        rows: int = ...,
+        attributes: int = ...,
+        key_bytes: int = ...,
+        value_bytes: int = ...,
+        depth: int = ...,
+        parts: int = ...,
+    ) -> OtlpReader: ...
+    def read(
+        self, signal: str, body: bytes, received_ns: int, /
+    ) -> tuple[ArrowColumns, list[tuple[dict[str, str], int]], int, int, int, str, bool]: ...

@@ -12,6 +12,7 @@ __all__ = [
     "COLUMNS",
     "EVENT_PREFIX",
     "KINDS",
+    "MODELS",
     "RESOURCE",
     "SCHEMA_URL",
     "TEXTS",
@@ -153,6 +154,18 @@ TEXTS = frozenset(
         "whence.reconsolidation.episode_id",
         "whence.false_memory.critical_lure_hash",
     }
+)
+
+
+# On the way in: what names the model of a span or log record, the name that says most first. The
+# last three are of other conventions (OpenInference, the Vercel AI SDK, Traceloop before 2025).
+# Prompts, tokens and cost stay the attributes that they are.
+MODELS = (
+    "gen_ai.request.model",
+    "gen_ai.response.model",
+    "llm.model_name",
+    "ai.model.id",
+    "llm.request.model",
 )
 
 

@@ -1,0 +1,1 @@
+"""OpenTelemetry's protocol on its way in: over gRPC and HTTP, in protobuf and JSON."""
