@@ -17,6 +17,7 @@ namespace {
 
 struct Settings {
   otlp::Table table;
+  std::vector<std::string> models;
   otlp::InLimits limits;
   std::unique_ptr<const otlp::InNames> names;
 };
@@ -56,7 +57,6 @@ PyObject* reader_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     }
   limits = {static_cast<std::size_t>(given[0]), static_cast<std::size_t>(given[1]), static_cast<std::size_t>(given[2]),
             static_cast<std::size_t>(given[3]), static_cast<std::size_t>(given[4]), static_cast<std::size_t>(given[5])};
-  std::vector<std::string> model_names;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(models); ++i) {
     std::string_view name;
     Ref owner;
@@ -65,10 +65,10 @@ PyObject* reader_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
       return nullptr;
     }
     if (!utf8_of(PyTuple_GET_ITEM(models, i), name, owner)) return nullptr;
-    model_names.emplace_back(name);
+    made->models.emplace_back(name);
   }
   if (!read_table(table, made->table)) return nullptr;
-  made->names = std::make_unique<const otlp::InNames>(made->table, model_names);
+  made->names = std::make_unique<const otlp::InNames>(made->table, made->models);
   PyObject* object = type->tp_alloc(type, 0);
   if (object != nullptr) reinterpret_cast<ReaderObject*>(object)->settings = made.release();
   return object;

@@ -24,7 +24,7 @@ MOST_RESOURCE_BYTES = 16 << 10
 
 @dataclass(frozen=True, slots=True)
 class OtlpLimits:
-    """What one request and one record may hold. What is beyond it is refused or cut, and counted."""
+    """What a request and a record may hold. What is beyond it is refused or cut, and counted."""
 
     body_bytes: int = 16 << 20
     """Of a request, as sent and after inflating."""
