@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -19,6 +18,9 @@
 #include "otlp_attributes.hpp"
 #include "otlp_ids.hpp"
 #include "otlp_in_attributes.hpp"
+#include "otlp_in_links.hpp"
+#include "otlp_in_messages.hpp"
+#include "otlp_in_own.hpp"
 #include "otlp_record.hpp"
 
 namespace whence::otlp {
@@ -38,15 +40,11 @@ struct ScopeIn {
   bool own = false;  // sent by our own encoder
 };
 
-struct MetricIn {
-  std::string_view name, unit, kind;
-  std::uint64_t temporality = 0;
-};
-
 class RowsIn {
  public:
   RowsIn(const InNames& names, const InLimits& limits, std::int64_t received_ns, arrow::Chunk& to, arrow::Names& texts)
-      : names_(names), limits_(limits), received_ns_(received_ns), to_(to), texts_(texts), attributes_(names, limits) {}
+      : names_(names), limits_(limits), received_ns_(received_ns), to_(to), texts_(texts), attributes_(names, limits),
+        links_(names, limits, attributes_), own_(names, texts, links_) {}
 
   InCounts& counts() { return counts_; }
 
@@ -64,7 +62,7 @@ class RowsIn {
     if (span.id.size() != 8 || is_zero(span.id)) return reject("a span id is 8 bytes, not all of them 0");
     if (!span.parent.empty() && span.parent.size() != 8) return reject("a parent span id is 8 bytes");
     if (is_full()) return;
-    Row row;
+    RowIn row;
     row.trace_hi = number(span.trace.data());
     row.trace_lo = number(span.trace.data() + 8);
     row.span_id = number(span.id.data());
@@ -108,7 +106,7 @@ class RowsIn {
     if (!log.trace.empty() && log.trace.size() != 16) return reject("a trace id is 16 bytes");
     if (!log.span.empty() && log.span.size() != 8) return reject("a span id is 8 bytes");
     if (is_full()) return;
-    Row row;
+    RowIn row;
     if (!log.trace.empty()) {
       row.trace_hi = number(log.trace.data());
       row.trace_lo = number(log.trace.data() + 8);
@@ -152,7 +150,7 @@ class RowsIn {
     }
     if ((point.flags & 1) != 0) return reject("a point without a value is not kept");
     if (is_full()) return;
-    Row row;
+    RowIn row;
     row.ts_ns = time_of(point.time);
     timeless_ |= point.time == 0;
     row.event_type = "performance_metric";
@@ -183,32 +181,6 @@ class RowsIn {
   bool has_timeless() const { return timeless_; }
 
  private:
-  struct Row {
-    std::int64_t ts_ns = 0, duration_ns = 0;
-    std::uint64_t trace_hi = 0, trace_lo = 0, span_id = 0, parent_span_id = 0, lineage_id = 0;
-    bool span = false, decision = false, text_lost = false, truncated = false;
-    std::int32_t severity = 1, status = 0, component = -1;
-    double weight = 1.0;
-    std::string_view event_type, model, request_id, chain, status_message, rationale, event_id, caused_by, options, links;
-    std::size_t model_rank = InNames::kNoModel;
-  };
-  struct SpanIn {
-    std::string_view trace, id, parent, name, trace_state, status_message;
-    std::uint64_t kind, start, end, dropped_attributes, dropped_events, dropped_links, status;
-    std::uint32_t flags;
-    std::vector<std::string_view> attributes, events, links;
-  };
-  struct LogIn {
-    std::string_view trace, span, name, body, severity_text;
-    std::uint64_t time, observed, severity, dropped_attributes;
-    std::vector<std::string_view> attributes;
-  };
-
-  struct PointIn {
-    std::uint64_t start = 0, time = 0, flags = 0;
-    double value = 0;
-  };
-
   // The attributes of a point as one value.
   AnyIn as_pairs() {
     std::string all;
@@ -225,76 +197,13 @@ class RowsIn {
     return value;
   }
 
-  // ---- reading
-
-  static void read_span(std::string_view message, SpanIn& out) {
-    out.trace = out.id = out.parent = out.name = out.trace_state = out.status_message = {};
-    out.kind = out.start = out.end = out.dropped_attributes = out.dropped_events = out.dropped_links = out.status = 0;
-    out.flags = 0;
-    out.attributes.clear();
-    out.events.clear();
-    out.links.clear();
-    for (ProtoIn in(message); in.next();) {
-      switch (in.key()) {
-        case bytes_field(1): out.trace = in.bytes(); break;
-        case bytes_field(2): out.id = in.bytes(); break;
-        case bytes_field(3): out.trace_state = in.bytes(); break;
-        case bytes_field(4): out.parent = in.bytes(); break;
-        case bytes_field(5): out.name = in.bytes(); break;
-        case varint_field(6): out.kind = in.varint(); break;
-        case fixed64_field(7): out.start = in.fixed64(); break;
-        case fixed64_field(8): out.end = in.fixed64(); break;
-        case bytes_field(9): out.attributes.push_back(in.bytes()); break;
-        case varint_field(10): out.dropped_attributes = in.varint(); break;
-        case bytes_field(11): out.events.push_back(in.bytes()); break;
-        case varint_field(12): out.dropped_events = in.varint(); break;
-        case bytes_field(13): out.links.push_back(in.bytes()); break;
-        case varint_field(14): out.dropped_links = in.varint(); break;
-        case bytes_field(15): read_status(in.bytes(), out); break;
-        case fixed32_field(16): out.flags = in.fixed32(); break;
-        default: in.skip();
-      }
-    }
-  }
-
-  static void read_status(std::string_view message, SpanIn& out) {
-    for (ProtoIn in(message); in.next();) {
-      if (in.key() == bytes_field(2))
-        out.status_message = in.bytes();
-      else if (in.key() == varint_field(3))
-        out.status = in.varint();
-      else
-        in.skip();
-    }
-  }
-
-  static void read_log(std::string_view message, LogIn& out) {
-    out.trace = out.span = out.name = out.body = out.severity_text = {};
-    out.time = out.observed = out.severity = out.dropped_attributes = 0;
-    out.attributes.clear();
-    for (ProtoIn in(message); in.next();) {
-      switch (in.key()) {
-        case fixed64_field(1): out.time = in.fixed64(); break;
-        case varint_field(2): out.severity = in.varint(); break;
-        case bytes_field(3): out.severity_text = in.bytes(); break;
-        case bytes_field(5): out.body = in.bytes(); break;
-        case bytes_field(6): out.attributes.push_back(in.bytes()); break;
-        case varint_field(7): out.dropped_attributes = in.varint(); break;
-        case bytes_field(9): out.trace = in.bytes(); break;
-        case bytes_field(10): out.span = in.bytes(); break;
-        case fixed64_field(11): out.observed = in.fixed64(); break;
-        case bytes_field(12): out.name = in.bytes(); break;
-        default: in.skip();
-      }
-    }
-  }
-
   // ---- rows
 
   // The attributes that were sent, and what the scope says.
-  void begin_row(Row& row, const std::vector<std::string_view>& attributes) {
+  void begin_row(RowIn& row, const std::vector<std::string_view>& attributes) {
     attributes_.begin(to_, scope_->own);
     texts_of_row_.clear();
+    links_.begin();
     if (scope_->own) {
       for (const std::string_view each : attributes)
         if (const PairIn pair = read_pair(each); pair.key == names_.table()[kEventType])
@@ -304,7 +213,7 @@ class RowsIn {
       for (const std::string_view each : attributes) {
         const PairIn pair = read_pair(each);
         const AnyIn value = read_any(pair.value);
-        if (!take_column(row, pair.key, value)) attributes_.add(pair.key, value);
+        if (!own_.take(row, pair.key, value)) attributes_.add(pair.key, value);
       }
       return;
     }
@@ -325,7 +234,7 @@ class RowsIn {
     }
   }
 
-  void end_row(const Row& row) {
+  void end_row(const RowIn& row) {
     counts_.cut += attributes_.end();
     ++counts_.rows;
     to_.ts_ns.push(row.ts_ns);
@@ -384,7 +293,7 @@ class RowsIn {
         default: in.skip();
       }
     }
-    Row row;
+    RowIn row;
     row.trace_hi = number(span.trace.data());
     row.trace_lo = number(span.trace.data() + 8);
     row.span_id = number(span.id.data());
@@ -419,202 +328,13 @@ class RowsIn {
     return text_within(keep(std::move(said)));
   }
 
-  void add_links(Row& row, const std::vector<std::string_view>& links) {
-    if (links.empty()) return;
-    links_.clear();
-    for (const std::string_view message : links) {
-      if (links_.size() >= limits_.parts) {
-        attributes_.note_cut(1);
-        continue;
-      }
-      add_link(message);
-    }
-    if (links_.empty()) return;
-    link_text_.clear();
-    parts_.append_links(link_text_, links_);
-    row.links = link_text_.view();
-  }
-
-  void add_link(std::string_view message) {
-    std::string_view trace, span, trace_state;
-    DecodedLink link;
-    bool derived = false;
-    for (ProtoIn in(message); in.next();) {
-      switch (in.key()) {
-        case bytes_field(1): trace = in.bytes(); break;
-        case bytes_field(2): span = in.bytes(); break;
-        case bytes_field(3): trace_state = in.bytes(); break;
-        case bytes_field(4): {
-          const PairIn pair = read_pair(in.bytes());
-          derived |= scope_->own && pair.key == names_.table()[kLinkType];
-          add_link_attribute(link, pair.key, read_any(pair.value));
-          break;
-        }
-        default: in.skip();
-      }
-    }
-    if (derived) return;  // told by a column of its own
-    if (trace.size() != 16 || span.size() != 8) return attributes_.note_cut(1);
-    std::memcpy(link.trace.words.data(), trace.data(), 16);
-    link.span_id = number(span.data());
-    if (!trace_state.empty()) {
-      AnyIn value;
-      value.type = AnyIn::Text;
-      value.bytes = trace_state;
-      add_link_attribute(link, "otel.trace_state", value);
-    }
-    links_.push_back(std::move(link));
-  }
-
-  void add_link_attribute(DecodedLink& link, std::string_view key, const AnyIn& given) {
-    if (link.attributes.size() >= limits_.attributes || key.size() > limits_.key_bytes) return attributes_.note_cut(1);
-    for (const auto& [other, value] : link.attributes)
-      if (other == key) return attributes_.note_cut(1);
-    Value value;
-    switch (given.type) {
-      case AnyIn::Bool:
-        value.type = ValueType::Bool;
-        value.truth = given.integer != 0;
-        break;
-      case AnyIn::Int:
-        value.type = ValueType::Int;
-        value.integer = given.integer;
-        break;
-      case AnyIn::Real:
-        value.type = ValueType::Float;
-        value.real = given.real;
-        break;
-      case AnyIn::Text:
-        value.type = ValueType::Text;
-        value.text = text_within(given.bytes);
-        break;
-      default: {
-        TextOut text;
-        JsonIn json(limits_);
-        if (!json.write(text, given)) return attributes_.note_cut(1);
-        value.type = ValueType::Text;
-        value.text = keep(std::string(text.view()));
-      }
-    }
-    link.attributes.emplace_back(key, value);
-  }
-
-  // ---- what we sent ourselves
-
-  // Whether an attribute was a column of the event, of the type that we give it.
-  bool take_column(Row& row, std::string_view key, const AnyIn& value) {
-    const Column column = names_.column_of(key);
-    const bool is_text = value.type == AnyIn::Text;
-    const bool is_true = value.type == AnyIn::Bool;
-    switch (column) {
-      case kEventType: return is_text;  // was read before
-      case kComponent:
-        if (!is_text) return false;
-        row.component = texts_.components.number(value.bytes);
-        return true;
-      case kEventId: return is_text && (row.event_id = value.bytes, true);
-      case kRequestId: return is_text && (row.request_id = value.bytes, true);
-      case kChainId: return is_text && (row.chain = value.bytes, true);
-      case kModelId: return is_text && (row.model = value.bytes, true);
-      case kGenAiModel: return is_text && row.model.empty() && (row.model = value.bytes, true);
-      case kRationale: return is_text && (row.rationale = value.bytes, true);
-      case kCausedBy: return is_text && (row.caused_by = value.bytes, true);
-      case kDecision: return is_true && (row.decision = value.integer != 0, true);
-      case kTextLost: return is_true && (row.text_lost = value.integer != 0, true);
-      case kTruncated: return is_true && (row.truncated = value.integer != 0, true);
-      case kDuration: return value.type == AnyIn::Int && (row.duration_ns = value.integer, true);
-      case kWeight: return value.type == AnyIn::Real && value.real > 0 && (row.weight = value.real, true);
-      case kChosen: return value.type == AnyIn::List;  // told by the options
-      case kSeverity: return is_text && take_severity(row, value.bytes);
-      case kLineageId: return is_text && take_number(row.lineage_id, value.bytes);
-      case kOptions: return value.type == AnyIn::List && take_options(row, value.bytes);
-      case kLinks: return value.type == AnyIn::List && take_links(row, value.bytes);
-      default: return false;
-    }
-  }
-
-  static bool take_severity(Row& row, std::string_view name) {
-    for (std::int32_t i = 0; i < 5; ++i)
-      if (name == kSeverityNames[static_cast<std::size_t>(i)]) return row.severity = i, true;
-    return false;
-  }
-
-  static bool take_number(std::uint64_t& out, std::string_view digits) {
-    const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), out);
-    return read.ec == std::errc() && read.ptr == digits.data() + digits.size();
-  }
-
-  // Each item of a list of maps.
-  template <class Take>
-  static void each_map(std::string_view list, Take&& take) {
-    for (ProtoIn in(list); in.next();) {
-      if (in.key() != bytes_field(1)) {
-        in.skip();
-        continue;
-      }
-      if (const AnyIn map = read_any(in.bytes()); map.type == AnyIn::Pairs) take(map.bytes);
-    }
-  }
-  template <class Take>
-  static void each_pair(std::string_view map, Take&& take) {
-    for (ProtoIn in(map); in.next();) {
-      if (in.key() != bytes_field(1)) {
-        in.skip();
-        continue;
-      }
-      const PairIn pair = read_pair(in.bytes());
-      take(pair.key, read_any(pair.value));
-    }
-  }
-
-  bool take_options(Row& row, std::string_view list) {
-    const Table& table = names_.table();
-    options_.clear();
-    each_map(list, [&](std::string_view map) {
-      DecodedOption option;
-      each_pair(map, [&](std::string_view key, const AnyIn& value) {
-        if (key == table[kOptionName] && value.type == AnyIn::Text)
-          option.name = value.bytes;
-        else if (key == table[kOptionReason] && value.type == AnyIn::Text)
-          option.reason = value.bytes;
-        else if (key == table[kOptionChosen])
-          option.chosen = value.type == AnyIn::Bool && value.integer != 0;
-        else if (key == table[kOptionScores] && value.type == AnyIn::Pairs)
-          each_pair(value.bytes, [&](std::string_view score, const AnyIn& given) {
-            if (given.type == AnyIn::Real) option.scores.emplace_back(score, given.real);
-          });
-      });
-      options_.push_back(std::move(option));
-    });
-    option_text_.clear();
-    JsonParts::append_options(option_text_, options_);
-    row.options = option_text_.view();
-    return true;
-  }
-
-  bool take_links(Row& row, std::string_view list) {
-    const Table& table = names_.table();
-    links_.clear();
-    each_map(list, [&](std::string_view map) {
-      DecodedLink link;
-      each_pair(map, [&](std::string_view key, const AnyIn& value) {
-        if (key == table[kLinkTraceId] && value.type == AnyIn::Text)
-          read_hex(value.bytes, reinterpret_cast<unsigned char*>(link.trace.words.data()), 16);
-        else if (unsigned char id[8]; key == table[kLinkSpanId] && value.type == AnyIn::Text) {
-          if (read_hex(value.bytes, id, 8)) link.span_id = number(reinterpret_cast<const char*>(id));
-        } else
-          add_link_attribute(link, key, value);
-      });
-      links_.push_back(std::move(link));
-    });
-    link_text_.clear();
-    parts_.append_links(link_text_, links_);
-    row.links = link_text_.view();
-    return true;
+  void add_links(RowIn& row, const std::vector<std::string_view>& links) {
+    for (const std::string_view each : links) links_.add(each, scope_->own);
+    if (!links.empty()) row.links = links_.text();
   }
 
   // A span that stands for an event that lasted is that event again: its time is the end.
-  static void own_event(Row& row) {
+  static void own_event(RowIn& row) {
     const IdBytes id = event_id_bytes(row.event_id);
     if (derived_span_id(id) != row.span_id) return;
     row.ts_ns += row.duration_ns;
@@ -652,34 +372,6 @@ class RowsIn {
     return kept;
   }
 
-  // What senders write of the levels that the number tells.
-  static bool is_usual(std::string_view text) {
-    static constexpr std::string_view kUsual[] = {"", "trace", "debug", "info", "warn", "warning", "error", "fatal", "critical"};
-    char lower[9];
-    if (text.size() > sizeof lower) return false;
-    for (std::size_t i = 0; i < text.size(); ++i)
-      lower[i] = static_cast<char>(text[i] >= 'A' && text[i] <= 'Z' ? text[i] + 32 : text[i]);
-    return std::find(std::begin(kUsual), std::end(kUsual), std::string_view(lower, text.size())) != std::end(kUsual);
-  }
-
-  static bool is_zero(std::string_view id) {
-    return std::all_of(id.begin(), id.end(), [](char byte) { return byte == 0; });
-  }
-  static std::uint64_t number(const char* bytes) {
-    std::uint64_t word;
-    std::memcpy(&word, bytes, 8);
-    return __builtin_bswap64(word);
-  }
-  static bool read_hex(std::string_view text, unsigned char* out, std::size_t bytes) {
-    if (text.size() != 2 * bytes) return false;
-    for (std::size_t i = 0; i < bytes; ++i) {
-      const int high = whence::detail::hex_digit(text[2 * i]), low = whence::detail::hex_digit(text[2 * i + 1]);
-      if (high < 0 || low < 0) return false;
-      out[i] = static_cast<unsigned char>(high << 4 | low);
-    }
-    return true;
-  }
-
   std::string_view keep(std::string text) { return texts_of_row_.emplace_back(std::move(text)); }
 
   // A UUID that the bytes alone decide: of version 5, as those made of names are.
@@ -705,6 +397,8 @@ class RowsIn {
   arrow::Chunk& to_;
   arrow::Names& texts_;
   AttributesIn attributes_;
+  LinksIn links_;
+  OwnColumns own_;
   InCounts counts_;
   const ScopeIn* scope_ = nullptr;
   std::uint64_t seed_ = 0;
@@ -713,12 +407,8 @@ class RowsIn {
   SpanIn span_;
   LogIn log_;
   std::vector<std::string_view> inside_;
-  std::vector<DecodedLink> links_;
-  std::vector<DecodedOption> options_;
   std::deque<std::string> texts_of_row_;
   std::unordered_map<std::uint64_t, std::uint64_t> same_;
-  JsonParts parts_;
-  TextOut link_text_, option_text_;
 };
 
 }  // namespace whence::otlp
