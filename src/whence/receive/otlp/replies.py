@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-__all__ = ["JSON", "PROTOBUF", "HttpReply", "retry_info", "status_with_retry", "success"]
+__all__ = [
+    "JSON",
+    "PROTOBUF",
+    "HttpReply",
+    "retry_info",
+    "status",
+    "status_with_retry",
+    "success",
+]
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
