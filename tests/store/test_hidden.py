@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from whence.model.query import TraceQuery
 from whence.query.engines.folder import FolderEngine
 from whence.query.engines.shapes import Aggregate
 from whence.store.columns import SCHEMA
+from whence.store.compaction import next_merge
 from whence.store.disk import Disk
 from whence.store.folder import FolderStore
 from whence.store.hidden import hidden_by
+from whence.store.manifest import Segment
 from whence.store.place import MANIFEST, PREVIOUS
 from whence.store.upkeep import Upkeep
 
@@ -75,6 +78,11 @@ def seen(path: Path) -> set[str]:
         for number in range(6):
             assert bool(engine.find(f"req-{number}")) == (f"req-{number}" in found)
     return found
+
+
+def requests_in(path: Path, segment: Segment) -> set[str]:
+    """What the rows of a file are of."""
+    return set(pq.ParquetFile(path / segment.name).read(["request_id"]).column(0).to_pylist())
 
 
 def bytes_of(path: Path) -> set[str]:
@@ -196,3 +204,42 @@ def test_a_damaged_wish_to_forget_stops_nobody(path: Path) -> None:
     with FolderStore(path, write=True) as store:
         Upkeep(store).finish()
     assert file.exists()
+
+
+def test_what_was_forgotten_goes_before_all_other_merging(path: Path) -> None:
+    """R4.44 After an hour, even of files that could not be merged; so it is gone within a day."""
+    later = [0]
+    with FolderStore(path, write=True) as store:
+        for first in range(48, 48 + 16 * 20, 16):
+            store.append(table(range(first, first + 16)))
+        store.hide(["req-2"])
+        upkeep = Upkeep(
+            store,
+            clock_ns=lambda: time.monotonic_ns() + later[0],
+            wall_ns=lambda: time.time_ns() + later[0],
+        )
+        while not store.manifest.tombstones:
+            upkeep.step()
+        assert not upkeep.is_urgent()
+        asked = next_merge(store.manifest)
+        assert asked is not None
+        assert len(asked.inputs) > 1
+        upkeep._left_alone = frozenset(each.name for each in store.manifest.files)
+        held = [each.name for each in store.manifest.files if "req-2" in requests_in(path, each)]
+        assert len(held) == 1
+        later[0] += 3_601 * 10**9
+        assert upkeep.is_urgent()
+        while upkeep.is_urgent():
+            upkeep.step()
+        assert not any("req-2" in requests_in(path, each) for each in store.manifest.files)
+        assert not (path / held[0]).exists()
+
+
+def test_a_clock_that_was_set_back_delays_no_forgetting(path: Path) -> None:
+    """R4.44 What seems to have been forgotten in the future goes at once."""
+    with FolderStore(path, write=True) as store:
+        store.hide(["req-2"])
+        upkeep = Upkeep(store, wall_ns=lambda: time.time_ns() - 10**15)
+        while not store.manifest.tombstones:
+            upkeep.step()
+        assert upkeep.is_urgent()

@@ -65,15 +65,25 @@ def live(manifest: Manifest) -> int:
 
 
 def next_merge(
-    manifest: Manifest, leave: frozenset[str] = frozenset(), *, all_days: bool = False
+    manifest: Manifest,
+    leave: frozenset[str] = frozenset(),
+    *,
+    all_days: bool = False,
+    overdue: int = 0,
 ) -> Merge | None:
     """What to merge next, None for nothing. Files named in `leave` are left alone.
+
+    Before all else, and even of these, files are rewritten that may hold what tombstones up to the
+    number `overdue` hide.
 
     Files of one UTC day that the same places have a copy of go together. Of the newest day small
     files wait until there are 16 of a level; of a day that is over, or of `all_days`, every small
     file goes into a larger one that it is at least a quarter of. A file is rewritten a few times
     in its life, however fast or slow a store grows.
     """
+    for each in manifest.files:
+        if each.cleared < overdue:
+            return Merge((each,), each.level)
     number = hidden_by(manifest.tombstones).number
     groups: defaultdict[tuple[int, tuple[str, ...]], list[Segment]] = defaultdict(list)
     for each in manifest.files:

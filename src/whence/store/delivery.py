@@ -222,7 +222,7 @@ class StoreDelivery:
     def _run(self) -> None:
         while True:
             wait = self.step()
-            if wait is None or wait > 0:
+            if wait is None or wait > 0 or self._upkeep.is_urgent():
                 pause = self._upkeep.step()
                 wait = pause if wait is None else min(wait, pause)
             with self._lock:

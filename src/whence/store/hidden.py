@@ -13,14 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from whence.store.disk import Disk, read_plain_file
 from whence.store.place import FORGET
 from whence.store.segment import new_ulid
 
-__all__ = ["Hidden", "asked_to_forget", "hidden_by", "put_forgotten", "with_tombstones"]
+__all__ = [
+    "Hidden",
+    "asked_to_forget",
+    "hidden_by",
+    "overdue_number",
+    "put_forgotten",
+    "with_tombstones",
+]
 
+SOON_NS = 3_600_000_000_000
 _TRACE = re.compile(r"[0-9a-f]{32}")
 _FILE = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\.json")
 _DAMAGE = (ValueError, KeyError, TypeError, RecursionError)
@@ -43,6 +50,8 @@ class Hidden:
         """Which rows of a table are hidden; None for none."""
         if not self or not len(table):
             return None
+        import pyarrow.compute as pc  # costs 50 ms, and few stores hide anything
+
         names = set(table.schema.names)
         requests = pa.array(sorted(self.requests), pa.string())
         found = pa.chunked_array([pa.repeat(False, len(table))])
@@ -64,7 +73,11 @@ class Hidden:
     def left_of(self, table: pa.Table) -> pa.Table:
         """The rows that may be seen."""
         found = self.rows_of(table)
-        return table if found is None else table.filter(pc.invert(found))
+        if found is None:
+            return table
+        import pyarrow.compute as pc
+
+        return table.filter(pc.invert(found))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -84,6 +97,19 @@ def hidden_by(tombstones: Iterable[Mapping[str, Any]]) -> Hidden:
             trace = int(each["trace"], 16)
             traces.add((_signed(trace >> 64), _signed(trace & 2**64 - 1)))
     return Hidden(number, frozenset(requests), frozenset(traces))
+
+
+def overdue_number(tombstones: Iterable[Mapping[str, Any]], now_ns: int) -> int:
+    """The number of the newest tombstone whose bytes are to go before all else; 0 for none.
+
+    One that a wall clock dates to the future is as good as late.
+    """
+    late = (
+        int(each.get("number", 0))
+        for each in tombstones
+        if not 0 <= now_ns - int(each.get("wall_ns", 0)) < SOON_NS
+    )
+    return max(late, default=0)
 
 
 def with_tombstones(

@@ -18,7 +18,7 @@ from whence.store.compaction import (
     merge_steps,
     next_merge,
 )
-from whence.store.hidden import asked_to_forget, with_tombstones
+from whence.store.hidden import asked_to_forget, overdue_number, with_tombstones
 from whence.store.place import FORGET
 from whence.store.replaced import GRACE_S, due
 from whence.store.retention import Limits, Retention, limits_of, next_drop, without
@@ -32,6 +32,7 @@ __all__ = ["Upkeep"]
 LOOK_S = 1.0
 AFTER_FAILURE_S = 30.0
 MARKED_S = 10.0
+LATE_S = 600.0  # how long a busy owner leaves replaced files, and requests to forget
 
 
 class Upkeep:
@@ -53,6 +54,8 @@ class Upkeep:
         self._store = store
         self._clock = clock
         self._clock_ns = clock_ns
+        self._wall_ns = wall_ns
+        self._taken_in_s = clock()
         self._retention = Retention(store.manifest, wall_ns, clock_ns)
         self._grace_s = GRACE_S
         self._marked_s = clock() - MARKED_S
@@ -70,6 +73,19 @@ class Upkeep:
             self._under_way is not None
             or next_merge(self._store.manifest, self._left_alone) is not None
         )
+
+    def is_urgent(self) -> bool:
+        """Whether a step is due even while there is more to append: something is to be forgotten.
+
+        What was forgotten an hour ago and is still in files goes before all else, so that its bytes
+        are gone within a day, however busy the store is.
+        """
+        if self._waits_s() > 0:
+            return False
+        if self._is_overdue() or due(self._store.manifest, self._clock_ns, LATE_S):
+            return True
+        is_long_ago = self._clock() - self._taken_in_s > LATE_S
+        return is_long_ago and bool(asked_to_forget(self._store.path))
 
     def step(self) -> float:
         """Does a piece of work, if there is any. Returns the seconds until the next. No OSError."""
@@ -115,6 +131,18 @@ class Upkeep:
             self._under_way.close()
         self._under_way = self._merge = None
 
+    def _overdue(self) -> int:
+        """Up to which tombstone files are to be rewritten before all else."""
+        manifest = self._store.manifest
+        newest = max((int(e.get("number", 0)) for e in manifest.tombstones[-1:]), default=0)
+        if all(each.cleared >= newest for each in manifest.files):
+            return 0
+        return overdue_number(manifest.tombstones, self._wall_ns())
+
+    def _is_overdue(self) -> bool:
+        number = self._overdue()
+        return any(each.cleared < number for each in self._store.manifest.files)
+
     def _waits_s(self) -> float:
         return 0.0 if self._under_way is not None else self._next_s - self._clock()
 
@@ -131,9 +159,12 @@ class Upkeep:
             return True
         if self._mark():
             return True
-        if self._planned_for == self._store.manifest.generation and not all_days:
+        planned = self._planned_for == self._store.manifest.generation
+        if planned and not all_days and not self._is_overdue():
             return False
-        self._merge = next_merge(self._store.manifest, self._left_alone, all_days=all_days)
+        self._merge = next_merge(
+            self._store.manifest, self._left_alone, all_days=all_days, overdue=self._overdue()
+        )
         if self._merge is None:
             self._planned_for = self._store.manifest.generation
             return False
@@ -142,6 +173,7 @@ class Upkeep:
 
     def _take_in(self) -> bool:
         """Takes into the manifest what others asked to forget."""
+        self._taken_in_s = self._clock()
         asked = asked_to_forget(self._store.path)
         if not asked:
             return False
