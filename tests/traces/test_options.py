@@ -145,6 +145,20 @@ def test_retention_is_the_stores(tmp_path: Path) -> None:
         assert store.manifest.settings["keep_days"] == 7
 
 
+def test_in_memory_retention_drops_what_ended_long_ago() -> None:
+    """R4.28 R4.32 R4.68 Whole traces that ended before the period; active ones stay."""
+    now_ns = time.time_ns()
+    with TraceService("memory", retention_period_days=7, clock=lambda: now_ns) as traces:
+        traces.complete(traces.create_trace("old").unwrap().trace_id)
+        traces.create_trace("active", timeout_ms=1e11)
+        now_ns += 6 * 86_400 * 10**9
+        traces.complete(traces.create_trace("new").unwrap().trace_id)
+        assert traces.query_traces().unwrap().total == 3
+        now_ns += 2 * 86_400 * 10**9
+        left = traces.query_traces().unwrap().items
+        assert [row.context_id for row in left] == ["new", "active"]
+
+
 def test_a_cluster_is_only_read() -> None:
     """R4.28 What would write answers that it cannot."""
     traces = TraceService("clickhouse://127.0.0.1:1/nowhere")

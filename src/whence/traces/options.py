@@ -70,7 +70,6 @@ class TraceOptions:
     """All options of a trace service; docs/traces.md says what each means."""
 
     enable_real_time_monitoring: bool = True
-    enable_metrics_collection: bool = True
     enable_event_aggregation: bool = False
     retention_period_days: float | None = None
     metrics_config: MetricsConfiguration = field(default_factory=MetricsConfiguration)

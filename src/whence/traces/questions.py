@@ -9,7 +9,7 @@ from typing import Any
 from whence.model.errors import BudgetExceeded
 from whence.model.names import TRACE_ENDED
 from whence.model.query import TraceQuery
-from whence.model.trace import Event
+from whence.model.trace import Event, TraceStatus
 from whence.query.chain import Chain, find_chain
 from whence.query.engines.engine import Engine
 from whence.query.engines.shapes import Aggregate
@@ -29,15 +29,18 @@ __all__ = [
     "TracesAnswer",
     "all_rows",
     "chain_of_trace",
+    "ended_before",
     "errors",
     "performance",
     "statistics",
+    "top_errors",
     "traces_page",
     "why_trace",
 ]
 
 ROWS_AT_ONCE = 1_000
 MOST_ROWS = 1_000_000
+ENDED = tuple(each.value for each in TraceStatus if each is not TraceStatus.ACTIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,25 +157,31 @@ def errors(engine: Engine, time_range: object, limit: int, now_ns: int) -> Error
     wrong = TraceFilter(has_errors=True, started_after_ns=since, started_before_ns=until)
     query = TraceQuery(has_errors=True, from_wall_ns=since, until_wall_ns=until)
     page = engine.select(query, order="newest", limit=limit)
-    groups = engine.aggregate(Aggregate(("type", "component"), None, ("count",)), query)
     events = tuple(
         event_value(event, event.timestamp.value_ns if wall is None else wall)
         for event, wall in zip(page.events, page.wall_ns, strict=True)
         if event.event_type != TRACE_ENDED
     )
-    top = [
-        TopError(row.keys[0], row.keys[1], row.count)
-        for row in groups
-        if row.keys[0] != TRACE_ENDED
-    ]
-    return ErrorsAnswer(traces_page(engine, Asked(wrong, limit=limit)), events, tuple(top[:limit]))
+    top = top_errors(engine, since, until, limit)
+    return ErrorsAnswer(traces_page(engine, Asked(wrong, limit=limit)), events, top)
+
+
+def top_errors(
+    engine: Engine, since_ns: int | None, until_ns: int | None, limit: int
+) -> tuple[TopError, ...]:
+    """The commonest types of events that are errors, by when they happened."""
+    query = TraceQuery(has_errors=True, from_wall_ns=since_ns, until_wall_ns=until_ns)
+    groups = engine.aggregate(Aggregate(("type", "component"), None, ("count",)), query)
+    named = [TopError(row.keys[0], row.keys[1], row.count) for row in groups]
+    found = [each for each in named if each.event_type != TRACE_ENDED]
+    return tuple(sorted(found, key=lambda each: -each.count)[:limit])
 
 
 def performance(engine: Engine, time_range: object, limit: int, now_ns: int) -> PerformanceAnswer:
     """What took long in that time."""
     since, until = interval_of(time_range, now_ns)
     asked = TraceFilter(
-        statuses=("completed", "failed", "cancelled", "expired"),
+        statuses=ENDED,
         started_after_ns=since,
         started_before_ns=until,
     )
@@ -180,6 +189,13 @@ def performance(engine: Engine, time_range: object, limit: int, now_ns: int) -> 
     measures = ("count", *(name for name in METRICS if "duration" in name))
     by_type = figures_of(all_rows(engine, asked), Aggregation(("trace_type",), measures))
     return PerformanceAnswer(slowest, by_type)
+
+
+def ended_before(engine: Engine, before_ns: int) -> list[str]:
+    """The ids of all traces that ended before that wall time."""
+    asked = TraceFilter(statuses=ENDED, started_before_ns=max(before_ns, 0))
+    rows = all_rows(engine, asked)
+    return [row.trace_id for row in rows if (row.ended_wall_ns or 0) < before_ns]
 
 
 def chain_of_trace(engine: Engine, trace_id: str) -> Chain:

@@ -22,6 +22,7 @@ from whence.query.engines.traces import TraceFilter, TraceRow
 from whence.traces.answers import answering
 from whence.traces.lives import Life, Lives
 from whence.traces.options import TraceOptions
+from whence.traces.questions import ended_before
 from whence.traces.repeats import Repeats
 from whence.traces.rooms import Room, open_room
 from whence.traces.values import (
@@ -39,6 +40,7 @@ __all__ = ["TraceRecording", "one_row", "text_of", "trace_id_of"]
 
 Moment = datetime | str | int
 T = TypeVar("T")
+DAY_NS = 86_400_000_000_000
 MOST_EXPIRED = 1_000  # of other processes, at once
 
 
@@ -249,6 +251,10 @@ class TraceRecording:
             self._expire(self._lives.overdue(self._clock()))
         self._settle()
         with self._room.asking() as engine:
+            days = self.options.retention_period_days
+            if days is not None and not self._room.drops_by_itself:
+                old = ended_before(engine, self._clock() - round(days * DAY_NS))
+                self._room.hide(old)
             return question(engine)
 
     def _settle(self, timeout_s: float | None = None) -> None:

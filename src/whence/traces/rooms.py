@@ -36,6 +36,7 @@ class Room(Protocol):
     name: str
     writable: bool
     settles_by_itself: bool
+    drops_by_itself: bool
 
     @property
     def followed(self) -> str | MemoryStore | None:
@@ -78,7 +79,7 @@ def open_room(
     """
     text = os.fspath(source)
     if text == "memory":
-        return MemoryRoom(buffer_size, keep_days)
+        return MemoryRoom(buffer_size)
     if text.partition("://")[0].lower() in ("clickhouse", "clickhouses") and "://" in text:
         return ClusterRoom(text)
     if "://" in text:
@@ -145,6 +146,7 @@ class FolderRoom:
 
     writable = True
     settles_by_itself = True
+    drops_by_itself = True
 
     @property
     def followed(self) -> str:
@@ -268,9 +270,10 @@ class MemoryRoom:
     writable = True
     owns = True
     settles_by_itself = False
+    drops_by_itself = False
     folder = None
 
-    def __init__(self, buffer_size: int = 10_000, keep_days: float | None = None) -> None:
+    def __init__(self, buffer_size: int = 10_000) -> None:
         from whence.query.engines.memory_store import MemoryEngine
         from whence.store.memory import MemoryStore
 
@@ -337,6 +340,7 @@ class ClusterRoom:
     writable = False
     owns = False
     settles_by_itself = True
+    drops_by_itself = True
     followed = None
     folder = None
 

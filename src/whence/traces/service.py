@@ -9,14 +9,15 @@ from typing import Any
 
 from whence.model.errors import AlreadyStarted, IdNotFound
 from whence.model.query import TraceQuery
-from whence.model.trace import Event, EventLevel, Trace, TraceStatus, TraceType
+from whence.model.trace import Event, EventLevel, Trace, TraceType
 from whence.query.chain import Chain
 from whence.query.engines.engine import Engine
 from whence.query.engines.shapes import Budget
-from whence.query.engines.traces import TraceFilter, TraceRow
+from whence.query.engines.traces import TraceRow
 from whence.query.why import Answer
 from whence.traces.answers import answering
-from whence.traces.asked import asked_of, filter_of
+from whence.traces.asked import asked_of, filter_of, interval_of
+from whence.traces.dashboard import Dashboard, dashboard
 from whence.traces.exports import ExportedTraces, export_file
 from whence.traces.handle import OpenTrace
 from whence.traces.questions import (
@@ -26,6 +27,7 @@ from whence.traces.questions import (
     TracesAnswer,
     all_rows,
     chain_of_trace,
+    ended_before,
     errors,
     performance,
     statistics,
@@ -150,10 +152,7 @@ class TraceService(TraceRecording):
         if not 0 <= older_than_days < 100_000:
             raise ValueError(f"older_than_days is 0 or more, not {older_than_days}")
         before_ns = self._clock() - round(older_than_days * DAY_NS)
-        ended = [each.value for each in TraceStatus if each is not TraceStatus.ACTIVE]
-        asked = TraceFilter(statuses=ended, started_before_ns=max(before_ns, 0))
-        rows = self._ask(lambda engine: list(all_rows(engine, asked)))
-        gone = [row.trace_id for row in rows if (row.ended_wall_ns or 0) < before_ns]
+        gone = self._ask(lambda engine: ended_before(engine, before_ns))
         for first in range(0, len(gone), IDS_AT_ONCE):
             self._room.hide(gone[first : first + IDS_AT_ONCE])
         for each in gone:
@@ -190,6 +189,17 @@ class TraceService(TraceRecording):
         )
 
     @answering
+    def get_dashboard_data(
+        self,
+        time_range: object = "24h",
+        metrics: Sequence[str] = ("response_time", "error_rate", "throughput"),
+        group_by: str = "hour",
+    ) -> Dashboard:
+        """A summary of the traces that began in that time, and their figures bucket by bucket."""
+        since_ns, until_ns = self._whole_interval(time_range)
+        return self._ask(lambda engine: dashboard(engine, since_ns, until_ns, metrics, group_by))
+
+    @answering
     def add_event_listener(
         self,
         callback: Callable[[Event], object],
@@ -220,6 +230,14 @@ class TraceService(TraceRecording):
     def remove_event_listener(self, listener: Listener) -> bool:
         """No call begins any more; whether the one under way, if there is one, has ended."""
         return listener.remove()
+
+    def _whole_interval(self, time_range: object) -> tuple[int, int]:
+        """Both ends of a time, of which the first must be given."""
+        now_ns = self._clock()
+        since_ns, until_ns = interval_of(time_range, now_ns)
+        if since_ns is None:
+            raise ValueError("time_range: from when on?")
+        return since_ns, now_ns if until_ns is None else until_ns
 
     def _export_folder(self) -> Path:
         if self.options.export_folder is not None:
