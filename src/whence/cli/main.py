@@ -39,6 +39,7 @@ _COMMANDS = (  # each is whence.cli.NAME.NAME, imported when it is asked for
     "metrics",
     "recover",
     "forget",
+    "settings",
     "doctor",
     "repair",
     "backup",

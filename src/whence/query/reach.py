@@ -142,6 +142,7 @@ class _Gathering:
                 g for n, part in known.items() for g in part.gate_changes if g.session == n
             ),
             damage=self.parts[0].damage if self.parts else (),
+            dropped_before_ns=self.parts[0].dropped_before_ns if self.parts else None,
             held=held,
         )
 

@@ -39,7 +39,7 @@ from whence.store.place import (
     check_place,
 )
 from whence.store.promoted import promoted_names
-from whence.store.recovery import Found, find_manifest
+from whence.store.recovery import Found, find_manifest, rebuilt_manifest
 from whence.store.replaced import replaced_now
 from whence.store.segment import days_of, encode_segment, in_order
 from whence.store.sessions import (
@@ -48,7 +48,7 @@ from whence.store.sessions import (
     read_session,
     write_session,
 )
-from whence.store.shipped import put_shipped
+from whence.store.shipped import put_shipped, told_file, without_place
 from whence.store.snapshot import Snapshot
 from whence.store.upkeep import Upkeep
 
@@ -63,7 +63,8 @@ class FolderStore(OwnedFolder):
     With `write` this process becomes the owner, who alone may append(): StoreOwned names another
     one. The folder is made if there is none, what a killed owner left half done is swept away, and
     what is damaged is put into quarantine/ and told of in `trouble`: it never keeps a store from
-    opening. `words` say what the owner is. Raises NotAStore for a folder of other things,
+    opening. With `rebuild` the manifest is made anew from what the segments say of themselves.
+    `words` say what the owner is. Raises NotAStore for a folder of other things,
     UnsupportedFormat for a store of another version, OSError.
     """
 
@@ -75,6 +76,7 @@ class FolderStore(OwnedFolder):
         words: str = "",
         disk: Disk | None = None,
         checked_bytes: int = CHECKED_BYTES,
+        rebuild: bool = False,
     ) -> None:
         super().__init__(path, disk)
         self._sessions = SessionFiles(self.path)
@@ -85,7 +87,7 @@ class FolderStore(OwnedFolder):
         self._make_folder()
         self._lock = OwnerLock(self.path, words, self._mode)
         try:
-            self._manifest = self._opened(checked_bytes)
+            self._manifest = self._opened(checked_bytes, rebuild)
         except BaseException:
             self._lock.close()
             raise
@@ -213,6 +215,12 @@ class FolderStore(OwnedFolder):
             settings = {**self._manifest.settings, "promoted": list(wanted)}
             self.commit(replace(self._manifest, settings=settings))
 
+    def leave_place(self, place: str) -> None:
+        """Waits no longer for copies in a place: old days go without them. Raises as append()."""
+        self._check_owned()
+        self._disk.unlink(told_file(self.path, place))
+        self.commit(without_place(self._manifest, place))
+
     def commit_note(self, replaces: Sequence[str]) -> dict[str, Any]:
         """What one segment that takes the place of others says of the commit that is next."""
         new = replace(self._manifest, generation=self._manifest.generation + 1)
@@ -313,9 +321,9 @@ class FolderStore(OwnedFolder):
             self._disk.make_folder(self.path)
         self._mode = self._open_mode()
 
-    def _opened(self, checked_bytes: int) -> Manifest:
+    def _opened(self, checked_bytes: int, rebuild: bool) -> Manifest:
         try:
-            found = find_manifest(self.path)
+            found = rebuilt_manifest(self.path) if rebuild else find_manifest(self.path)
         except NotAStore:
             self._manifest = Manifest(store=str(uuid.uuid4()))
             self._commit(replace(self._manifest, generation=1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from whence.store.manifest import Manifest, parsed_manifest, parsed_positions, p
 from whence.store.place import EVENTS, MANIFEST, PREVIOUS
 from whence.store.segment import Note, is_segment_name, read_note
 
-__all__ = ["Found", "find_manifest", "segment_files"]
+__all__ = ["Found", "find_manifest", "rebuilt_manifest", "segment_files"]
 
 # Readers keep what they know by generation: no number that was given out comes again.
 SKIPPED = 1_000_000
@@ -58,6 +58,29 @@ def find_manifest(root: Path) -> Found:
     return _replayed(root, base, trouble)
 
 
+def rebuilt_manifest(root: Path) -> Found:
+    """The state that the segments tell of themselves, whatever the manifest says of files.
+
+    Settings, what was dropped or put into quarantine, and what is hidden stay as the manifest has
+    them, if it can be read; what it only keeps for a while, or knows to be dropped, stays out.
+    Raises as find_manifest().
+    """
+    old = find_manifest(root)
+    before = old.manifest
+    base = Manifest(
+        store=before.store,
+        tombstones=before.tombstones,
+        settings=before.settings,
+        quarantined=before.quarantined,
+        replaced=before.replaced,
+        dropped=before.dropped,
+    )
+    trouble = "; ".join(filter(None, (old.trouble, "made anew from the segments, as asked")))
+    found = _replayed(root, base, trouble, {each.name for each in before.replaced})
+    generation = max(found.manifest.generation, before.generation + SKIPPED)
+    return replace(found, manifest=replace(found.manifest, generation=generation))
+
+
 def segment_files(root: Path) -> Iterator[str]:
     """The paths, within the store, of all files called like segments. Raises OSError."""
     for path in sorted((root / EVENTS).glob("day=*/L*.parquet")):
@@ -78,9 +101,11 @@ def _parsed(content: bytes, name: str) -> Manifest:
     return parsed_manifest(content, name)
 
 
-def _replayed(root: Path, base: Manifest, trouble: str) -> Found:
+def _replayed(
+    root: Path, base: Manifest, trouble: str, leave: Collection[str] = frozenset()
+) -> Found:
     """What was committed after `base`, as the segments on the disk tell it themselves."""
-    known = {each.name for each in base.files}
+    known = {each.name for each in base.files} | set(leave)
     commits: defaultdict[int, list[Note]] = defaultdict(list)
     unknown: list[str] = []
     for name in segment_files(root):

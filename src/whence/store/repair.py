@@ -22,12 +22,15 @@ class Repaired:
     rows: int
 
 
-def repair(path: str | os.PathLike[str], *, dry_run: bool = False) -> Repaired:
+def repair(
+    path: str | os.PathLike[str], *, dry_run: bool = False, rebuild: bool = False
+) -> Repaired:
     """Makes a whole manifest of what is there, and compares every file with its checksum.
 
     A lost or damaged manifest is put together from the one before and from what the segments say of
     themselves; files that fail and segments that fit nowhere go into quarantine, leftovers of
-    killed owners away. With `dry_run` nothing is changed. Raises StoreOwned while somebody writes
+    killed owners away. With `rebuild` a whole manifest is made anew, too; the one that was there
+    goes into quarantine. With `dry_run` nothing is changed. Raises StoreOwned while somebody writes
     to it, NotAStore, UnsupportedFormat, OSError.
     """
     if dry_run:
@@ -36,6 +39,8 @@ def repair(path: str | os.PathLike[str], *, dry_run: bool = False) -> Repaired:
         bad = {each.file for each in found.problems}
         kept = [each for each in found.manifest.files if each.name not in bad]
         return Repaired(told, len(kept), sum(each.rows for each in kept))
-    with FolderStore(path, write=True, words="whence repair", checked_bytes=EVERYTHING) as store:
+    with FolderStore(
+        path, write=True, words="whence repair", checked_bytes=EVERYTHING, rebuild=rebuild
+    ) as store:
         manifest = store.manifest
         return Repaired(tuple(store.trouble), len(manifest.files), manifest.rows)

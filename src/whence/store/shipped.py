@@ -15,7 +15,7 @@ from whence.store.disk import Disk, read_plain_file
 from whence.store.manifest import Manifest, Segment
 from whence.store.place import SHIPPED
 
-__all__ = ["marked", "places_of", "put_shipped", "told_shipped"]
+__all__ = ["marked", "places_of", "put_shipped", "told_file", "told_shipped", "without_place"]
 
 _FILE = re.compile(r"[0-9a-f]{16}\.json")
 _DAMAGE = (ValueError, KeyError, TypeError, RecursionError)
@@ -26,11 +26,26 @@ def put_shipped(disk: Disk, root: Path, place: str, segments: Collection[str], m
     """Says that a place has a copy of these segments; replaces what was said before. OSError."""
     folder = root / SHIPPED
     disk.make_folder(folder, mode | (mode & 0o444) >> 2)
-    path = folder / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
+    path = told_file(root, place)
     beside = folder / f".{path.name}.new"
     content = json.dumps({"place": place, "segments": sorted(segments)}).encode()
     disk.write(beside, content + b"\n", mode)
     disk.replace(beside, path)
+
+
+def told_file(root: Path, place: str) -> Path:
+    """Where the shippers of a place say what it has."""
+    return root / SHIPPED / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.json"
+
+
+def without_place(manifest: Manifest, place: str) -> Manifest:
+    """The manifest that knows nothing of copies there."""
+    places = [each for each in places_of(manifest) if each != place]
+    files = tuple(
+        replace(each, shipped=tuple(name for name in each.shipped if name != place))
+        for each in manifest.files
+    )
+    return replace(manifest, files=files, settings={**manifest.settings, _PLACES: places})
 
 
 def told_shipped(root: Path) -> Mapping[str, frozenset[str]]:

@@ -13,11 +13,12 @@ from whence.model.ids import parse_event_id
 from whence.model.recording import REMOVED_RINGS, RingLedger, SessionInfo
 from whence.query.gate_history import GateEra, GateHistory
 from whence.query.index import Index
-from whence.query.words import count_text, duration_text, events_text, listed
+from whence.query.words import clock_text, count_text, duration_text, events_text, listed
 
 __all__ = [
     "CRASHED",
     "DAMAGED",
+    "EXPIRED",
     "FILTERED",
     "GONE",
     "LOST",
@@ -37,6 +38,7 @@ __all__ = [
 LOST = "possibly lost"
 GONE = "lost"  # of an event whose place is known
 DAMAGED = "damaged"
+EXPIRED = "expired"
 OFF = "off"
 SAMPLED = "possibly sampled out"
 SAMPLED_OUT = "sampled out"
@@ -50,10 +52,13 @@ NOT_RECORDED = "not recorded"
 
 # What is absent for one of these may well have happened.
 UNSURE = frozenset(
-    {LOST, GONE, DAMAGED, OFF, SAMPLED, SAMPLED_OUT, WEAK, REFUSED, FILTERED, TEXT_LOST, OPEN}
+    {LOST, GONE, DAMAGED, EXPIRED, OFF, SAMPLED, SAMPLED_OUT, WEAK, REFUSED, FILTERED, TEXT_LOST}
+    | {OPEN}
 )
 
 
+# How long before its first event that is here a chain may have begun, if it took no longer since.
+CUT_NS = 3_600_000_000_000
 _VERBS = {
     SAMPLED: "left out by sampling or a limit",
     WEAK: "left out below the minimum",
@@ -129,6 +134,7 @@ class Causes:
             found = [
                 *self._filtered(),
                 *self.of_damage(chain),
+                *self._expired(chain, earliest_ns),
                 *self._off(types, earliest_ns, latest_ns, start_ns),
                 *self._sampled(types, chain, earliest_ns, latest_ns, start_ns),
                 *self._lost(tuple(types), earliest_ns, latest_ns, start_ns),
@@ -142,7 +148,8 @@ class Causes:
         """What may have taken events of the chain later than its first, of whatever type."""
         begun_ns = self._index.time_ns(chain[0])
         lost = self._lost(None, begun_ns, None, begun_ns)
-        return (*self._filtered(), *self.of_damage(chain), *lost)
+        cut = self._expired(chain, None)
+        return (*self._filtered(), *self.of_damage(chain), *cut, *lost)
 
     def of_lost_span(self, inside: Sequence[TraceEvent]) -> tuple[Cause, ...]:
         """Why a span that these events lie in is not seen, though it was neither off nor left out.
@@ -203,6 +210,20 @@ class Causes:
             if damage.session in sessions and damage.file not in _WITHOUT_EVENTS:
                 sentence = f"{damage.file} cannot be read: {damage.problem}"
                 yield Cause(kind=DAMAGED, sentence=sentence, session=damage.session)
+
+    def _expired(self, chain: Sequence[TraceEvent], earliest_ns: int | None) -> Iterator[Cause]:
+        """What the store has dropped by its limits, if the chain reaches back so far."""
+        before_ns = self._index.recording.dropped_before_ns
+        if before_ns is None:
+            return
+        first_ns, last_ns = self._index.time_ns(chain[0]), self._index.time_ns(chain[-1])
+        since_ns = earliest_ns
+        if since_ns is None:
+            since_ns = first_ns - max(CUT_NS, last_ns - first_ns)
+        wall_ns = self._index.wall_ns(chain[0].session, since_ns)
+        if wall_ns is not None and wall_ns < before_ns:
+            sentence = f"the store has dropped what is older than {clock_text(before_ns)}"
+            yield Cause(kind=EXPIRED, sentence=sentence)
 
     def _filtered(self) -> Iterator[Cause]:
         for session in self._index.recording.sessions:
@@ -301,6 +322,7 @@ class Causes:
             recording = self._index.recording
             found = self._untouched[types] = not (
                 recording.damage
+                or recording.dropped_before_ns is not None
                 or any(self._filtered())
                 or self._takers(types)
                 or any(self._gates.off(name) or self._gates.restricted(name) for name in types)

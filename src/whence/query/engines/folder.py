@@ -50,7 +50,6 @@ from whence.query.sql.pages import page_sql
 from whence.query.sql.statement import Statement, is_storable
 from whence.query.sql.wrong import choices_sql, newest_sql
 from whence.store.columns import SCHEMA, events_of
-from whence.store.retention import dropped_before_ns
 from whence.store.segment import in_order
 
 __all__ = ["FolderEngine"]
@@ -141,7 +140,7 @@ class FolderEngine(FolderFiles):
         counted = count_chains_sql(statement, source.text, query, sessions)
         [[rows]] = self._rows(statement, counted, UNLIMITED)
         count = max(1, -(-int(rows) // most_rows))
-        known = without_events(now.of(None), now.damage)
+        known = without_events(now.of(None), now.damage, now.dropped_before_ns)
         known = replace(known, held=self._held(now, known))
         for number in range(count):
             table = self._at_once(partial(self._piece, query=query, number=number, count=count))
@@ -208,7 +207,10 @@ class FolderEngine(FolderFiles):
             statement, sessions = source.statement(), now.keys_of(query.session)
             text = sessions_sql(statement, source.text, narrow, sessions)
             names = {now.names[key] for (key,) in self._rows(statement, text, UNLIMITED)}
-        return Pieces(without_events(now.of(names), now.damage), self._pieces(now, query, rows))
+        return Pieces(
+            without_events(now.of(names), now.damage, now.dropped_before_ns),
+            self._pieces(now, query, rows),
+        )
 
     def _pieces(self, now: Generation, query: TraceQuery, rows: int) -> Iterator[Piece]:
         newest_ns = max((each.max_ts for each in now.manifest.files), default=0)
@@ -232,7 +234,7 @@ class FolderEngine(FolderFiles):
     @property
     def dropped_before_ns(self) -> int | None:
         """Up to when events were dropped by the store's limits; None if none ever was."""
-        return dropped_before_ns(self._snapshot().manifest)
+        return self._snapshot().dropped_before_ns
 
     @property
     def damage(self) -> Sequence[Damage]:
@@ -343,7 +345,7 @@ class FolderEngine(FolderFiles):
     def _recorded(self, now: Generation, table: pa.Table, whole: bool = False) -> Recording:
         events = tuple(events_of(table, now.names))
         names = None if whole else {event.session for event in events}
-        known = without_events(now.of(names), now.damage)
+        known = without_events(now.of(names), now.damage, now.dropped_before_ns)
         held = None if whole else self._held(now, known)
         return replace(known, events=events, held=held)
 

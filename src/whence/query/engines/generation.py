@@ -13,6 +13,7 @@ from whence.query.engines.known import Known
 from whence.query.engines.narrowed import narrowed
 from whence.store.folder import Snapshot
 from whence.store.manifest import Segment
+from whence.store.retention import dropped_before_ns
 
 __all__ = ["Generation", "check_files"]
 
@@ -24,6 +25,7 @@ class Generation(Known):
         super().__init__(snapshot.sessions)
         self.root = snapshot.root
         self.manifest = snapshot.manifest
+        self.dropped_before_ns = dropped_before_ns(snapshot.manifest)
         trouble = snapshot.trouble
         self.damage = (Damage("", "MANIFEST", trouble),) if trouble else ()
 

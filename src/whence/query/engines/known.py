@@ -54,7 +54,11 @@ class Known:
         return Page(events, tuple(shown.column("ts_ns").to_pylist()), key)
 
 
-def without_events(stored: Sequence[StoredSession], damage: Sequence[Damage] = ()) -> Recording:
+def without_events(
+    stored: Sequence[StoredSession],
+    damage: Sequence[Damage] = (),
+    dropped_before_ns: int | None = None,
+) -> Recording:
     """A recording of these sessions that holds all but their events."""
     return Recording(
         kinds=tuple(kind for each in stored for kind in each.kinds),
@@ -62,6 +66,7 @@ def without_events(stored: Sequence[StoredSession], damage: Sequence[Damage] = (
         rings=tuple(ring for each in stored for ring in each.rings),
         gate_changes=tuple(change for each in stored for change in each.gate_changes),
         damage=tuple(damage),
+        dropped_before_ns=dropped_before_ns,
     )
 
 
