@@ -10,6 +10,7 @@ from dataclasses import dataclass
 __all__ = [
     "OPENMETRICS",
     "PLAIN_TEXT",
+    "Exemplar",
     "Family",
     "Sample",
     "content_type_for",
@@ -25,16 +26,34 @@ Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One value; labels in the order in which they are to be written."""
+class Exemplar:
+    """One of the measurements behind a value: what it belongs to, and when it was."""
 
     labels: Labels
     value: int | float
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value; labels in the order in which they are to be written.
+
+    `suffix` is what stands behind the family's name, such as _bucket; "" for what its type has.
+    """
+
+    labels: Labels
+    value: int | float
+    suffix: str = ""
+    exemplar: Exemplar | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A metric family. `name` is without `_total`; `type` is counter, gauge or info."""
+    """A metric family. `name` is without `_total`.
+
+    `type` is counter, gauge, info, histogram or summary; of the last two each sample says by its
+    suffix what it is.
+    """
 
     name: str
     type: str
@@ -83,7 +102,7 @@ def _open_lines(family: Family, spell: Callable[[str], str]) -> Iterator[str]:
     if family.unit:
         yield f"# UNIT {family.name} {family.unit}"
     yield f"# HELP {family.name} {_escaped(family.help, spell, quotes=True)}"
-    yield from _sample_lines(family, spell)
+    yield from _sample_lines(family, spell, exemplars=True)
 
 
 def _plain_lines(family: Family, spell: Callable[[str], str]) -> Iterator[str]:
@@ -94,19 +113,23 @@ def _plain_lines(family: Family, spell: Callable[[str], str]) -> Iterator[str]:
     yield from _sample_lines(family, spell)
 
 
-def _sample_lines(family: Family, spell: Callable[[str], str]) -> Iterator[str]:
-    name = family.name + _SUFFIXES.get(family.type, "")
+def _sample_lines(
+    family: Family, spell: Callable[[str], str], *, exemplars: bool = False
+) -> Iterator[str]:
     for sample in family.samples:
-        pairs = ",".join(
-            f'{label}="{_escaped(value, spell, quotes=True)}"'
-            for label, value in sample.labels
-            if value
-        )
-        yield (
-            f"{name}{{{pairs}}} {_number(sample.value)}"
-            if pairs
-            else (f"{name} {_number(sample.value)}")
-        )
+        name = family.name + (sample.suffix or _SUFFIXES.get(family.type, ""))
+        pairs = _pairs(sample.labels, spell)
+        line = f"{name}{{{pairs}}}" if pairs else name
+        line += f" {_number(sample.value)}"
+        if exemplars and (of := sample.exemplar):
+            line += f" # {{{_pairs(of.labels, spell)}}} {_number(of.value)} {of.wall_s:.3f}"
+        yield line
+
+
+def _pairs(labels: Labels, spell: Callable[[str], str]) -> str:
+    return ",".join(
+        f'{label}="{_escaped(value, spell, quotes=True)}"' for label, value in labels if value
+    )
 
 
 def _escaped(text: str, spell: Callable[[str], str], *, quotes: bool = False) -> str:
