@@ -14,6 +14,7 @@ from whence.model.ids import event_id
 from whence.model.recording import Recording, SessionInfo
 from whence.model.time import Timestamp
 from whence.store.folder import FolderStore
+from whence.store.manifest import RingTally
 from whence.store.memory import MemoryStore
 from whence.store.sessions import StoredSession, with_tallies
 
@@ -34,6 +35,7 @@ class Program:
         )
         self._store = store
         self._tickets: defaultdict[int, int] = defaultdict(int)
+        self._tallies: dict[int, RingTally] = {}
         store.put_session(StoredSession(info=self.info))
 
     def event(
@@ -57,7 +59,14 @@ class Program:
         """Stores events and moves the positions of their rings; gives them back in their order."""
         found = Recording(events=tuple(events), sessions=(self.info,))
         positions = {event.ring: self._tickets[event.ring] for event in events}
-        self._store.append(table_of(found), {self.info.uuid: positions})
+        for event in events:
+            at_ns = event.timestamp.value_ns
+            one = RingTally(1, at_ns, at_ns)
+            known = self._tallies.get(event.ring)
+            self._tallies[event.ring] = known.plus(one) if known else one
+        tallies = {ring: self._tallies[ring] for ring in positions}
+        uuid = self.info.uuid
+        self._store.append(table_of(found), {uuid: positions}, rings={uuid: tallies})
         return sorted(events, key=happened)
 
     def record(self, *offsets_ns: int, ring: int = 0, **fields: Any) -> list[TraceEvent]:

@@ -18,10 +18,17 @@ from whence.watch.metrics.instruments import (
     Summary,
 )
 
-__all__ = ["MOST_METRICS", "MOST_SERIES", "Registry"]
+__all__ = ["MOST_METRICS", "MOST_SERIES", "RESERVED", "Registry"]
 
 MOST_SERIES = 2_000  # of one metric; the rest is one series, as OpenTelemetry has it
 MOST_METRICS = 1_000
+RESERVED = ("whence_", "otel_", "system_", "application_")  # how names of ours begin
+_SUFFIXES = {
+    "counter": ("", "_total", "_created"),
+    "gauge": ("",),
+    "histogram": ("", "_bucket", "_count", "_sum", "_created"),
+    "summary": ("", "_count", "_sum", "_created"),
+}
 I = TypeVar("I", bound=Instrument[Any])  # noqa: E741
 
 
@@ -29,7 +36,8 @@ class Registry:
     """Metrics by name. Any thread makes and measures them.
 
     Asking for a name a second time gives the same metric; ValueError if it is of another type or
-    has other labels, and once there are `most_metrics`. `window_s` is how far back rates and
+    has other labels, for a name that begins as `reserved` ones do or of whose samples another
+    metric has one, and once there are `most_metrics`. `window_s` is how far back rates and
     quantiles look, by a monotonic clock.
     """
 
@@ -39,12 +47,15 @@ class Registry:
         window_s: float = 300.0,
         most_series: int = MOST_SERIES,
         most_metrics: int = MOST_METRICS,
+        reserved: Sequence[str] = RESERVED,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._clocks = Clocks(window_s, clock, wall_clock)
         self._most_series = most_series
         self._most_metrics = most_metrics
+        self._reserved = tuple(reserved)
+        self._sample_names: dict[str, str] = {}  # of all metrics: whose each is
         self._lock = threading.Lock()
         self._metrics: dict[str, Instrument[Any]] = {}
 
@@ -91,6 +102,8 @@ class Registry:
         """Takes a metric away, if there is one of that name."""
         with self._lock:
             self._metrics.pop(name, None)
+            for sample in [each for each, of in self._sample_names.items() if of == name]:
+                del self._sample_names[sample]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -124,8 +137,15 @@ class Registry:
             if found is None:
                 if len(self._metrics) >= self._most_metrics:
                     raise ValueError(f"there are {self._most_metrics} metrics: remove one first")
+                if name.startswith(self._reserved):
+                    raise ValueError(f"{name}: names that begin so are ours")
                 found = of(name, help, unit, labels, self._most_series, self._clocks, **more)
+                samples = [name + suffix for suffix in _SUFFIXES[found.type]]
+                if taken := [each for each in samples if each in self._sample_names]:
+                    whose = self._sample_names[taken[0]]
+                    raise ValueError(f"{name} would have a sample {taken[0]}, as {whose} has")
                 self._metrics[name] = found
+                self._sample_names |= dict.fromkeys(samples, name)
             if type(found) is not of or found.labels != tuple(labels):
                 raise ValueError(
                     f"there is a {found.type} {name} with the labels"
