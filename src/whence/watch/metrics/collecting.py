@@ -13,7 +13,7 @@ from whence.export.openmetrics import Family, Sample
 from whence.watch.metrics.configuration import MetricsConfiguration
 from whence.watch.metrics.history import MetricHistory
 from whence.watch.metrics.instruments import Reading
-from whence.watch.metrics.own import ServiceMetrics
+from whence.watch.metrics.own import ServerMetrics
 from whence.watch.metrics.registry import Registry
 
 __all__ = ["Collected", "MetricsCollection", "Readable"]
@@ -63,7 +63,7 @@ class MetricsCollection:
         *,
         system: Readable | None = None,
         application: Readable | None = None,
-        own: ServiceMetrics | None = None,
+        own: ServerMetrics | None = None,
         registry: Registry | None = None,
         history: MetricHistory | None = None,
         clock: Callable[[], float] = time.monotonic,

@@ -15,10 +15,10 @@ from whence.watch.listeners import Listeners
 from whence.watch.metrics.instruments import Reading
 from whence.watch.metrics.registry import Registry
 
-__all__ = ["ServiceMetrics"]
+__all__ = ["ServerMetrics"]
 
 
-class ServiceMetrics:
+class ServerMetrics:
     """The figures of a service over the store in a folder. One thread at a time.
 
     `registry` is where its parts put figures of theirs, such as timed() engines; its names may

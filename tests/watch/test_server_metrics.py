@@ -23,12 +23,12 @@ from whence.store.folder import FolderStore
 from whence.store.sessions import StoredSession
 from whence.watch.following import Following
 from whence.watch.listeners import Listeners
-from whence.watch.metrics.own import ServiceMetrics
+from whence.watch.metrics.own import ServerMetrics
 from whence.watch.metrics.timed import timed
 from whence.watch.tail import BEGINNING, Tail
 
 
-def samples(own: ServiceMetrics) -> dict[str, float]:
+def samples(own: ServerMetrics) -> dict[str, float]:
     """What a scraper reads, by name and labels."""
     found = {}
     for family in text_string_to_metric_families(render(own.families())):
@@ -54,7 +54,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_the_store_tells_its_size_its_losses_and_its_age(path: Path) -> None:
     """Events, bytes, files, losses, and how old the newest event is. R5.25"""
-    own = ServiceMetrics(path, wall_clock_ns=lambda: WALL_NS + 60 * SECOND)
+    own = ServerMetrics(path, wall_clock_ns=lambda: WALL_NS + 60 * SECOND)
     found = samples(own)
     manifest = FolderStore(path).snapshot().manifest
     assert found["whence_store_events"] == 5
@@ -80,7 +80,7 @@ def test_listeners_and_lag_are_among_them(path: Path) -> None:
     with following:
         assert last.wait(30)
     assert listener.wait_told(30)
-    found = samples(ServiceMetrics(path, following=following))
+    found = samples(ServerMetrics(path, following=following))
     assert found["whence_followed_events_total"] == 5
     assert found["whence_follow_lag_seconds"] == 10
     assert found["whence_listener_events_total{outcome=told}"] == 7
@@ -91,7 +91,7 @@ def test_listeners_and_lag_are_among_them(path: Path) -> None:
 def test_questions_are_timed_by_what_is_asked_and_how_it_ended(path: Path) -> None:
     """Every question of an engine goes into an exponential histogram. R5.25"""
     moments = iter(range(0, 1_000, 3))
-    own = ServiceMetrics(path)
+    own = ServerMetrics(path)
     with FolderEngine(path) as plain:
         engine = timed(plain, own.registry, clock=lambda: next(moments))
         assert len(engine.select(TraceQuery()).events) == 5
@@ -108,7 +108,7 @@ def test_questions_are_timed_by_what_is_asked_and_how_it_ended(path: Path) -> No
 
 def test_running_processes_are_among_them(path: Path) -> None:
     """With the counters of live sessions it is one text, without a name twice. R5.25"""
-    own = ServiceMetrics(path, live=OwnMetrics(LiveSessions(list)))
+    own = ServerMetrics(path, live=OwnMetrics(LiveSessions(list)))
     own.registry.counter("whence_exports_total", "Exports.").add(2)
     found = samples(own)
     assert found["whence_exports_total"] == 2
@@ -119,7 +119,7 @@ def test_a_store_that_is_not_there_is_said_and_keeps_nothing_from_being_told(
     tmp_path: Path,
 ) -> None:
     """The other figures are there all the same. R5.25"""
-    own = ServiceMetrics(tmp_path / "nothing", listeners=Listeners())
+    own = ServerMetrics(tmp_path / "nothing", listeners=Listeners())
     found = samples(own)
     assert "NotAStore" in own.trouble
     assert "whence_store_bytes" not in found
