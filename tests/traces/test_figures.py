@@ -2,11 +2,67 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.apps import run_program
 from tests.traces.test_queries import Clock, fill
+from whence.model.errors import AlreadyStarted
 from whence.model.result import ErrorCode
 from whence.traces.service import TraceService
 
 HOUR_NS = 3_600_000_000_000
+
+
+def test_metrics_are_of_what_is_stored() -> None:
+    """R4.8 R4.30 R4.41 Counts and rates of the traces of the time that is asked for."""
+    with TraceService("memory") as traces:
+        for number in range(4):
+            with traces.trace("work") as t:
+                if number == 3:
+                    t.event("broken", level="error")
+        found = traces.get_metrics("1h", ["application"]).unwrap()
+        now = found.history.application_now
+        assert now is not None
+        assert (now.request_count, now.error_rate, now.active_traces) == (4, 0.25, 0)
+        assert now.response_time_avg is not None
+        assert traces.get_metrics("1h", ["nonsense"]).error.code is ErrorCode.InvalidArgument
+        assert traces.get_metrics({"end": time.time_ns()}).error.code is ErrorCode.InvalidArgument
+
+
+def test_without_collection_there_are_no_metrics() -> None:
+    """R4.30 Whoever asks is told why."""
+    with TraceService("memory", enable_metrics_collection=False) as traces:
+        assert traces.get_metrics().error.code is ErrorCode.Conflict
+        with pytest.raises(AlreadyStarted, match="enable_metrics_collection"):
+            _ = traces.metrics
+
+
+def test_a_programs_own_metrics_are_kept_with_the_others(tmp_path: Path) -> None:
+    """R4.8 R4.33 R4.35 R4.42 Kept in the store, by their names; only the sorts wanted."""
+    source = f"""
+        import time
+        from whence.traces.service import TraceService
+        config = {{"collection_interval": 20, "metric_types": ["custom", "system"]}}
+        with TraceService({str(tmp_path / "traces")!r}, metrics_config=config) as traces:
+            traces.metrics.gauge("workflow_success_rate", "Share of them.").set(95.5)
+            traces.complete(traces.create_trace("ctx").unwrap().trace_id)
+            end = time.monotonic() + 60
+            while time.monotonic() < end:
+                time.sleep(0.05)
+                traces.complete(traces.create_trace("ctx").unwrap().trace_id)
+                history = traces.get_metrics("1h").unwrap().history
+                if history.custom and history.system:
+                    break
+            (own,) = history.custom
+            print(own.name, own.points[-1].value, len(history.application))
+            print("memory_usage" in [each.name for each in history.system])
+    """
+    assert run_program(source, tmp_path).stdout.splitlines() == [
+        "workflow_success_rate 95.5 0", "True",
+    ]  # fmt: skip
 
 
 def test_a_dashboard_has_a_point_for_each_hour() -> None:

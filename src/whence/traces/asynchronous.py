@@ -66,6 +66,7 @@ class AsyncTraceService:
     delete_trace = _awaited(TraceService.delete_trace)
     cleanup = _awaited(TraceService.cleanup)
     export_traces = _awaited(TraceService.export_traces)
+    get_metrics = _awaited(TraceService.get_metrics)
     get_dashboard_data = _awaited(TraceService.get_dashboard_data)
     add_event_listener = _awaited(TraceService.add_event_listener)
     remove_event_listener = _awaited(TraceService.remove_event_listener)

@@ -8,35 +8,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from whence.model.trace import EventLevel
+from whence.watch.metrics.configuration import MetricsConfiguration
 
 __all__ = ["EventConfiguration", "MetricsConfiguration", "TraceOptions"]
 
 T = TypeVar("T")
-
-METRIC_TYPES = ("system", "application", "custom")
-
-
-@dataclass(frozen=True, slots=True)
-class MetricsConfiguration:
-    """Which metrics are collected, and how often; intervals in milliseconds.
-
-    Raises ValueError for an interval below 1 and for a type of metric that there is not.
-    """
-
-    collection_interval: int = 60_000
-    aggregation_window: int = 300_000
-    enable_custom_metrics: bool = True
-    metric_types: tuple[str, ...] = METRIC_TYPES
-
-    def __post_init__(self) -> None:
-        for name in ("collection_interval", "aggregation_window"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < 1:
-                raise ValueError(f"{name} is at least 1 millisecond, not {value!r}")
-        object.__setattr__(self, "metric_types", tuple(self.metric_types))
-        for each in self.metric_types:
-            if each not in METRIC_TYPES:
-                raise ValueError(f"{each!r} is no type of metric; {', '.join(METRIC_TYPES)} are")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +46,7 @@ class TraceOptions:
     """All options of a trace service; docs/traces.md says what each means."""
 
     enable_real_time_monitoring: bool = True
+    enable_metrics_collection: bool = True
     enable_event_aggregation: bool = False
     retention_period_days: float | None = None
     metrics_config: MetricsConfiguration = field(default_factory=MetricsConfiguration)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whence.model.errors import AlreadyStarted, IdNotFound
 from whence.model.query import TraceQuery
@@ -37,6 +37,11 @@ from whence.traces.questions import (
 from whence.traces.recording import TraceRecording, one_row, text_of, trace_id_of
 from whence.traces.values import trace_of
 from whence.watch.listeners import Listener
+
+if TYPE_CHECKING:
+    from whence.traces.measuring import MetricsAnswer
+    from whence.watch.metrics.collecting import MetricsCollection
+    from whence.watch.metrics.registry import Registry
 
 __all__ = ["TraceService"]
 
@@ -188,6 +193,30 @@ class TraceService(TraceRecording):
             include_metrics=include_metrics,
         )
 
+    @property
+    def metrics(self) -> Registry:
+        """Where a program makes metrics of its own: `traces.metrics.gauge("load").set(0.5)`.
+
+        Raises AlreadyStarted if `enable_metrics_collection` is off.
+        """
+        return self._collecting().registry
+
+    @answering
+    def get_metrics(
+        self, time_range: object = "1h", metric_types: Sequence[str] | None = None
+    ) -> MetricsAnswer:
+        """What was measured in that time, of these sorts or all, and the newest readings.
+
+        Conflict if `enable_metrics_collection` is off.
+        """
+        from whence.traces.measuring import MetricsAnswer, metrics_of
+
+        collection = self._collecting()
+        wanted = self.options.metrics_config.metric_types if metric_types is None else metric_types
+        since_ns, until_ns = self._whole_interval(time_range)
+        history = self._ask(lambda engine: metrics_of(engine, (since_ns, until_ns), wanted))
+        return MetricsAnswer(history, collection.latest)
+
     @answering
     def get_dashboard_data(
         self,
@@ -230,6 +259,11 @@ class TraceService(TraceRecording):
     def remove_event_listener(self, listener: Listener) -> bool:
         """No call begins any more; whether the one under way, if there is one, has ended."""
         return listener.remove()
+
+    def _collecting(self) -> MetricsCollection:
+        if self._collection is None:
+            raise AlreadyStarted("the service was made with enable_metrics_collection=False")
+        return self._collection
 
     def _whole_interval(self, time_range: object) -> tuple[int, int]:
         """Both ends of a time, of which the first must be given."""
