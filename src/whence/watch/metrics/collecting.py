@@ -16,7 +16,7 @@ from whence.watch.metrics.instruments import Reading
 from whence.watch.metrics.own import ServerMetrics
 from whence.watch.metrics.registry import Registry
 
-__all__ = ["Collected", "MetricsCollection", "Readable"]
+__all__ = ["AsReadings", "Collected", "MetricsCollection", "Readable"]
 
 END_S = 5.0
 
