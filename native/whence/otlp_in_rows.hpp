@@ -244,7 +244,7 @@ class RowsIn {
     to_.ticket.push(0);
     to_.event_type.push(texts_.event_types.number(row.event_type));
     to_.component.push(row.component >= 0 ? row.component : component_);
-    to_.model_id.push(texts_.models.number(row.model));
+    to_.model_id.push(row.model.empty() ? no_model_ : texts_.models.number(row.model));
     to_.request_id.push(row.request_id);
     to_.decision_chain_id.push(row.chain);
     to_.trace_hi.push(static_cast<std::int64_t>(row.trace_hi));
@@ -403,6 +403,7 @@ class RowsIn {
   const ScopeIn* scope_ = nullptr;
   std::uint64_t seed_ = 0;
   std::int32_t component_ = 0;
+  const std::int32_t no_model_ = texts_.models.number("");
   bool timeless_ = false;
   SpanIn span_;
   LogIn log_;

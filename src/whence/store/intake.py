@@ -368,9 +368,10 @@ class Intake:
 
 def _checked(rows: pa.Table) -> pa.Table:
     """The rows with exactly the columns that are given. Raises ValueError, KeyError."""
+    rows = rows.select(_GIVEN.names)
     if not rows.schema.equals(_GIVEN):
         try:
-            rows = rows.select(_GIVEN.names).cast(_GIVEN)
+            rows = rows.cast(_GIVEN)
         except pa.ArrowException as error:
             raise ValueError(f"no rows of a store: {error}") from None
     for column in _GIVEN:
