@@ -50,6 +50,7 @@ TARGETS = {
     "T20": Target(6, 2.5),
     "T23": Target(2, 0.7),
     "T24": Target(0.6, 0.2),
+    "T27": Target(3.0, 1.5),
     "T26": Target(8, 3),
 }
 

@@ -1,8 +1,9 @@
-"""What encoding for OpenTelemetry costs: T24."""
+"""What OpenTelemetry's messages cost: T24 on their way out, T27 on their way in."""
 
 from __future__ import annotations
 
 import importlib
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from benchmarks.ratio import Ratio, compare_functions
 from benchmarks.read import EVENTS, median_of, own_ring
 from whence import _native
 from whence.export.otlp import otlp_requests
+from whence.receive.otlp.requests import RequestReader
 
 __all__ = ["measures"]
 
@@ -24,8 +26,9 @@ def otlp_decision(model: str, slack_ns: int, utilisation: float, queue: int) -> 
 
 
 def measures() -> Iterator[Measure]:
-    """T24."""
+    """T24, T27."""
     yield Measure("T24", "10,000 events from slots to OTLP / python-protobuf objects", _encode)
+    yield Measure("T27", "10,000 spans from OTLP to columns / protobuf ParseFromString", _decode)
 
 
 def _encode() -> Ratio:
@@ -59,6 +62,48 @@ def _encode() -> Ratio:
         return cost
 
     return compare_functions(median_of(ours, 5), median_of(peer, 3))
+
+
+def _decode() -> Ratio:
+    """CPU time; of what comes after it the store's encoding takes most, as for all events."""
+    service = importlib.import_module("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
+    request_type: Any = service.ExportTraceServiceRequest
+    body = _spans(request_type())
+    reader = RequestReader()
+
+    def ours() -> float:
+        begin = time.process_time_ns()
+        received = reader.read("traces", body)
+        cost = time.process_time_ns() - begin
+        assert received.records == EVENTS
+        return cost
+
+    def peer() -> float:
+        request = request_type()
+        begin = time.process_time_ns()
+        request.ParseFromString(body)
+        return time.process_time_ns() - begin
+
+    return compare_functions(median_of(ours, 5), median_of(peer, 5))
+
+
+def _spans(request: Any) -> bytes:
+    """A request as the SDK's exporters send it: spans of a service, three attributes each."""
+    chance = random.Random(27)
+    scope = request.resource_spans.add().scope_spans.add()
+    scope.scope.name, scope.scope.version = "shop", "1.2"
+    trace = b""
+    for number in range(EVENTS):
+        trace = trace if number % 8 else chance.randbytes(16)
+        start = 1_700_000_000_000_000_000 + number * 1_000
+        span = scope.spans.add(trace_id=trace, span_id=chance.randbytes(8), kind=2)
+        span.parent_span_id, span.name = chance.randbytes(8), f"operation-{number % 7}"
+        span.start_time_unix_nano, span.end_time_unix_nano = start, start + 5_000
+        span.attributes.add(key="http.request.method").value.string_value = "GET"
+        span.attributes.add(key="http.response.status_code").value.int_value = 200
+        span.attributes.add(key="server.load").value.double_value = 0.5
+    serialized: bytes = request.SerializeToString()
+    return serialized
 
 
 def _peer(body: bytes) -> Callable[[], bytes]:
