@@ -206,3 +206,22 @@ def test_columns_that_hold_nothing_are_known_and_not_read(plain: Path) -> None:
         assert filled(kept).select(SCHEMA.names).cast(SCHEMA).equals(table.cast(SCHEMA))
     with FolderEngine(plain) as engine:
         assert "links" not in engine._source(snapshot.manifest.files, UNLIMITED).columns
+
+
+def test_polars_and_pandas_read_the_files(mixed: Path, plain: Path) -> None:
+    """R5.18 As they are; columns that only some files have are null in the others."""
+    plain_files = [str(path) for path in FolderStore(plain).snapshot().files]
+    files = [str(path) for path in FolderStore(mixed).snapshot().files]
+    polars = pytest.importorskip("polars", reason="one of the engines that others bring")
+    frame = polars.scan_parquet(plain_files, hive_partitioning=False).collect()
+    assert frame.shape == (24, len(SCHEMA))
+    more = polars.scan_parquet(
+        files[::-1], hive_partitioning=False, missing_columns="insert", extra_columns="ignore"
+    )
+    wanted = sum(n for n in range(8, 24) if n % 5 != 4)
+    assert more.select("attr_int_slack").collect().sum().item() == wanted
+    pandas = pytest.importorskip("pandas", reason="one of the engines that others bring")
+    read = pandas.read_parquet(plain_files, partitioning=None)
+    assert read.shape == (24, len(SCHEMA))
+    assert sorted(read["request_id"]) == sorted(f"req-{n}" for n in range(24))
+    assert pandas.read_parquet(files[::-1], partitioning=None)["attr_int_slack"].sum() == wanted
