@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import resource
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +64,7 @@ def sources(tmp_path: Path, export: Callable[[Recording], Path]) -> dict[str, Pa
         ("select", "--limit", "3", "--order", "oldest"),
         ("select", "--type", "tick", "--group-by", "type,severity", "--bucket", "5ms"),
         ("select", "--group-by", "deadline_met", "--json"),
+        ("select", "--group-by", "type", "--measure", "count,sum,min,max,last"),
         ("select", "--errors"),
         ("select", "--where", "deadline_met = false", "--last", "1h", "--json"),
         ("select", "--last", "10ms"),
@@ -119,6 +121,24 @@ def test_a_table_without_texts_is_as_wide_as_its_numbers(
     assert result.output.splitlines()[1].split()[:2] == ["2026-11-20", "14:00:00.000"]
 
 
+def test_a_group_that_no_event_has_is_told(run: Run, sources: dict[str, Path]) -> None:
+    """R4.44 With the attributes that are spelled much like it."""
+    for path in sources.values():
+        result = run("select", "--group-by", "deadline_mett", "--from", path)
+        assert result.exit_code == 0
+        assert "no event has 'deadline_mett'; nearest: deadline_met" in result.output
+
+
+def test_no_statement_takes_all_memory(run: Run, sources: dict[str, Path]) -> None:
+    """R4.7 What a function makes is bounded, too, and the process goes on without the bound."""
+    limits = resource.getrlimit(resource.RLIMIT_DATA)
+    statement = "SELECT length(repeat('x', 4000000000))"
+    result = run("sql", statement, "--from", sources["store"])
+    assert result.exit_code != 0
+    assert "memory" in result.output
+    assert resource.getrlimit(resource.RLIMIT_DATA) == limits
+
+
 def test_figures_of_groups_are_tabled(run: Run, sources: dict[str, Path]) -> None:
     """R4.44 R5.5 Counts stand for what was sampled out, and the table says so."""
     result = run("select", "--group-by", "component", "--from", sources["store"])
@@ -149,6 +169,7 @@ def test_figures_of_groups_are_tabled(run: Run, sources: dict[str, Path]) -> Non
         (("sql", "SELECT 'infinity'::DATE"), "cast this time"),
         (("sql", "SELECT TIMESTAMP_NS '2020-01-01 00:00:00.123456789'"), "cast this time"),
         (("select", "--group-by", "type", "--of", ""), "what is measured"),
+        (("select", "--group-by", "type", "--measure", "maxx"), "'maxx' is not measured; max"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_told_so(

@@ -22,6 +22,7 @@ from whence.model.query import TraceQuery
 from whence.query.engines.folder import FolderEngine
 from whence.query.engines.shapes import Aggregate
 from whence.query.engines.traces import TraceFilter
+from whence.query.series import SeriesQuestion, series
 """
 _CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 
 import click
 from rich.text import Text
@@ -18,9 +19,12 @@ from whence.cli.wider_filters import wider_filter_options
 from whence.model.errors import ContractError
 from whence.model.query import TraceQuery
 from whence.query.contracts.contract import parse_length
+from whence.query.engines.engine import Engine
 from whence.query.engines.shapes import (
+    GROUPS,
     MEASURES,
     ORDERS,
+    USUAL,
     Aggregate,
     Budget,
     GroupRow,
@@ -33,6 +37,8 @@ from whence.query.words import count_text, duration_text, event_sentence
 
 __all__ = ["select"]
 
+RECENT = 1_000  # events of which the attributes are known, for hints
+_TITLES = {"rate": "a second", "error_rate": "errors"}
 _ADVICE = "--last, --since, --type and other filters narrow it; --timeout, --most-rows allow more"
 
 
@@ -48,6 +54,16 @@ def _key(context: click.Context, parameter: click.Parameter, value: str | None) 
         return None if value is None else PageKey.parse(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _measures(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, ...]:
+    names = tuple(each.strip() for each in (value or "").split(",") if each.strip())
+    if unknown := [name for name in names if name not in MEASURES]:
+        near = get_close_matches(unknown[0], MEASURES, 1) or MEASURES
+        raise click.BadParameter(f"{unknown[0]!r} is not measured; {', '.join(near)}")
+    return tuple(dict.fromkeys(names)) or USUAL
 
 
 @click.command(cls=Verb)
@@ -67,6 +83,13 @@ def _key(context: click.Context, parameter: click.Parameter, value: str | None) 
     show_default=True,
     metavar="NAME",
     help="What groups are measured in: an attribute that is a number.",
+)
+@click.option(
+    "--measure",
+    "measures",
+    callback=_measures,
+    metavar="NAMES",
+    help=f"Which figures, with commas: {', '.join(MEASURES)}.",
 )
 @click.option(
     "--order",
@@ -94,6 +117,7 @@ def select(
     group_by: str | None,
     bucket_ns: int | None,
     of: str,
+    measures: tuple[str, ...],
     order: Order,
     limit: int,
     after: PageKey | None,
@@ -106,7 +130,8 @@ def select(
     which --after goes on; events that come meanwhile neither shift nor repeat what follows.
 
     With --group-by or --bucket, each group has its count, its rate a second, the average and the
-    percentiles of how long its events lasted (or of what --of names), and the share of errors.
+    percentiles of how long its events lasted (or of what --of names), and the share of errors, or
+    what --measure names.
     Where some events were sampled out, a count is of all that they stand for, and "rows" says how
     many are there; percentiles are those of the rows. Beyond 20 million rows percentiles are read
     from a histogram and marked ~: they are off by 1.1 % at most.
@@ -127,8 +152,9 @@ def select(
         _tell_dropped(getattr(engine, "dropped_before_ns", None), query)
         if grouped:
             names = tuple(name.strip() for name in (group_by or "").split(",") if name.strip())
-            question = Aggregate(names, bucket_ns, MEASURES, of)
+            question = Aggregate(names, bucket_ns, measures, of)
             rows = engine.aggregate(question, query, budget)
+            _tell_unknown(engine, question, rows)
         else:
             page = engine.select(query, order=order, limit=limit, after=after, budget=budget)
     if grouped:
@@ -158,6 +184,18 @@ def _tell_dropped(before_ns: int | None, query: TraceQuery) -> None:
         print_lines([line(words)], err=True)
 
 
+def _tell_unknown(engine: Engine, question: Aggregate, rows: Sequence[GroupRow]) -> None:
+    """Where no event has what is grouped by: it may be a misspelling."""
+    for at, name in enumerate(question.group_by):
+        if not rows or name in GROUPS or any(row.keys[at] for row in rows):
+            continue
+        recent = engine.select(TraceQuery(), order="newest", limit=RECENT).events
+        known = {field for event in recent for field in event.attributes} | set(GROUPS)
+        near = get_close_matches(name, sorted(known), 3)
+        hint = f"; nearest: {', '.join(near)}" if near else ""
+        print_lines([line(safe(f"whence: no event has {name!r}{hint}"))], err=True)
+
+
 def _event_lines(page: Page) -> Iterator[Text]:
     if not page.events:
         yield line("No event is what was asked for.")
@@ -185,8 +223,8 @@ def _group_lines(question: Aggregate, rows: Sequence[GroupRow]) -> Iterator[Text
         return
     weighted = any(row.weighted for row in rows)
     labels = (*(["from"] if question.bucket_ns else []), *question.group_by)
-    figures = ("count", *(["rows"] if weighted else []), "a second", "avg", "p50", "p95", "p99")
-    header = (*labels, *figures, "errors")
+    names = [_TITLES.get(name, name) for name in _shown(question)]
+    header = (*labels, *names[:1], *(["rows"] if weighted else []), *names[1:])
     cells = [(*_labels(question, row), *_figures(question, row, weighted)) for row in rows]
     first = 1 if question.bucket_ns else 0  # times are never cut
     yield from table(header, cells, left=range(first, len(labels)))
@@ -206,11 +244,20 @@ def _figures(question: Aggregate, row: GroupRow, weighted: bool) -> Iterator[str
     yield count_text(round(row.count))
     if weighted:
         yield count_text(row.rows)
-    yield _number(row.rate)
-    yield _measured(question, row.avg)
-    for value in (row.p50, row.p95, row.p99):
-        yield ("~" if row.approx and value is not None else "") + _measured(question, value)
-    yield "" if row.error_rate is None else f"{row.error_rate:.2%}"
+    for name in _shown(question)[1:]:
+        value = getattr(row, name)
+        if name == "error_rate":
+            yield "" if value is None else f"{value:.2%}"
+        elif name == "rate":
+            yield _number(value)
+        else:
+            is_near = row.approx and value is not None and name in question.percentiles
+            yield ("~" if is_near else "") + _measured(question, value)
+
+
+def _shown(question: Aggregate) -> list[str]:
+    """The figures in their columns, the count first."""
+    return ["count", *(name for name in question.measures if name != "count")]
 
 
 def _measured(question: Aggregate, value: float | None) -> str:
@@ -233,7 +280,7 @@ def _plain_rows(question: Aggregate, rows: Sequence[GroupRow]) -> list[dict[str,
             "rows": row.rows,
             "count": row.count,
             "weighted": row.weighted,
-            **{name: getattr(row, name) for name in MEASURES if name != "count"},
+            **{name: getattr(row, name) for name in question.measures if name != "count"},
             "approx": row.approx,
         }
         for row in rows

@@ -13,6 +13,7 @@ import click
 from rich.text import Text
 
 from whence.cli.allowed import Allowed, allowed_options
+from whence.cli.bounded import bounded_memory
 from whence.cli.render.page import line, print_json, print_lines, table
 from whence.cli.render.waiting import waiting
 from whence.cli.sources import Choice, is_store
@@ -23,6 +24,7 @@ from whence.query.words import count_text
 
 __all__ = ["sql"]
 
+MOST_MEMORY = 2 << 30  # for one statement: DuckDB's own limit does not count what functions make
 WIDEST = 1_000  # characters of a value in a table; --json has all of them
 
 
@@ -49,7 +51,8 @@ def sql(statement: str, source: str, limit: int, allowed: Allowed, as_json: bool
     if not isinstance(engine, FolderEngine):
         raise BadQuestion("only a store in a folder is asked in SQL")
     advice = "WHERE ts_ns > … and LIMIT narrow it; --timeout and --limit allow more"
-    with allowed.spent(advice), contextlib.closing(engine), waiting("asking the store"):
+    asking = waiting("asking the store")
+    with allowed.spent(advice), contextlib.closing(engine), asking, bounded_memory(MOST_MEMORY):
         found = engine.sql(statement, Budget(limit, None, None))
     try:
         rows = list(zip(*(column.to_pylist() for column in found.columns), strict=True))
