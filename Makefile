@@ -32,7 +32,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup check test native tsan asan tidy stress bench bench-store demo docs package pythons clean
+.PHONY: help setup check test native tsan asan tidy stress bench bench-serve bench-store demo docs package pythons clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +107,9 @@ bench: $(built) $(peers) ## print every measured figure beside its target
 
 bench-store: $(built) $(peers) ## the same for keeping and asking: millions of events in a store, beside other stores
 	$(py) -m benchmarks.store.run $(BENCH)
+
+bench-serve: $(built) ## the same for the server: at rest, and for each request
+	$(py) -m benchmarks.serve.run $(BENCH)
 
 $(peers): pyproject.toml $(ready)
 	$(py) -m pip install -q --no-build-isolation --editable ".[bench]"

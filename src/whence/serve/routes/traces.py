@@ -122,9 +122,9 @@ def add_traces(routes: Routes, parts: Parts) -> None:
 
 def _trace(engine: Engine, trace_id: str, events: int) -> dict[str, Any]:
     row = _row(engine, trace_id)
-    began = engine.select(TraceQuery(trace_id=trace_id, event_type=TRACE_STARTED), limit=1).events
-    ended = engine.select(TraceQuery(trace_id=trace_id, event_type=TRACE_ENDED), limit=1).events
-    said = whole(began[0].attributes) if began else {}
+    both = TraceQuery(trace_id=trace_id, event_type=(TRACE_STARTED, TRACE_ENDED))
+    told = {each.event_type: each for each in reversed(engine.select(both, limit=10).events)}
+    said = whole(told[TRACE_STARTED].attributes) if TRACE_STARTED in told else {}
     if events:
         steps = _steps(row, _events(engine, trace_id, events, None), events)
     else:
@@ -136,7 +136,7 @@ def _trace(engine: Engine, trace_id: str, events: int) -> dict[str, Any]:
             for name, value in said.items()
             if name.startswith(_METADATA)
         },
-        "reason": ended[0].rationale if ended else "",
+        "reason": told[TRACE_ENDED].rationale if TRACE_ENDED in told else "",
         "steps": steps,
     }
 
