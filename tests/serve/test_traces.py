@@ -144,3 +144,14 @@ def test_what_is_no_trace_is_not_found(client: Client, name: str) -> None:
 def test_pages_that_cannot_be_are_refused(client: Client, asked: str) -> None:
     """A page is asked for by a number from 1 or a cursor that a page gave. R4.45"""
     assert client.get(f"/traces?{asked}").status == 400
+
+
+@pytest.mark.parametrize("events", [0, 1, 2, 100])
+def test_a_trace_is_the_same_whether_it_is_small_or_not(client: Client, events: int) -> None:
+    """However few of its events are asked for, what is said of the trace is its row. R4.6"""
+    rows = {row["trace_id"]: row for row in client.get("/traces").json["items"]}
+    for name, row in rows.items():
+        found = client.get(f"/traces/{name}?events={events}").json
+        assert {key: found[key] for key in row} == row
+        assert len(found["steps"]["items"]) <= events
+        assert found["steps"]["total"] == row["events"]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
 
 from whence.model.errors import IdNotFound
+from whence.model.event import TraceEvent
 from whence.model.names import TRACE_ENDED, TRACE_STARTED
 from whence.model.nested import whole
 from whence.model.query import TraceQuery
 from whence.query.engines.engine import Engine
+from whence.query.engines.folded_traces import folded
 from whence.query.engines.shapes import Page, PageKey
 from whence.query.engines.traces import TraceFilter, TraceKey, TraceRow, TracesPage
 from whence.serve.asked import MOST, Cursor, Limit
@@ -29,7 +32,9 @@ Number = Annotated[
     int | None,
     Query(ge=1, le=1_000_000, description="The number of the page, from 1; or give a cursor."),
 ]
+_ENDS = (TRACE_STARTED, TRACE_ENDED)
 _METADATA = "metadata."
+FEW = 200  # events that are read to see whether there are more
 
 
 def add_traces(routes: Routes, parts: Parts) -> None:
@@ -121,14 +126,34 @@ def add_traces(routes: Routes, parts: Parts) -> None:
 
 
 def _trace(engine: Engine, trace_id: str, events: int) -> dict[str, Any]:
+    whole_of_it = _small(engine, trace_id, events)
+    if whole_of_it is not None:
+        return whole_of_it
     row = _row(engine, trace_id)
-    both = TraceQuery(trace_id=trace_id, event_type=(TRACE_STARTED, TRACE_ENDED))
+    both = TraceQuery(trace_id=trace_id, event_type=_ENDS)
     told = {each.event_type: each for each in reversed(engine.select(both, limit=10).events)}
-    said = whole(told[TRACE_STARTED].attributes) if TRACE_STARTED in told else {}
     if events:
         steps = _steps(row, _events(engine, trace_id, events, None), events)
     else:
         steps = page([], 1, None, total=row.events)
+    return _answer(row, told, steps)
+
+
+def _small(engine: Engine, trace_id: str, events: int) -> dict[str, Any] | None:
+    """A trace of few events by one question, rather than three; None of one that has more."""
+    found = engine.select(TraceQuery(trace_id=trace_id), order="oldest", limit=max(events, FEW) + 2)
+    own = tuple(each for each in found.events if each.event_type not in _ENDS)
+    if not found.events or found.next is not None or len(own) > events:
+        return None
+    walls = {id(e): wall or 0 for e, wall in zip(found.events, found.wall_ns, strict=True)}
+    row = folded(found.events, lambda event: walls[id(event)])
+    told = {each.event_type: each for each in reversed(found.events) if each.event_type in _ENDS}
+    shown = Page(own, tuple(walls[id(each)] for each in own))
+    return _answer(row, told, _steps(row, shown, max(1, events)))
+
+
+def _answer(row: TraceRow, told: Mapping[str, TraceEvent], steps: dict[str, Any]) -> dict[str, Any]:
+    said = whole(told[TRACE_STARTED].attributes) if TRACE_STARTED in told else {}
     return {
         **plain_row(row),
         "metadata": {
@@ -154,7 +179,7 @@ def _events(engine: Engine, trace_id: str, limit: int, after: PageKey | None) ->
     kept = [
         (event, wall)
         for event, wall in zip(found.events, found.wall_ns, strict=True)
-        if event.event_type not in (TRACE_STARTED, TRACE_ENDED)
+        if event.event_type not in _ENDS
     ]
     return Page(tuple(e for e, _ in kept), tuple(w for _, w in kept), found.next)
 
