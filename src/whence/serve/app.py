@@ -17,9 +17,11 @@ from whence.serve.door import Door
 from whence.serve.json import Json, problem_response
 from whence.serve.parts import Parts
 from whence.serve.problem import MEDIA_TYPE, Problem, problem_of
+from whence.serve.routes.admin import add_admin
 from whence.serve.routes.own import add_own
 from whence.serve.routes.questions import add_questions
 from whence.serve.routes.stream import add_stream
+from whence.serve.routes.trace_figures import add_trace_figures
 from whence.serve.routes.traces import add_traces
 from whence.serve.routes.writes import add_writes
 from whence.serve.routing import PREFIX, Routes
@@ -60,8 +62,10 @@ def make_routes(parts: Parts) -> FastAPI:
     add_own(routes, parts)
     add_stream(routes, parts)  # before /events/{id}: the first route that fits answers
     add_questions(routes, parts)
+    add_trace_figures(routes, parts)  # before /traces/{id}, too
     add_traces(routes, parts)
     add_writes(routes, parts)
+    add_admin(routes, parts)
 
     async def get_openapi_document() -> Json:
         """This document."""

@@ -14,6 +14,7 @@ from whence.serve.connections import Crowd
 from whence.serve.door import Traffic
 from whence.serve.limits import Limits
 from whence.serve.origins import Origins
+from whence.serve.problem import Problem
 from whence.serve.streams import Streams
 from whence.serve.writing import Writing
 
@@ -41,6 +42,12 @@ class Parts:
     read_only: Callable[[], str] = field(default_factory=lambda: _only_reads)
     trouble: Callable[[], str] = field(default_factory=lambda: str)
     families: Callable[[], Sequence[Family]] = tuple
+
+    def need_writing(self) -> Writing:
+        """What writes traces; Problem where there is none."""
+        if self.writing is None:
+            raise Problem(403, "read_only", self.read_only(), "write through the owner")
+        return self.writing
 
 
 def _only_reads() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -51,6 +52,10 @@ class Writing:
         finally:
             self.waiting -= 1
             self.done += 1
+
+    def now_ns(self) -> int:
+        """The wall time that `last 1h` counts from."""
+        return time.time_ns()
 
     def close(self) -> None:
         """Waits for what was begun."""

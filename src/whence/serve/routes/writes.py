@@ -12,7 +12,6 @@ from whence.serve.parts import Parts
 from whence.serve.problem import Problem
 from whence.serve.routing import PREFIX, Routes
 from whence.serve.trace_shapes import StepShape
-from whence.serve.writing import Writing
 from whence.serve.written import (
     Batch,
     NewEvent,
@@ -30,11 +29,7 @@ __all__ = ["add_writes"]
 
 def add_writes(routes: Routes, parts: Parts) -> None:
     """The routes that write."""
-
-    def writing() -> Writing:
-        if parts.writing is None:
-            raise Problem(403, "read_only", "this server only reads", "write through the owner")
-        return parts.writing
+    writing = parts.need_writing
 
     async def create_trace(new: NewTrace) -> Json:
         """Begins a trace. It is active until it is completed, failed or cancelled, or expires."""
