@@ -144,3 +144,15 @@ def test_cleaning_up_leaves_what_is_younger(client: Client) -> None:
     assert answer.json == {"deleted_count": 0}
     assert client.get("/traces").json["total"] == before
     assert client.post("/traces/cleanup", {"older_than_days": -1}).status == 400
+
+
+def test_a_dashboard_is_that_of_the_service(client: Client, service: TraceService) -> None:
+    """The overview of the last 24 hours, and 400 or 404 for what there is not. R4.46 R4.48 R4.49"""
+    found = client.get("/dashboards/overview").json
+    same = plain(service.get_dashboard_data().value())
+    for name in ("total_traces", "error_count", "success_rate", "bucket_ns", "top_errors"):
+        assert found[name] == same[name]
+    assert len(found["timeseries"]) in (24, 25)
+    for asked in ("?metric=luck", "?group_by=never", "?started_after=9&started_before=3"):
+        assert client.get(f"/dashboards/overview{asked}").status == 400
+    assert client.get("/dashboards/secret").status == 400

@@ -10,6 +10,7 @@ from whence.model.trace import Event, Trace
 from whence.serve.asked import Level
 
 __all__ = [
+    "AskedExport",
     "Batch",
     "Cleanup",
     "Deleted",
@@ -89,6 +90,16 @@ class Cleanup(_Strict):
     """What to delete."""
 
     older_than_days: float = Field(gt=0, le=100_000)
+
+
+class AskedExport(_Strict):
+    """What is to be exported."""
+
+    filter: dict[str, Any] = Field({}, description="As POST /traces/query takes it.")
+    format: Literal["json", "csv", "parquet"] = "json"
+    compression: Literal["gzip"] | None = None
+    include_events: bool = True
+    include_metrics: bool = False
 
 
 class Deleted(BaseModel):

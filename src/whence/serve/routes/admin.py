@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
@@ -15,24 +14,12 @@ from whence.serve.parts import Parts
 from whence.serve.problem import Problem
 from whence.serve.routes.trace_figures import understood
 from whence.serve.routing import Routes
-from whence.serve.written import Cleanup, Deleted
+from whence.serve.written import AskedExport, Cleanup, Deleted
 from whence.traces.asked import filter_of
 
 __all__ = ["MOST_EXPORTED", "add_admin"]
 
 MOST_EXPORTED = 2_000  # some 10 ms each
-
-
-class AskedExport(BaseModel):
-    """What is to be exported."""
-
-    model_config = ConfigDict(extra="forbid", title="Export")
-
-    filter: dict[str, Any] = Field({}, description="As POST /traces/query takes it.")
-    format: Literal["json", "csv", "parquet"] = "json"
-    compression: Literal["gzip"] | None = None
-    include_events: bool = True
-    include_metrics: bool = False
 
 
 def add_admin(routes: Routes, parts: Parts) -> None:

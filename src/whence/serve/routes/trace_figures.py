@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import Depends, Path, Query
 
 from whence.model.errors import ContractError
 from whence.query.contracts.contract import parse_length
@@ -16,98 +15,29 @@ from whence.query.engines.shapes import MEASURES, Aggregate
 from whence.query.plain import plain
 from whence.serve.asked import EventFilters, Limit, When, moment_ns, plain_text
 from whence.serve.asked_traces import TraceFilters
+from whence.serve.figure_shapes import (
+    AskedTraces,
+    DashboardShape,
+    EventGroupShape,
+    FoundTraces,
+    PerformanceShape,
+    StatisticsShape,
+)
 from whence.serve.json import Json
 from whence.serve.parts import Parts
 from whence.serve.problem import Problem
 from whence.serve.routing import Routes
 from whence.serve.shapes import PageOf, page
-from whence.serve.trace_shapes import TraceRowShape, plain_row
+from whence.serve.trace_shapes import plain_row
 from whence.traces.asked import asked_of
+from whence.traces.dashboard import DASHBOARD_METRICS, dashboard
 from whence.traces.questions import performance, statistics, traces_page
 
 __all__ = ["add_trace_figures", "understood"]
 
 T = TypeVar("T")
+DAY_NS = 86_400_000_000_000
 Measure = Literal["count", "rate", "avg", "p50", "p95", "p99", "error_rate"]
-
-
-class StatisticsShape(BaseModel):
-    """Traces in figures; durations in milliseconds, null where nothing is known."""
-
-    model_config = ConfigDict(title="Statistics")
-
-    total_traces: int
-    by_status: dict[str, int]
-    by_type: dict[str, int]
-    total_events: int
-    error_count: int
-    success_rate: float | None
-    error_rate: float | None
-    average_duration: float | None
-    p50_duration: float | None
-    p95_duration: float | None
-    p99_duration: float | None
-
-
-class GroupShape(BaseModel):
-    """The figures of one group of traces; durations in milliseconds."""
-
-    model_config = ConfigDict(title="TraceGroup")
-
-    keys: dict[str, str]
-    bucket_ns: int | None
-    values: dict[str, float | None]
-
-
-class PerformanceShape(BaseModel):
-    """What took long."""
-
-    model_config = ConfigDict(title="Performance")
-
-    slowest: list[TraceRowShape]
-    by_type: list[GroupShape]
-
-
-class AskedTraces(BaseModel):
-    """A question about traces in one object."""
-
-    model_config = ConfigDict(extra="forbid", title="TraceQuestion")
-
-    filter: dict[str, Any] = Field(
-        {}, description="context_ids, trace_types, status, time_range {start, end}, has_errors, ..."
-    )
-    aggregation: dict[str, Any] | None = Field(
-        None, description="group_by, metrics and time_bucket.",
-        examples=[{"group_by": ["trace_type"], "metrics": ["count", "avg_duration"]}],
-    )  # fmt: skip
-    pagination: dict[str, Any] = Field({}, description="page or cursor, limit and sort.")
-
-
-class FoundTraces(PageOf[TraceRowShape]):
-    """A page of traces, and the figures of all that match, if they were asked for."""
-
-    model_config = ConfigDict(title="FoundTraces")
-
-    aggregations: list[GroupShape] | None
-
-
-class EventGroupShape(BaseModel):
-    """The figures of one group of events."""
-
-    model_config = ConfigDict(title="EventGroup")
-
-    keys: list[str]
-    bucket_ns: int | None
-    rows: int
-    count: float = Field(description="The events that the rows stand for.")
-    rate: float | None = Field(description="A second.")
-    avg: float | None
-    p50: float | None
-    p95: float | None
-    p99: float | None
-    error_rate: float | None
-    weighted: bool
-    approx: bool
 
 
 def add_trace_figures(routes: Routes, parts: Parts) -> None:
@@ -183,6 +113,34 @@ def add_trace_figures(routes: Routes, parts: Parts) -> None:
         found = [{**plain(row), "keys": list(row.keys)} for row in await asking.ask(ask)]
         return Json(page(found, max(1, len(found)), total=len(found), number=1))
 
+    async def get_dashboard(
+        name: Annotated[Literal["overview"], Path(description="There is one: overview.")],
+        started_after: When = None,
+        started_before: When = None,
+        metric: Annotated[
+            list[str] | None,
+            Query(max_length=20, description=f"Of {', '.join(DASHBOARD_METRICS)}; several may be."),
+        ] = None,
+        group_by: Annotated[
+            str, Query(max_length=32, description="minute, hour, day, or a length such as 15min.")
+        ] = "hour",
+    ) -> Json:
+        """The traces of some time, by default the last 24 hours, as a dashboard shows them: a
+        summary, figures bucket by bucket, the commonest errors, and the trends of each type.
+        """
+        until = moment_ns(started_before, "started_before")
+        until = time.time_ns() if until is None else until
+        since = moment_ns(started_after, "started_after")
+        since = max(0, until - DAY_NS) if since is None else since
+        metrics = tuple(metric or ("response_time", "error_rate", "throughput"))
+        if not 0 <= since < until:
+            raise Problem(400, "bad_time", "the time ends before it begins", "give another one")
+
+        def ask(engine: Engine) -> Any:
+            return dashboard(engine, since, until, metrics, group_by)
+
+        return Json(await asking.ask(ask))
+
     costly = {422: "It would cost more than a question may."}
     add = routes.add
     statistics_shape, groups = StatisticsShape, PageOf[EventGroupShape]
@@ -193,6 +151,8 @@ def add_trace_figures(routes: Routes, parts: Parts) -> None:
     large = {413: "The body is too large.", 415: "The body's encoding or type is another."}
     path = "/traces/query"
     add("POST", path, query_traces, tag="traces", shape=FoundTraces, problems=costly | large)
+    path = "/dashboards/{name}"
+    add("GET", path, get_dashboard, tag="traces", shape=DashboardShape, problems=costly)
     add("GET", "/metrics/query", query_metrics, tag="events", shape=groups, problems=costly)
 
 
