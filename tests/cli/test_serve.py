@@ -198,6 +198,44 @@ def test_tls_is_spoken_where_there_is_a_certificate(
     server.end()
 
 
+SPANS = """
+    import sys
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter()))
+    with provider.get_tracer("test").start_as_current_span(sys.argv[1]):
+        pass
+    provider.shutdown()
+"""
+
+
+def test_opentelemetry_programs_send_their_spans_here(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    """The SDK's own exporter, by our port with a token, and by OTLP's without. R5.17 R5.26"""
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="a peer: whence[peers]")
+    server = serve("--otlp", "--otlp-grpc-port", "0", "--otlp-http-port", "0")
+    open_url = server._word(r"gRPC\) and (http://\S+)")
+    server.first_token()
+    for name, endpoint, token in (
+        ("checkout", server.url, server.token),
+        ("refused", server.url, "nobody"),
+        ("payment", open_url, ""),
+    ):
+        env = server.env | {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+        if token:
+            env["OTEL_EXPORTER_OTLP_HEADERS"] = f"authorization=Bearer {token}"
+        program = [sys.executable, "-c", textwrap.dedent(SPANS), name]
+        subprocess.run(program, env=env, check=True, timeout=60, stderr=subprocess.DEVNULL)
+    status, found = server.get("/traces?sort=oldest")
+    assert status == 200
+    assert [row["name"] for row in found["items"]] == ["checkout", "payment"]
+    assert server.get(f"/traces/{found['items'][0]['trace_id']}")[0] == 200
+    server.end()
+
+
 def test_what_cannot_be_served_is_told(tmp_path: Path) -> None:
     """A folder of other things, half a certificate, and limits without writing are refused."""
     (tmp_path / "other").mkdir()

@@ -57,13 +57,14 @@ class Client:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         token: str | None = "",
+        prefix: str = API,
     ) -> Answer:
         """One request on a connection of its own."""
         token = self.token if token == "" else token
         said = {} if token is None else {"Authorization": f"Bearer {token}"}
         connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
         with contextlib.closing(connection):
-            connection.request(method, API + path, body, {**said, **(headers or {})})
+            connection.request(method, prefix + path, body, {**said, **(headers or {})})
             response = connection.getresponse()
             found = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, found, response.read())

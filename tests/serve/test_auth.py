@@ -18,7 +18,7 @@ from whence.model.errors import CorruptFile, IdNotFound
 from whence.serve.app import make_routes
 from whence.serve.asking import Asking
 from whence.serve.auth import SCOPES, Tokens
-from whence.serve.door import PUBLIC
+from whence.serve.door import OTLP, PUBLIC
 from whence.serve.limits import Limits
 from whence.serve.parts import Parts
 from whence.serve.routing import Guarded
@@ -92,6 +92,17 @@ def test_no_route_answers_a_token_of_other_scopes(
     answer = client.ask(method, _url(path), token=words)
     assert (answer.status, answer.json["code"]) == (403, "missing_scope")
     assert scope in answer.json["detail"]
+
+
+@pytest.mark.parametrize("path", sorted(OTLP))
+@pytest.mark.parametrize("scopes", [None, ("read", "admin")])
+def test_opentelemetry_is_taken_in_from_who_may_ingest(
+    client: Client, path: str, scopes: tuple[str, ...] | None
+) -> None:
+    """Its paths ask for a token of the scope ingest as all others do. R5.26"""
+    token = None if scopes is None else client.parts.tokens.add(scopes)[0]
+    answer = client.ask("POST", path, b"", token=token, prefix="")
+    assert answer.status == (401 if scopes is None else 403)
 
 
 def test_a_token_in_the_url_does_not_count(client: Client) -> None:

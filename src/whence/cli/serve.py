@@ -36,6 +36,27 @@ PORT = 8765
               help="The certificate's key.")  # fmt: skip
 @click.option("--read-only", is_flag=True, help="Never write: another process may own the store.")
 @click.option(
+    "--otlp/--no-otlp",
+    default=False,
+    show_default=True,
+    help="Take OpenTelemetry in from every program on this machine, without a token. With one it "
+    "is taken in at --port in any case.",
+)
+@click.option(
+    "--otlp-grpc-port",
+    type=click.IntRange(0, 65535),
+    default=4317,
+    show_default=True,
+    help="With --otlp, the port for gRPC.",
+)
+@click.option(
+    "--otlp-http-port",
+    type=click.IntRange(0, 65535),
+    default=4318,
+    show_default=True,
+    help="With --otlp, the port for HTTP.",
+)
+@click.option(
     "--allow-host",
     "hosts",
     multiple=True,
@@ -75,6 +96,9 @@ def serve(
     tls_cert: Path | None,
     tls_key: Path | None,
     read_only: bool,
+    otlp: bool,
+    otlp_grpc_port: int,
+    otlp_http_port: int,
     hosts: tuple[str, ...],
     origins: tuple[str, ...],
     contracts: str | None,
@@ -92,6 +116,8 @@ def serve(
     """
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key go together")
+    if read_only and otlp:
+        raise click.UsageError("--otlp writes to the store: not --read-only")
     if read_only and (keep_days, keep_bytes) != (None, None):
         raise click.UsageError("--keep-days and --keep-bytes change the store: not --read-only")
     try:
@@ -113,8 +139,11 @@ def serve(
             origins=origins,
             contracts=contracts,
             limits=(keep_days, keep_bytes),
+            otlp_ports=(otlp_grpc_port, otlp_http_port) if otlp else None,
         ) as serving:
             _tell(f"{store} is served at {serving.url}/api/v1{serving.aside}")
+            if serving.otlp:
+                _tell(f"OpenTelemetry is taken in at {serving.otlp}")
             if serving.first_token:
                 _tell(f"token, shown this once: {serving.first_token}")
             stop.wait()

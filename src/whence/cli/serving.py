@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import cast
+
+import pyarrow as pa
 
 from whence.background_store import BackgroundStore, keep
 from whence.collect.live import LiveSessions
@@ -19,6 +22,9 @@ from whence.model.store_settings import StoreSettings
 from whence.query.contracts.declared import known_contracts, load_contracts
 from whence.query.engines.engine import Engine
 from whence.query.engines.folder import FolderEngine
+from whence.receive.otlp.asgi import OtlpApp
+from whence.receive.otlp.intake import OtlpIntake
+from whence.receive.otlp.receiver import OtlpReceiver
 from whence.ring.folders import base_folders, session_folders
 from whence.serve.app import make_app
 from whence.serve.asking import Asking
@@ -31,8 +37,10 @@ from whence.serve.run import HttpServer
 from whence.serve.streams import Streams
 from whence.serve.writing import Writing
 from whence.store.folder import FolderStore
+from whence.store.intake import Intake, Receipt
 from whence.store.owner import owner_of
 from whence.store.place import check_place
+from whence.store.sessions import StoredSession
 from whence.traces.service import TraceService
 
 __all__ = ["Serving"]
@@ -61,12 +69,15 @@ class Serving:
         origins: Iterable[str] = (),
         contracts: str | None = None,
         limits: tuple[float | None, int | None] = (None, None),
+        otlp_ports: tuple[int, int] | None = None,
         bounds: Limits | None = None,
     ) -> None:
         self.first_token = ""
         self._path = Path(os.path.realpath(store))
         self._read_only = read_only
         self._keep_limits = limits
+        self._otlp_ports = otlp_ports
+        self._receiver: OtlpReceiver | None = None
         self._bounds = bounds or Limits()
         self._at = (host, port, tls)
         self._origins = Origins(host, hosts, origins)
@@ -80,6 +91,16 @@ class Serving:
         """Where it answers."""
         assert self._server is not None, "inside the with statement only"
         return self._server.url
+
+    @property
+    def otlp(self) -> str:
+        """Where OpenTelemetry is taken in from everybody on this machine; "" if nowhere."""
+        if self._receiver is None:
+            return ""
+        return (
+            f"127.0.0.1:{self._receiver.grpc_port} (gRPC) and "
+            f"http://127.0.0.1:{self._receiver.http_port}"
+        )
 
     @property
     def aside(self) -> str:
@@ -112,6 +133,7 @@ class Serving:
             crowd=crowd,
             streams=streams,
             writing=self._writing(),
+            otlp=self._otlp(),
             contracts=self._contracts,
             read_only=self._why_not,
             trouble=self._trouble,
@@ -157,6 +179,21 @@ class Serving:
         self._open.callback(writing.close)
         return writing
 
+    def _otlp(self) -> OtlpApp | None:
+        """What takes OpenTelemetry in by our own port, for who has a token; and by its own ports
+        for everybody on this machine, if that was asked for."""
+        if self._keeper is None:
+            return None
+        intake = cast("Intake", _Current(self._keeper))
+        app = OtlpApp(OtlpIntake(intake))
+        self._open.callback(app.close)
+        if self._otlp_ports is not None:
+            grpc_port, http_port = self._otlp_ports
+            self._receiver = OtlpReceiver(intake, grpc_port=grpc_port, http_port=http_port)
+            self._receiver.start()
+            self._open.callback(self._receiver.stop)
+        return app
+
     def _engine(self) -> Engine:
         return FolderEngine(self._path, memory=MEMORY, threads=1)
 
@@ -195,3 +232,18 @@ class Serving:
 
         own = OwnMetrics(LiveSessions(find), ledgers)
         return own.families
+
+
+class _Current:
+    """The intake of whatever writes to the store now: that is another one after it was reopened."""
+
+    def __init__(self, keeper: BackgroundStore) -> None:
+        self._keeper = keeper
+
+    def put(self, rows: pa.Table, session: StoredSession) -> Receipt:
+        """As Intake.put()."""
+        return self._keeper.intake().put(rows, session)
+
+    def put_all(self, parts: Sequence[tuple[pa.Table, StoredSession]]) -> Receipt:
+        """As Intake.put_all()."""
+        return self._keeper.intake().put_all(parts)

@@ -45,7 +45,7 @@ _TAGS = {
 def make_app(parts: Parts) -> Door:
     """The app for a server; its routes are those of make_routes()."""
     app = make_routes(parts)
-    return Door(app, parts.tokens, parts.limits, parts.origins, parts.traffic)
+    return Door(app, parts.tokens, parts.limits, parts.origins, parts.traffic, parts.otlp)
 
 
 def make_routes(parts: Parts) -> FastAPI:

@@ -19,9 +19,10 @@ from whence.serve.limits import Limits
 from whence.serve.origins import Origins
 from whence.serve.problem import Problem, problem_of
 
-__all__ = ["PUBLIC", "Door", "Traffic", "token_of"]
+__all__ = ["OTLP", "PUBLIC", "Door", "Traffic", "token_of"]
 
 PUBLIC = frozenset({"/api/v1/healthz", "/api/v1/openapi.json"})
+OTLP = frozenset({"/v1/traces", "/v1/logs", "/v1/metrics"})
 STREAMS = frozenset({"/api/v1/events/stream"})
 _LOG = logging.getLogger("whence.serve")
 _HEADERS = (
@@ -53,9 +54,16 @@ class Door:
     """The app within its bounds. Nothing of a body is read before its sender is known."""
 
     def __init__(
-        self, app: ASGIApp, tokens: Tokens, limits: Limits, origins: Origins, traffic: Traffic
+        self,
+        app: ASGIApp,
+        tokens: Tokens,
+        limits: Limits,
+        origins: Origins,
+        traffic: Traffic,
+        otlp: ASGIApp | None = None,
     ) -> None:
         self._app = app
+        self._otlp = otlp
         self._tokens = tokens
         self._limits = limits
         self._origins = origins
@@ -86,9 +94,29 @@ class Door:
             await answer({"type": "http.response.body"})
             return
         scope.setdefault("state", {})["token"] = self._token(scope)
+        if scope["path"] in OTLP:
+            await self._take_in(scope, receive, answer)
+            return
         with self._counted(scope):
             body = await self._body(scope, receive)
             await self._ask(scope, body, receive, answer)
+
+    async def _take_in(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        """What comes from OpenTelemetry: its app reads and bounds bodies as it is used to."""
+        token = token_of(scope)
+        if token is None or "ingest" not in token.scopes:
+            advice = "whence token add --scope ingest"
+            raise Problem(403, "missing_scope", "this needs the scope ingest", advice)
+        if self._otlp is None:
+            advice = "send to the process that owns the store"
+            raise Problem(403, "read_only", "this server only reads", advice)
+        with self._counted(scope):
+            try:
+                async with asyncio.timeout(self._limits.request_s):
+                    await self._otlp(scope, receive, answer)
+            except TimeoutError:
+                detail = f"no answer within {self._limits.request_s} s"
+                raise Problem(503, "too_slow", detail, "send it again", headers=_LATER) from None
 
     def _token(self, scope: Scope) -> Token | None:
         words = [value for name, value in scope["headers"] if name == b"authorization"]

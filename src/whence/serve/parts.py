@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from starlette.types import ASGIApp
+
 from whence.export.openmetrics import Family
 from whence.query.contracts.contract import Contract
 from whence.query.contracts.declared import BUILT_IN
@@ -27,7 +29,8 @@ class Parts:
 
     `read_only` says why nothing may be written, "" where it may; `trouble` what does not work at
     the moment. `families` are further metrics.
-    `streams` tell of new events, `writing` writes traces; None where there is none.
+    `streams` tell of new events, `writing` writes traces; `otlp` takes in
+    what OpenTelemetry sends; each is None where there is none.
     """
 
     asking: Asking
@@ -38,6 +41,7 @@ class Parts:
     crowd: Crowd | None = None
     streams: Streams | None = None
     writing: Writing | None = None
+    otlp: ASGIApp | None = None
     contracts: Sequence[Contract] = BUILT_IN
     read_only: Callable[[], str] = field(default_factory=lambda: _only_reads)
     trouble: Callable[[], str] = field(default_factory=lambda: str)
