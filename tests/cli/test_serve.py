@@ -71,6 +71,14 @@ class Server:
             response = connection.getresponse()
             return response.status, json.loads(response.read())
 
+    def text(self, path: str) -> str:
+        """An answer that is no JSON."""
+        connection = http.client.HTTPConnection(self.url.partition("://")[2], timeout=30)
+        with contextlib.closing(connection):
+            headers = {"Authorization": f"Bearer {self.token}"}
+            connection.request("GET", f"/api/v1{path}", headers=headers)
+            return connection.getresponse().read().decode()
+
     def until(self, path: str, holds: Callable[[int, Any], bool]) -> Any:
         """Asks until the answer is so."""
         end_s = time.monotonic() + 30
@@ -125,6 +133,14 @@ def test_serve_collects_what_names_its_store_and_answers_for_it(
     _record(server, tmp_path / "traces")
     found = server.until("/decisions/req-0019", lambda status, _: status == 200)
     assert found["story"][0]["sentence"] == "Selected ocr"
+    figures = server.text("/metrics")
+    for name in (
+        "whence_events_recorded",
+        "whence_exporter_events",
+        "whence_store_",
+        "whence_http_",
+    ):
+        assert name in figures
     said = server.end(number)
     assert said.count("whence_") == 1
     assert "ending" in said

@@ -42,6 +42,7 @@ from whence.store.owner import owner_of
 from whence.store.place import check_place
 from whence.store.sessions import StoredSession
 from whence.traces.service import TraceService
+from whence.watch.metrics.own import ServerMetrics
 
 __all__ = ["Serving"]
 
@@ -230,8 +231,8 @@ class Serving:
         def find() -> list[Path]:
             return [path for base in base_folders() for path in session_folders(base)]
 
-        own = OwnMetrics(LiveSessions(find), ledgers)
-        return own.families
+        live = OwnMetrics(LiveSessions(find), ledgers)
+        return ServerMetrics(self._path, live=live).families
 
 
 class _Current:
