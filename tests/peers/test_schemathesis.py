@@ -78,7 +78,8 @@ def test_a_route_answers_as_its_document_says(client: Client, name: str) -> None
     def answers(data: st.DataObject) -> None:
         case = data.draw(operation.as_strategy())
         headers = {"Authorization": f"Bearer {client.token}"}
-        response = case.call(base_url=f"http://{client.host}:{client.port}", headers=headers)
+        address = f"http://{client.host}:{client.port}"
+        response = case.call(base_url=address, headers=headers, timeout=60)
         assert response.status_code < 500, (case.as_curl_command(), response.text)
         case.validate_response(response, checks=_CHECKS)
 
