@@ -95,3 +95,27 @@ def output_of_reader(folder: Path, ids: list[str]) -> str:
     text, _ = reader.process.communicate()
     assert reader.process.returncode == 0
     return text
+
+
+def test_a_program_that_named_no_store_in_time_is_told_so(tmp_path: Path) -> None:
+    """R4.12 R4.64 Where another process owns the store and would never look at its events."""
+    late = """
+    from whence.emit.kind import kind
+    from whence.traces.service import TraceService
+    import sys
+
+    kind("early", component="Worker")()
+    service = TraceService(sys.argv[1], enable_metrics_collection=False)
+    trace_id = service.create_trace("ctx").unwrap().trace_id
+    print(service.get_trace_by_id(trace_id).error, flush=True)
+    """
+    owner = Program(WRITER + "    sys.stdin.read()", tmp_path, tmp_path / "traces")
+    try:
+        owner.line()
+        other = Program(late, tmp_path, tmp_path / "traces")
+        told = other.line()
+        other.process.communicate()
+    finally:
+        owner.kill()
+    assert told.startswith("Unavailable: ")
+    assert "began to record before it named" in told

@@ -50,6 +50,7 @@ class Watching:
         self._lock = threading.Lock()
         self._following: Following | None = None
         self._stop = threading.Event()
+        self._expiring: threading.Thread | None = None
 
     @property
     def trouble(self) -> str:
@@ -81,11 +82,14 @@ class Watching:
                 present.expire_overdue()
                 del present
 
-        threading.Thread(target=run, name="whence-traces", daemon=True).start()
+        self._expiring = threading.Thread(target=run, name="whence-traces", daemon=True)
+        self._expiring.start()
 
     def close(self, timeout_s: float = SETTLE_S) -> None:
         """Ends all of it."""
         self._stop.set()
+        if self._expiring is not None and self._expiring is not threading.current_thread():
+            self._expiring.join(timeout_s)
         if self._following is not None:
             self._following.stop(timeout_s)
         self.listeners.close(timeout_s)
