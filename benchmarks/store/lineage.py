@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.store.questions import Latency, taken
 from benchmarks.store.rows import Load, links
 from whence.query.lineage import walk
-from whence.store.links import LinkPair, LinkSegment, write_link_segment
+from whence.store.links import LinkPair, LinkSegment, MappedLinks, write_link_segment
 
 __all__ = ["walks"]
 
@@ -32,7 +32,7 @@ def walks(folder: Path, count: int = LINKS, times: int = 300) -> tuple[Latency, 
     found = []
 
     def ask(number: int) -> int:
-        found.append(len(walk(segments, roots[number], "up", most_depth=DEPTH).ids))
+        found.append(len(walk([MappedLinks(segments)], roots[number], "up", most_depth=DEPTH).ids))
         return found[-1]
 
     return taken(ask, times), sum(found) / len(found)

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("duckdb", reason="stores are asked with duckdb")
 pytest.importorskip("pyarrow", reason="stores are read with pyarrow")
 
+from tests.conformance.lineage import LineageConformance
 from tests.conformance.questions import QuestionsConformance
 from tests.query.stores import fill
 from whence.model.recording import Recording
@@ -30,7 +31,7 @@ from whence.store.memory import MemoryStore
 from whence.store.promoted import promoted_names
 
 
-class TestMemory(QuestionsConformance):
+class TestMemory(QuestionsConformance, LineageConformance):
     """A store in memory."""
 
     @contextmanager
@@ -40,7 +41,7 @@ class TestMemory(QuestionsConformance):
         yield MemoryEngine(store)
 
 
-class TestFolder(QuestionsConformance):
+class TestFolder(QuestionsConformance, LineageConformance):
     """A store in a folder."""
 
     @contextmanager
@@ -53,7 +54,7 @@ class TestFolder(QuestionsConformance):
                 yield engine
 
 
-class TestFolderWithOwnColumns(QuestionsConformance):
+class TestFolderWithOwnColumns(QuestionsConformance, LineageConformance):
     """A folder whose attributes have columns of their own: in some files these, in others those."""
 
     every = 2
@@ -81,7 +82,7 @@ class TestFolderWithOwnColumns(QuestionsConformance):
                 yield engine
 
 
-class TestCluster(QuestionsConformance):
+class TestCluster(QuestionsConformance, LineageConformance):
     """Three shards of ClickHouse, or a skip where its library is not."""
 
     pytestmark = pytest.mark.timeout(900)

@@ -11,19 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whence.query.lineage import Lineage, walk
-from whence.store.links import LinkPair, LinkSegment, write_link_segment
+from whence.store.links import LinkPair, LinkSegment, MappedLinks, write_link_segment
 
 Links = list[tuple[int, int]]
 
 
-def segments(folder: Path, *parts: Links) -> list[LinkSegment]:
+def segments(folder: Path, *parts: Links) -> list[MappedLinks]:
     made = []
     for number, links in enumerate(parts):
         table = np.array(links, dtype=np.int64).reshape(-1, 2)
         path = folder / f"{number}.links"
         write_link_segment(path, LinkPair(table[:, 0], table[:, 1]))
         made.append(LinkSegment(path))
-    return made
+    return [MappedLinks(made)]
 
 
 def distances(links: Links, root: int, up: bool) -> dict[int, int]:

@@ -20,6 +20,7 @@ __all__ = ["InOrder", "cli", "trace"]
 _COMMANDS = (  # each is whence.cli.NAME.NAME, imported when it is asked for
     "why",
     "chain",
+    "lineage",
     "compare",
     "verify",
     "select",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
-import numpy as np
+__all__ = ["DEEPEST", "MOST_IDS", "Edges", "Lineage", "LineageLink", "Way", "walk"]
 
-from whence.store.links import Ids, LinkPair, LinkSegment
-
-__all__ = ["Lineage", "LineageLink", "walk"]
+Way = Literal["up", "down"]
 
 MOST_IDS = 100_000
 DEEPEST = 1_000
@@ -47,65 +45,52 @@ class Lineage:
         return tuple(each for level in self.levels[1:] for each in level)
 
 
+class Edges(Protocol):
+    """Knows links: of rows, of files, or of windows."""
+
+    def step(self, ids: Sequence[int], way: Way) -> Iterable[tuple[int, int]]:
+        """The links, as child and parent, that lead from these ids up or down; in any order."""
+
+
 def walk(
-    segments: Sequence[LinkSegment],
+    edges: Sequence[Edges],
     lineage_id: int,
-    direction: Literal["up", "down"] = "up",
+    direction: Way = "up",
     *,
     most_depth: int = DEEPEST,
     most_ids: int = MOST_IDS,
 ) -> Lineage:
     """Breadth first from one id: up to its ancestors, or down to its descendants.
 
-    Ids are signed, as they are stored. Costs a binary search for each id and segment; raises
-    ValueError for limits below 1 or an id of 0.
+    Raises ValueError for limits below 1 or an id of 0, and what the edges raise. Past `most_ids`
+    the least ids of the last level are taken.
     """
     if most_depth < 1 or most_ids < 1 or lineage_id == 0:
         raise ValueError("limits are at least 1, and a lineage id is not 0")
-    seen = np.array([lineage_id], dtype=np.int64)
-    frontier = seen
-    levels = [(lineage_id,)]
+    seen = {lineage_id}
+    frontier = [lineage_id]
+    levels: list[tuple[int, ...]] = [(lineage_id,)]
     links: list[LineageLink] = []
     cut: Literal["", "depth", "size"] = ""
-    while len(frontier):
-        found = _step(segments, frontier, direction)
-        if len(found.children) and len(levels) > most_depth:
+    far = 1 if direction == "up" else 0
+    while frontier and not cut:
+        found = sorted({link for each in edges for link in each.step(frontier, direction)})
+        if found and len(levels) > most_depth:
             cut = "depth"
             break
-        far = found.parents if direction == "up" else found.children
-        fresh = np.setdiff1d(far, seen)
+        fresh = sorted({link[far] for link in found} - seen)
         if len(seen) - 1 + len(fresh) > most_ids:
             cut = "size"
             fresh = fresh[: most_ids - (len(seen) - 1)]
-            kept = np.isin(far, np.union1d(seen, fresh))
-            found = LinkPair(found.children[kept], found.parents[kept])
+            kept = seen.union(fresh)
+            found = [link for link in found if link[far] in kept]
         depth = len(levels)
-        pairs = zip(found.children.tolist(), found.parents.tolist(), strict=True)
-        links += (LineageLink(child, parent, depth) for child, parent in pairs)
-        if len(fresh):
-            levels.append(tuple(fresh.tolist()))
-            seen = np.union1d(seen, fresh)
-        if cut:
-            break
+        links += (LineageLink(child, parent, depth) for child, parent in found)
+        if fresh:
+            levels.append(tuple(fresh))
+            seen.update(fresh)
         frontier = fresh
     return Lineage(lineage_id, tuple(levels), tuple(links), _cycles(links, direction), cut)
-
-
-def _step(segments: Sequence[LinkSegment], frontier: Ids, direction: str) -> LinkPair:
-    """The links that lead on from the frontier, each once, in order."""
-    if direction == "up":
-        parts = [segment.parents_of(frontier) for segment in segments]
-    else:
-        parts = [segment.children_of(frontier) for segment in segments]
-    parts = [part for part in parts if len(part.children)]
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        return LinkPair(np.empty(0, np.int64), np.empty(0, np.int64))
-    both = np.unique(
-        np.stack([np.concatenate(column) for column in zip(*parts, strict=True)]), axis=1
-    )
-    return LinkPair(both[0], both[1])
 
 
 def _cycles(links: Sequence[LineageLink], direction: str) -> tuple[LineageLink, ...]:

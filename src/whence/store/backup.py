@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from whence.model.errors import CorruptFile, NotAStore
-from whence.store.disk import Disk
+from whence.store.disk import Disk, read_plain_file
 from whence.store.folder import FolderStore, Snapshot
+from whence.store.link_files import mend_links
+from whence.store.links import links_name
 from whence.store.manifest import Segment, encoded
-from whence.store.place import EVENTS, MANIFEST, SESSIONS
+from whence.store.place import EVENTS, LINKS, MANIFEST, SESSIONS
 from whence.store.segment import what_is_wrong
 
 __all__ = ["Copied", "back_up", "restore"]
@@ -78,11 +80,17 @@ def _copied(snapshot: Snapshot, folder: Path, link: bool) -> Copied:
     disk.make_folder(folder)
     disk.make_folder(folder / EVENTS)
     days = {Path(each.name).parent for each in snapshot.manifest.files}
+    if linked_days := {
+        Path(links_name(each.name)).parent for each in snapshot.manifest.files if each.has_links
+    }:
+        disk.make_folder(folder / LINKS)
+        days |= linked_days
     for day in sorted(days):
         disk.make_folder(folder / day)
     linked = 0
     for each in snapshot.manifest.files:
         linked += _copy_segment(snapshot.root, folder, each, link)
+        _copy_links(disk, snapshot.root, folder, each)
     disk.make_folder(folder / SESSIONS)
     for path in sorted((snapshot.root / SESSIONS).glob("*.json")):
         with contextlib.suppress(FileNotFoundError):
@@ -117,6 +125,19 @@ def _copy_segment(root: Path, folder: Path, segment: Segment, link: bool) -> boo
     if f"{crc:08x}" != segment.crc32:
         raise CorruptFile(f"{segment.name} fails its checksum; whence repair puts that right")
     return False
+
+
+def _copy_links(disk: Disk, root: Path, folder: Path, segment: Segment) -> None:
+    """The links of a segment that was copied; made again from it where their file is damaged."""
+    if segment.links is None or not segment.has_links:
+        return
+    target = folder / links_name(segment.name)
+    with contextlib.suppress(FileNotFoundError):
+        content = read_plain_file(root / links_name(segment.name))
+        if f"{zlib.crc32(content):08x}" == segment.links.crc32:
+            disk.write(target, content)
+            return
+    mend_links(disk, folder, segment, 0o600, 0o700)
 
 
 def _check(root: Path, segment: Segment) -> None:

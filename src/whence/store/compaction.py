@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from whence.store.hidden import Hidden, hidden_by
 from whence.store.id_index import IdIndex
+from whence.store.lineage_rows import LineageRows
 from whence.store.manifest import Manifest, Segment
 from whence.store.merge import Input, common_schema, merged
 from whence.store.promoted import promoted_names
@@ -183,7 +184,7 @@ def _merged_into(
     first_ns, last_ns, written = 0, 0, 0
     with store.disk.stream(beside, store.mode) as stream:
         rows = sum(each.rows for each in merge.inputs)
-        sink, index = pa.PythonFile(stream, mode="w"), IdIndex()
+        sink, index, lineage = pa.PythonFile(stream, mode="w"), IdIndex(), LineageRows()
         writer = parquet_writer(sink, schema, rows)
         for table in _groups(merged(inputs, schema), hidden):
             if table is None:
@@ -196,12 +197,16 @@ def _merged_into(
             writer.write_table(table, ROW_GROUP)
             yield
             index.add(table)
+            lineage.add(table)
             yield
             stream.sync(SYNCED_PIECE)
-        ids = index.write(sink)
+        ids, links = index.write(sink), lineage.encoded()
+        entry = links.entry if links else None
         commit = store.commit_note(replaces=[each.name for each in merge.inputs])
         writer.add_key_value_metadata(
-            footer_note(ulid, merge.level, commit, schema, stream.size, stream.crc32, ids, **own)
+            footer_note(
+                ulid, merge.level, commit, schema, stream.size, stream.crc32, ids, entry, **own
+            )
         )
         writer.close()
         stream.sync()
@@ -222,8 +227,9 @@ def _merged_into(
         cleared=hidden.number,
         ids=ids,
         **own,
+        links=entry,
     )
-    store.exchange(merge.inputs, made, beside)
+    store.exchange(merge.inputs, made, beside, links.content if links and made.has_links else None)
 
 
 def _looked_through(root: Path, segment: Segment, hidden: Hidden) -> Iterator[bool]:

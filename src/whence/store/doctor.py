@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 
 from whence.store.folder import FolderStore
 from whence.store.hidden import asked_to_forget
+from whence.store.link_files import link_files, what_is_wrong_with_links
+from whence.store.links import links_name
 from whence.store.manifest import Manifest
 from whence.store.owner import Owner
 from whence.store.place import FORGET, MANIFEST, PREVIOUS, QUARANTINE
@@ -89,7 +91,12 @@ def _examined(path: str | os.PathLike[str], whole: bool) -> Examination:
             what = f"{why}: {each.rows} events are missing"
             found.problems.append(Problem(each.name, what, repair))
             continue
-        found.days[day_text(each.min_ts)] += each.bytes
+        if why := what_is_wrong_with_links(root, each, whole=whole):
+            what = f"{why}: until it is made again, its events are asked"
+            found.problems.append(Problem(links_name(each.name), what, repair))
+        elif each.links is not None and each.has_links:
+            found.others["links"] += each.links.bytes
+        found.days[day_text(each.min_ts)] += each.all_bytes
         found.levels[f"L{each.level}"] += each.bytes
         with contextlib.suppress(OSError, pa.ArrowException):
             found.columns.update(_columns(root / each.name))
@@ -123,7 +130,8 @@ def _left_over(found: Examination, root: Path) -> Iterator[Problem]:
     """Files that nobody counts; those of a commit that is under way are not told of."""
     manifest = found.manifest
     known = {each.name for each in manifest.files} | {each.name for each in manifest.replaced}
-    for name in segment_files(root):
+    known |= {links_name(name) for name in known}
+    for name in (*segment_files(root), *link_files(root)):
         if name in known:
             continue
         with contextlib.suppress(FileNotFoundError):
@@ -145,6 +153,7 @@ def _other_bytes(found: Examination) -> None:
     for each in manifest.replaced:
         with contextlib.suppress(OSError):
             found.others["replaced"] += (root / each.name).stat().st_size
+            found.others["replaced"] += (root / links_name(each.name)).stat().st_size
     for name in ("sessions", QUARANTINE):
         for entry in _names(root / name):
             with contextlib.suppress(OSError):
@@ -165,7 +174,7 @@ def _lags(found: Examination) -> None:
         rows = sum(each.rows for each in manifest.files if place not in each.shipped)
         found.unshipped[place] = rows
     limits = limits_of(manifest)
-    size = sum(each.bytes for each in manifest.files)
+    size = sum(each.all_bytes for each in manifest.files)
     if limits.bytes is not None and size > 1.1 * limits.bytes:
         found.notes.append(f"it has {size} bytes, more than the {limits.bytes} it is to keep")
     if limits.days is None and limits.bytes is None:

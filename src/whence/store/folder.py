@@ -229,10 +229,15 @@ class FolderStore(OwnedFolder):
         return note | {"replaces": [*replaces, *waiting]}
 
     def exchange(
-        self, gone: Collection[Segment], made: Segment | None = None, beside: Path | None = None
+        self,
+        gone: Collection[Segment],
+        made: Segment | None = None,
+        beside: Path | None = None,
+        links: bytes | None = None,
     ) -> Manifest:
         """Puts a segment, whose file lies `beside` durably, in the place of those that go.
 
+        `links` are the bytes of its file of links, if it has one.
         The files of these stay, as `replaced`, for who reads an earlier generation. Raises as
         append().
         """
@@ -246,6 +251,8 @@ class FolderStore(OwnedFolder):
             files.insert(at, made)
             path = self.path / made.name
             try:
+                if links is not None:
+                    self._write_links(made, links)
                 self._disk.replace(beside, path)
                 self._disk.sync_folder(path.parent)
             except BaseException:

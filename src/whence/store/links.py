@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whence.model.errors import CorruptFile, UnsupportedFormat
+from whence.store.disk import Disk
 
-__all__ = ["Ids", "LinkPair", "LinkSegment", "merged", "write_link_segment"]
+__all__ = [
+    "EncodedLinks",
+    "Ids",
+    "LinkPair",
+    "LinkSegment",
+    "LinksFile",
+    "MappedLinks",
+    "encode_links",
+    "link_pair",
+    "links_name",
+    "merged",
+    "segment_of_links",
+    "write_link_segment",
+]
 
 Ids = NDArray[np.int64]
 
@@ -25,6 +40,7 @@ _HEADER = struct.Struct("<8sIIQII")  # magic, version, header bytes, links, CRC 
 _MAGIC = b"whnclink"
 _VERSION = 1
 _ARRAYS = 4
+_MOST_NEAR = 1_000
 
 
 class LinkPair(NamedTuple):
@@ -34,11 +50,39 @@ class LinkPair(NamedTuple):
     parents: Ids
 
 
-def write_link_segment(path: Path, links: LinkPair) -> int:
-    """Writes links sorted both ways, each once, durably but for the folder; returns how many.
+class LinksFile(NamedTuple):
+    """What a segment has of lineage: so many links in a file beside it, windows and frames in its
+    rows. Without any link there is no file."""
+
+    links: int
+    bytes: int
+    crc32: str
+    windows: int = 0
+    frames: int = 0
+
+
+class EncodedLinks(NamedTuple):
+    """A file's entry and its bytes."""
+
+    entry: LinksFile
+    content: bytes
+
+
+def links_name(segment: str) -> str:
+    """Where the links of a segment lie, by the name of that: both are paths within the store."""
+    return f"links/{segment.removeprefix('events/').removesuffix('.parquet')}.links"
+
+
+def segment_of_links(name: str) -> str:
+    """The name of the segment whose links these are."""
+    return f"events/{name.removeprefix('links/').removesuffix('.links')}.parquet"
+
+
+def encode_links(links: LinkPair, windows: int = 0, frames: int = 0) -> EncodedLinks:
+    """Links sorted both ways, each once: the same links give the same bytes, 32 for each of them.
 
     Ids are the 64 bits of lineage ids as signed integers; 0 is none. Raises ValueError for columns
-    of unequal length or an id of 0, FileExistsError, OSError. 16 bytes a link and direction.
+    of unequal length or an id of 0.
     """
     children, parents = (np.ascontiguousarray(column, dtype="<i8") for column in links)
     if children.shape != parents.shape or children.ndim != 1:
@@ -52,25 +96,32 @@ def write_link_segment(path: Path, links: LinkPair) -> int:
         first[1:] = (children[1:] != children[:-1]) | (parents[1:] != parents[:-1])
         children, parents = children[first], parents[first]
     down = np.lexsort((children, parents))
-    arrays = (children, parents, parents[down], children[down])
+    pieces = [each.tobytes() for each in (children, parents, parents[down], children[down])]
     crc = 0
-    for array in arrays:
-        crc = zlib.crc32(array.tobytes(), crc)
-    header = _HEADER.pack(_MAGIC, _VERSION, _HEADER.size, len(children), crc, 0)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    handle = os.open(path, flags, 0o600)
+    for piece in pieces:
+        crc = zlib.crc32(piece, crc)
+    content = b"".join(
+        (_HEADER.pack(_MAGIC, _VERSION, _HEADER.size, len(children), crc, 0), *pieces)
+    )
+    checksum = f"{zlib.crc32(content):08x}"
+    return EncodedLinks(LinksFile(len(children), len(content), checksum, windows, frames), content)
+
+
+def write_link_segment(path: Path, links: LinkPair, disk: Disk | None = None) -> int:
+    """Writes such a file, durably but for the folder; returns how many links it holds.
+
+    Raises what encode_links() raises, FileExistsError, OSError; then nothing is left of it.
+    """
+    made = encode_links(links)
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, "is there already", str(path))
     try:
-        with open(handle, "wb") as file:
-            file.write(header)
-            for array in arrays:
-                file.write(array.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
+        (disk or Disk()).write(path, made.content)
     except OSError:
         with contextlib.suppress(OSError):
             path.unlink()  # a part of it, of no use
         raise
-    return len(children)
+    return made.entry.links
 
 
 class LinkSegment:
@@ -102,6 +153,17 @@ class LinkSegment:
     def __len__(self) -> int:
         return int(self._arrays.shape[1])
 
+    @classmethod
+    def held(cls, path: Path, links: LinkPair) -> LinkSegment:
+        """Links that lie in no file, as if they lay in that one."""
+        made = object.__new__(cls)
+        made.path = path
+        content = encode_links(links).content
+        arrays = np.frombuffer(content, dtype="<i8", offset=_HEADER.size)
+        made._arrays = arrays.reshape(_ARRAYS, -1)
+        made._crc = zlib.crc32(content[_HEADER.size :])
+        return made
+
     def check(self) -> None:
         """Reads the whole file; CorruptFile where it is not as it was written."""
         if zlib.crc32(self._arrays.tobytes()) != self._crc:
@@ -111,12 +173,16 @@ class LinkSegment:
         """All of them, in order of the children."""
         return LinkPair(self._arrays[0], self._arrays[1])
 
+    def by_parent(self) -> LinkPair:
+        """All of them, in order of the parents."""
+        return LinkPair(self._arrays[3], self._arrays[2])
+
     def parents_of(self, children: Ids) -> LinkPair:
-        """The links up from these ids, which are sorted. O(k log n)."""
+        """The links up from these ids. O(k log n)."""
         return LinkPair(*_matches(self._arrays[0], self._arrays[1], children))
 
     def children_of(self, parents: Ids) -> LinkPair:
-        """The links down from these ids, which are sorted. O(k log n)."""
+        """The links down from these ids. O(k log n)."""
         found, children = _matches(self._arrays[2], self._arrays[3], parents)
         return LinkPair(children, found)
 
@@ -131,6 +197,63 @@ def _matches(keys: Ids, values: Ids, wanted: Ids) -> tuple[Ids, Ids]:
     ends = np.cumsum(counts)
     rows = np.arange(total) + np.repeat(low - (ends - counts), counts)
     return np.asarray(keys[rows]), np.asarray(values[rows])
+
+
+class MappedLinks:
+    """The links of several files together, asked for with ids as they are: from 1 to 2**64 - 1."""
+
+    def __init__(self, segments: Sequence[LinkSegment]) -> None:
+        self._segments = segments
+
+    def step(self, ids: Sequence[int], way: Literal["up", "down"]) -> list[tuple[int, int]]:
+        """The links, as child and parent, that lead up or down. O(k log n) for each file."""
+        wanted = np.array(ids, dtype=np.uint64).view(np.int64)
+        found: list[tuple[int, int]] = []
+        for each in self._segments:
+            pair = each.parents_of(wanted) if way == "up" else each.children_of(wanted)
+            if len(pair.children):
+                columns = (column.view(np.uint64).tolist() for column in pair)
+                found += zip(*columns, strict=True)
+        return found
+
+    def edges(self) -> MappedLinks:
+        """Itself."""
+        return self
+
+    def knows(self, lineage_id: int) -> bool:
+        """Whether a link names that id."""
+        return bool(self.step([lineage_id], "up") or self.step([lineage_id], "down"))
+
+    def ending(self, digits: str, limit: int) -> list[int]:
+        """Ids in links whose decimal digits end so, the least first. Reads all links."""
+        found: set[int] = set()
+        tail, wanted = np.uint64(10 ** min(len(digits), 19)), np.uint64(int(digits[-19:]))
+        for column in self._columns():
+            ids = column.view(np.uint64)
+            found.update(ids[ids % tail == wanted].tolist())
+        return [each for each in sorted(found) if str(each).endswith(digits)][:limit]
+
+    def near(self, lineage_id: int, limit: int) -> list[int]:
+        """Ids in links around that number, some more than so many. O(log n) for each file."""
+        found: set[int] = set()
+        wanted = np.array([lineage_id], dtype=np.uint64).view(np.int64)
+        for column in self._columns():
+            at = int(np.searchsorted(column, wanted)[0])
+            around = column[max(at - _MOST_NEAR, 0) : at + _MOST_NEAR]
+            found.update(around.view(np.uint64).tolist())
+        return sorted(found, key=lambda each: (abs(each - lineage_id), each))[:limit]
+
+    def _columns(self) -> Iterator[Ids]:
+        """Every id that a link names, in order: a file's children, then its parents."""
+        for each in self._segments:
+            yield each.links().children
+            yield each.by_parent().parents
+
+
+def link_pair(children: Sequence[int], parents: Sequence[int]) -> LinkPair:
+    """The columns of links whose ids are as they are, from 1 to 2**64 - 1."""
+    columns = (np.array(ids, dtype=np.uint64).view(np.int64) for ids in (children, parents))
+    return LinkPair(*columns)
 
 
 def merged(segments: Sequence[LinkSegment]) -> LinkPair:

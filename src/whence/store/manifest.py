@@ -13,6 +13,7 @@ from whence.collect.positions import Acknowledged
 from whence.collect.sink_ledger import SinkLedger
 from whence.model.errors import CorruptFile, UnsupportedFormat
 from whence.store.id_index import IdPlace
+from whence.store.links import LinksFile
 
 __all__ = [
     "FORMAT",
@@ -27,6 +28,7 @@ __all__ = [
     "commit_note",
     "encoded",
     "parsed_columns",
+    "parsed_links",
     "parsed_manifest",
     "parsed_positions",
     "parsed_rings",
@@ -55,8 +57,9 @@ class Segment:
     `min_ts` and `max_ts` are the wall times of its first and last event. `level` is 0 for files
     as they were appended. `shipped` names the places that have a copy. `cleared` is the number of
     the last tombstone that it surely holds no row of. `ids` is where its index of ids
-    lies, None for a file without one. Of an attribute that is `promoted` every value is in a
-    column of its own, too; `blank` are columns that hold nothing but their default.
+    lies, None for a file without one. `links` is what it has of lineage, None for nothing. Of an
+    attribute that is `promoted` every value is in a column of its own, too; `blank` are columns
+    that hold nothing but their default.
     """
 
     name: str
@@ -72,6 +75,17 @@ class Segment:
     ids: IdPlace | None = None
     promoted: Promoted = ()
     blank: frozenset[str] = frozenset()
+    links: LinksFile | None = None
+
+    @property
+    def all_bytes(self) -> int:
+        """Of the file and of its links."""
+        return self.bytes + (self.links.bytes if self.links and self.links.links else 0)
+
+    @property
+    def has_links(self) -> bool:
+        """Whether a file of links lies beside it."""
+        return self.links is not None and self.links.links > 0
 
 
 class RingTally(NamedTuple):
@@ -307,7 +321,8 @@ def _plain_segment(each: Segment) -> dict[str, Any]:
         **({"cleared": each.cleared} if each.cleared else {}),
         **plain_columns(each.promoted, each.blank),
     }
-    return found if each.ids is None else found | {"ids": list(each.ids)}
+    found |= {} if each.ids is None else {"ids": list(each.ids)}
+    return found if each.links is None else found | {"links": each.links._asdict()}
 
 
 def plain_columns(promoted: Promoted, blank: frozenset[str]) -> dict[str, Any]:
@@ -342,8 +357,15 @@ def parsed_segment(value: Mapping[str, Any]) -> Segment:
         shipped=tuple(map(str, value.get("shipped", ()))),
         cleared=_count(value.get("cleared", 0)),
         ids=IdPlace(*map(_count, value["ids"])) if value.get("ids") else None,
+        links=parsed_links(value["links"]) if value.get("links") else None,
         **parsed_columns(value),
     )
+
+
+def parsed_links(value: Mapping[str, Any]) -> LinksFile:
+    """What a segment has of lineage; raises ValueError and the like for anything else."""
+    counts = {name: _count(value[name]) for name in ("links", "bytes", "windows", "frames")}
+    return LinksFile(crc32=str(value["crc32"]), **counts)
 
 
 def _plain_rings(rings: Mapping[str, Mapping[int, RingTally]]) -> dict[str, dict[str, list[int]]]:

@@ -12,11 +12,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+
 from whence.store.disk import Disk
+from whence.store.link_files import (
+    link_files,
+    mend_links,
+    what_is_wrong_with_links,
+    write_links,
+)
+from whence.store.links import links_name, segment_of_links
 from whence.store.manifest import Manifest, Quarantined, Segment, encoded
 from whence.store.owner import OwnerLock
 from whence.store.place import (
     EVENTS,
+    LINKS,
     MANIFEST,
     NEW_MANIFEST,
     PREVIOUS,
@@ -32,7 +42,8 @@ __all__ = ["OwnedFolder", "is_full"]
 
 LEAST_RESERVE = 256 << 10
 _TEMPORARY = re.compile(
-    r"\.(?:MANIFEST|MANIFEST\.previous|\.reserve|L\d-.+\.parquet|[0-9A-Za-z-]{26,36}\.json)\.new"
+    r"\.(?:MANIFEST|MANIFEST\.previous|\.reserve|L\d-.+\.(?:parquet|links)"
+    r"|[0-9A-Za-z-]{26,36}\.json)\.new"
 )
 
 
@@ -125,6 +136,8 @@ class OwnedFolder:
         self.commit(replace(self._manifest, files=kept, quarantined=quarantined))
         for name in damaged:  # after the commit: a reader may still have asked for it
             self._quarantine(name)
+            if (self.path / links_name(name)).exists():
+                self._quarantine(links_name(name))
 
     def _quarantine(self, name: str) -> None:
         folder = self.path / QUARANTINE
@@ -141,7 +154,11 @@ class OwnedFolder:
         for name in segment_files(self.path):
             if name not in known:
                 self._disk.unlink(self.path / name)
-        folders = [self.path, self.path / SESSIONS, *(self.path / EVENTS).glob("day=*")]
+        for name in link_files(self.path):
+            if segment_of_links(name) not in known:
+                self._disk.unlink(self.path / name)
+        days = (day for of in (EVENTS, LINKS) for day in (self.path / of).glob("day=*"))
+        folders = [self.path, self.path / SESSIONS, *days]
         for folder in folders:
             with contextlib.suppress(FileNotFoundError):
                 for entry in os.listdir(folder):
@@ -152,7 +169,7 @@ class OwnedFolder:
         """Looks at every file's size and, newest first, at the checksums of so many bytes."""
         damaged: dict[str, Quarantined] = {}
         for each in reversed(self._manifest.files):
-            checked_bytes -= each.bytes
+            checked_bytes -= each.all_bytes
             try:
                 why = what_is_wrong(self.path, each, whole=checked_bytes >= 0)
             except OSError as error:
@@ -160,8 +177,24 @@ class OwnedFolder:
                 continue
             if why:
                 damaged[each.name] = Quarantined.of(each, why, time.time_ns())
+            else:
+                self._check_links(each, whole=checked_bytes >= 0)
         if damaged:
             self._set_aside(damaged)
+
+    def _check_links(self, segment: Segment, *, whole: bool) -> None:
+        """Makes a file of links that is not as it was again from the segment's rows."""
+        name = links_name(segment.name)
+        try:
+            why = what_is_wrong_with_links(self.path, segment, whole=whole)
+            if not why:
+                return
+            mended = mend_links(self._disk, self.path, segment, self._mode, self._folder_mode)
+        except (OSError, pa.ArrowException) as error:
+            self.trouble.append(f"{name} cannot be made again: {error}")
+            return
+        then = "was made again from its events" if mended else "its events are asked instead"
+        self.trouble.append(f"{name} {why}: {then}")
 
     def _check_owned(self) -> None:
         if self.is_lost:
@@ -169,6 +202,8 @@ class OwnedFolder:
 
     def _write_segment(self, segment: Encoded) -> None:
         path = self.path / segment.segment.name
+        if segment.links is not None:
+            self._write_links(segment.segment, segment.links)
         self._disk.make_folder(self.path / EVENTS, self._folder_mode)
         self._disk.make_folder(path.parent, self._folder_mode)
         beside = path.with_name(f".{path.name}.new")
@@ -176,16 +211,19 @@ class OwnedFolder:
         self._disk.replace(beside, path)
         self._disk.sync_folder(path.parent)
 
+    def _write_links(self, segment: Segment, content: bytes) -> None:
+        write_links(self._disk, self.path, segment.name, content, self._mode, self._folder_mode)
+
     def _take_away(self, segments: Sequence[Segment], *also: Path) -> None:
         """After a failure: what stays is swept away by the next owner."""
         for name in also:
             with contextlib.suppress(OSError):
                 os.unlink(name)
         for each in segments:
-            path = self.path / each.name
-            for name in (path, path.with_name(f".{path.name}.new")):
-                with contextlib.suppress(OSError):
-                    os.unlink(name)
+            for path in (self.path / each.name, self.path / links_name(each.name)):
+                for name in (path, path.with_name(f".{path.name}.new")):
+                    with contextlib.suppress(OSError):
+                        os.unlink(name)
 
     def _commit(self, manifest: Manifest) -> None:
         try:

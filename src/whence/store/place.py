@@ -10,6 +10,7 @@ from whence.model.errors import NotAStore
 __all__ = [
     "EVENTS",
     "FORGET",
+    "LINKS",
     "LOCK",
     "MANIFEST",
     "NEW_MANIFEST",
@@ -26,6 +27,7 @@ PREVIOUS = "MANIFEST.previous"
 NEW_MANIFEST = ".MANIFEST.new"
 LOCK = "LOCK"
 EVENTS = "events"
+LINKS = "links"
 SESSIONS = "sessions"
 QUARANTINE = "quarantine"
 FORGET = "forget"
@@ -40,7 +42,7 @@ def check_place(path: Path) -> None:
     if not path.is_dir():
         raise NotAStore(f"{path} is a file; a store is a folder")
     ours = {MANIFEST, PREVIOUS, NEW_MANIFEST, LOCK, EVENTS, SESSIONS, QUARANTINE, FORGET}
-    ours |= {SHIPPED, RESERVE}
+    ours |= {SHIPPED, RESERVE, LINKS}
     present = set(os.listdir(path))
     if present and not present & {MANIFEST, PREVIOUS} and (strange := sorted(present - ours)):
         raise NotAStore(

@@ -72,7 +72,7 @@ def next_drop(manifest: Manifest, now_ns: int) -> Drop | None:
             if len(old) == len(files) and (gone := [e for e in old if places <= set(e.shipped)]):
                 return Drop(tuple(gone), "age")
     if limits.bytes is not None:
-        over = sum(each.bytes for each in manifest.files) - limits.bytes
+        over = sum(each.all_bytes for each in manifest.files) - limits.bytes
         if over > 0 and len(days) > 1:
             return Drop(tuple(days[min(days)]), "size")
         if over > 0 and len(manifest.files) > 1:
@@ -80,7 +80,7 @@ def next_drop(manifest: Manifest, now_ns: int) -> Drop | None:
             gone = []
             while oldest and over > 0:
                 gone.append(oldest.pop(0))
-                over -= gone[-1].bytes
+                over -= gone[-1].all_bytes
             return Drop(tuple(gone), "size")
     return None
 
@@ -99,7 +99,7 @@ def without(manifest: Manifest, drop: Drop) -> Manifest:
     dropped: dict[str, Any] = {
         **before,
         "rows": before.get("rows", 0) + rows,
-        "bytes": before.get("bytes", 0) + sum(each.bytes for each in drop.files),
+        "bytes": before.get("bytes", 0) + sum(each.all_bytes for each in drop.files),
         "files": before.get("files", 0) + len(drop.files),
         "unshipped_rows": before.get("unshipped_rows", 0) + unshipped,
         f"rows_by_{drop.why}": before.get(f"rows_by_{drop.why}", 0) + rows,

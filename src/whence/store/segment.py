@@ -22,7 +22,15 @@ import pyarrow.parquet as pq
 from whence.model.errors import CorruptFile
 from whence.store.disk import read_plain_file
 from whence.store.id_index import BLOCK_ROWS, IdIndex, IdPlace
-from whence.store.manifest import Promoted, Segment, parsed_columns, plain_columns
+from whence.store.lineage_rows import LineageRows
+from whence.store.links import LinksFile
+from whence.store.manifest import (
+    Promoted,
+    Segment,
+    parsed_columns,
+    parsed_links,
+    plain_columns,
+)
 from whence.store.promoted import blanks_of, with_own_columns
 
 __all__ = [
@@ -65,10 +73,11 @@ class OwnColumns(TypedDict):
 
 
 class Encoded(NamedTuple):
-    """A segment's entry and the bytes of its file."""
+    """A segment's entry, the bytes of its file, and those of its links, if it has any."""
 
     segment: Segment
     content: memoryview
+    links: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +138,12 @@ def encode_segment(
             index = IdIndex()
             index.add(table)
             ids = index.write(sink)
+        lineage = LineageRows()
+        lineage.add(table)
+        links = lineage.encoded()
+        entry = links.entry if links else None
         data = sink.tell(), zlib.crc32(content.getbuffer())
-        note = footer_note(ulid, level, commit, table.schema, *data, ids, **own)
+        note = footer_note(ulid, level, commit, table.schema, *data, ids, entry, **own)
         writer.add_key_value_metadata(note)
     made = content.getbuffer()
     segment = Segment(
@@ -143,9 +156,10 @@ def encode_segment(
         segment=ulid,
         crc32=f"{zlib.crc32(made):08x}",
         ids=ids,
+        links=entry,
         **own,
     )
-    return Encoded(segment, made)
+    return Encoded(segment, made, links.content if links and segment.has_links else None)
 
 
 def footer_note(
@@ -156,6 +170,7 @@ def footer_note(
     data_bytes: int,
     data_crc32: int,
     ids: IdPlace | None = None,
+    links: LinksFile | None = None,
     *,
     promoted: Promoted = (),
     blank: frozenset[str] = frozenset(),
@@ -168,6 +183,7 @@ def footer_note(
     note |= {"data_bytes": data_bytes, "data_crc32": data_crc32}
     note |= {"columns_crc32": _columns_crc32(schema)} | ({"ids": ids} if ids else {})
     note |= plain_columns(promoted, blank)
+    note |= {"links": links._asdict()} if links else {}
     text = json.dumps(note).encode()
     return {_NOTE: b"%08x%s" % (zlib.crc32(text), text)}
 
@@ -218,6 +234,7 @@ def read_note(root: Path, name: str) -> Note:
         if _columns_crc32(file.schema_arrow) != value["columns_crc32"]:
             raise ValueError("the names of its columns fail the checksum")
         ids = IdPlace(*value["ids"]) if "ids" in value else None
+        links = parsed_links(value["links"]) if "links" in value else None
         commit = dict(value["commit"])
         columns = parsed_columns(value)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -232,6 +249,7 @@ def read_note(root: Path, name: str) -> Note:
         segment=match[4],
         crc32=f"{zlib.crc32(content):08x}",
         ids=ids,
+        links=links,
         **columns,
     )
     return Note(segment, commit)

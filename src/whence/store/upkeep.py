@@ -19,6 +19,7 @@ from whence.store.compaction import (
     next_merge,
 )
 from whence.store.hidden import asked_to_forget, overdue_number, with_tombstones
+from whence.store.links import links_name
 from whence.store.place import FORGET
 from whence.store.replaced import GRACE_S, due
 from whence.store.retention import Limits, Retention, limits_of, next_drop, without
@@ -222,6 +223,8 @@ class Upkeep:
         self._store.commit_freeing(replace(manifest, replaced=kept))
         for name in sorted(names):
             self._store.disk.unlink(self._store.path / name)
+            if (links := self._store.path / links_name(name)).exists():
+                self._store.disk.unlink(links)
         self._store.reserve()
         return True
 

@@ -7,17 +7,20 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from whence.model.errors import BudgetExceeded, ClusterError, ClusterUnavailable, NotAStore
 from whence.model.event import TraceEvent
+from whence.model.names import LINEAGE_WINDOW
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording, RingLedger, SessionInfo
 from whence.query.engines.asked_figures import FiguresAsked
+from whence.query.engines.asked_lineage import AsksLineage, LineageSource
 from whence.query.engines.asked_page import place_of
 from whence.query.engines.asked_traces import TracesAsked
+from whence.query.engines.cluster_lineage import ClusterAsking
 from whence.query.engines.known import Known, held_sql, leaking, without_events
 from whence.query.engines.meant import meanings
 from whence.query.engines.pieces import PIECE_ROWS, Piece, Pieces
@@ -32,6 +35,7 @@ from whence.query.engines.shapes import (
     Page,
     PageKey,
 )
+from whence.query.engines.stored_lineage import RowLinks, StoredLineage
 from whence.query.engines.traces import TraceFilter, TraceKey, TraceSort, TracesPage
 from whence.query.sql.chains import count_chains_sql, piece_sql
 from whence.query.sql.clickhouse import CLICKHOUSE
@@ -53,11 +57,12 @@ from whence.store.sessions import StoredSession, parsed_session_document, with_t
 
 __all__ = ["ClusterEngine"]
 
+T = TypeVar("T")
 LONGEST_S = 3_600.0
 MOST_PIECE_ROWS = 50_000  # of a recording with whole chains
 
 
-class ClusterEngine:
+class ClusterEngine(AsksLineage):
     """An engine over the database that the client asks. One thread at a time asks.
 
     A question about one request is asked of the one shard that has it. An answer is that of all
@@ -256,6 +261,13 @@ class ClusterEngine:
         self.close()
 
     # ---- what the questions are made of
+
+    def _of_lineage(self, ask: Callable[[LineageSource], T]) -> T:
+        asking = ClusterAsking(self._now(), self._events, self._selected, self._rows, self._whole)
+        return ask(StoredLineage(asking, RowLinks(asking), asking.has(LINEAGE_WINDOW)))
+
+    def _whole(self, now: Known, table: pa.Table) -> Recording:
+        return self._recorded(now, tuple(events_of(table, now.names)), True)
 
     @property
     def _events(self) -> str:

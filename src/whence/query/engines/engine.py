@@ -8,6 +8,7 @@ from typing import Protocol
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording, RingLedger, SessionInfo
+from whence.query.engines.asked_lineage import LINEAGE_ROWS
 from whence.query.engines.shapes import (
     UNLIMITED,
     Aggregate,
@@ -19,6 +20,7 @@ from whence.query.engines.shapes import (
     PageKey,
 )
 from whence.query.engines.traces import TraceFilter, TraceKey, TraceSort, TracesPage
+from whence.query.lineage import DEEPEST, MOST_IDS, Lineage, Way
 
 __all__ = ["Engine"]
 
@@ -99,6 +101,29 @@ class Engine(Protocol):
 
     def effects(self, names: Sequence[str], limit: int = 1_000) -> Recording:
         """The first events that name one of these ids as their cause, and what is known."""
+
+    def lineage(
+        self,
+        lineage_id: int,
+        direction: Way = "up",
+        *,
+        most_depth: int = DEEPEST,
+        most_ids: int = MOST_IDS,
+    ) -> Lineage:
+        """All that the id was made from ("up"), or all that was made from it ("down").
+
+        Windows count as made from the frames of their stream within their bounds. ValueError for
+        limits below 1 or an id of 0.
+        """
+
+    def with_lineage(self, ids: Sequence[int], limit: int = LINEAGE_ROWS) -> Recording:
+        """The oldest events with one of these lineage ids, and what is known of all sessions."""
+
+    def lineage_ids(self, text: str, limit: int = 10) -> list[int]:
+        """The lineage ids that a text means: one of these very digits, else those that end so."""
+
+    def near_lineage(self, text: str, limit: int = 3) -> tuple[int, ...]:
+        """The lineage ids nearest to such a number; none for what is no number."""
 
     def newest_wrong(self, query: TraceQuery, budget: Budget = UNLIMITED) -> TraceEvent | None:
         """The event to explain when nothing is named.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -15,9 +16,11 @@ from whence.model.query import TraceQuery
 from whence.model.recording import Damage, Recording, RingLedger, SessionInfo
 from whence.query.chain import NEAR_REACH
 from whence.query.engines.asked_figures import FiguresAsked
+from whence.query.engines.asked_lineage import AsksLineage, LineageSource
 from whence.query.engines.asked_page import AskedPage, place_of
 from whence.query.engines.asked_traces import TracesAsked
 from whence.query.engines.folder_files import FolderFiles
+from whence.query.engines.folder_lineage import LinkFiles
 from whence.query.engines.generation import Generation
 from whence.query.engines.known import held_sql, leaking, without_events
 from whence.query.engines.meant import meanings
@@ -54,11 +57,13 @@ from whence.store.segment import in_order
 
 __all__ = ["FolderEngine"]
 
+T = TypeVar("T")
+
 MOST_NEAR_ROWS = 1_000_000  # looked through for ids that are spelled alike
 CHOICES = 4  # of what to explain when nothing is named
 
 
-class FolderEngine(FolderFiles):
+class FolderEngine(FolderFiles, AsksLineage):
     """An engine over the store in a folder, read as it is at each question.
 
     Every question sees one generation of the store, whole. Raises NotAStore for a folder that is
@@ -75,6 +80,7 @@ class FolderEngine(FolderFiles):
     ) -> None:
         super().__init__(path, memory=memory, threads=threads)
         self._exact_rows = exact_rows
+        self._link_files = LinkFiles(self._store.path)
 
     def select(
         self,
@@ -255,6 +261,10 @@ class FolderEngine(FolderFiles):
         return self._at_once(lambda now: self._sql(now, text, budget))
 
     # ---- one generation
+
+    def _of_lineage(self, ask: Callable[[LineageSource], T]) -> T:
+        means = self._source, self._ask, self._rows, self._recorded
+        return self._at_once(lambda now: ask(self._link_files.at(now, *means)))
 
     def _page(
         self,

@@ -26,6 +26,7 @@ class Generation(Known):
         self.root = snapshot.root
         self.manifest = snapshot.manifest
         self.dropped_before_ns = dropped_before_ns(snapshot.manifest)
+        self.hidden = snapshot.hidden
         trouble = snapshot.trouble
         self.damage = (Damage("", "MANIFEST", trouble),) if trouble else ()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from math import inf
+from typing import TypeVar
 
 from whence.model.condition import number_in
 from whence.model.errors import BudgetExceeded
@@ -15,8 +16,10 @@ from whence.model.query import TraceQuery, is_error
 from whence.model.recording import Recording, RingLedger, SessionInfo
 from whence.model.span import is_span_id
 from whence.query.chain import nearest_ids
+from whence.query.engines.asked_lineage import AsksLineage, LineageSource
 from whence.query.engines.figures import Member, group_rows
 from whence.query.engines.folded_traces import paged, picked, traces_of
+from whence.query.engines.memory_lineage import RecordedLineage
 from whence.query.engines.shapes import (
     GROUPS,
     UNLIMITED,
@@ -46,8 +49,10 @@ from whence.query.select import select
 
 __all__ = ["InMemory", "group_value", "measured_value"]
 
+T = TypeVar("T")
 
-class InMemory:
+
+class InMemory(AsksLineage):
     """An engine over one recording. Threads may share it."""
 
     def __init__(self, source: Recording | Index) -> None:
@@ -177,6 +182,13 @@ class InMemory:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _of_lineage(self, ask: Callable[[LineageSource], T]) -> T:
+        return ask(self._lineage)
+
+    @cached_property
+    def _lineage(self) -> RecordedLineage:
+        return RecordedLineage(self._recording, self._place)
 
     def _meanings(self, text: str) -> Iterator[Found]:
         if not text:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
 from whence.model.recording import Recording, RingLedger, SessionInfo
+from whence.query.engines.asked_lineage import AsksLineage, LineageSource
 from whence.query.engines.memory import InMemory
 from whence.query.engines.session_names import SessionNames
 from whence.query.engines.shapes import (
@@ -26,8 +28,10 @@ from whence.store.memory import MemorySnapshot, MemoryStore
 
 __all__ = ["MemoryEngine", "recording_of"]
 
+T = TypeVar("T")
 
-class MemoryEngine:
+
+class MemoryEngine(AsksLineage):
     """An engine over a store in memory. One thread asks; another one may append meanwhile.
 
     A question sees one generation, whole. The first one after an append makes events of all rows,
@@ -121,6 +125,9 @@ class MemoryEngine:
     def close(self) -> None:
         """Forgets what it made of the rows."""
         self._seen, self._held = -1, InMemory(Recording())
+
+    def _of_lineage(self, ask: Callable[[LineageSource], T]) -> T:
+        return self._now._of_lineage(ask)
 
     @property
     def _now(self) -> InMemory:
