@@ -19,6 +19,7 @@ from whence.query.answer_words import (
 from whence.query.contracts.finding import gap_text
 from whence.query.contracts.verdict_words import flaw_lines, group_cells, notes, verdict_cells
 from whence.query.contracts.verify import Verification
+from whence.query.from_to import end_text, way_text
 from whence.query.safe import safe
 from whence.query.why import Answer, StoryRow
 from whence.query.words import clock_text, count_text, label_text, value_text
@@ -47,7 +48,14 @@ def answer_page(answer: Answer) -> str:
     if path := path_text(answer):
         lines.append(f"{_label('Critical path')}{_text(path)}")
     parts = [_lines(lines), _story([row for row in answer.story if not row.told])]
-    lines = [
+    lines = []
+    for one in answer.lineage:
+        if len(one.before) > 1:
+            lines.append(_label("From") + _text(way_text(one)))
+        lines += [_label("To") + _text(end_text(end)) for end in one.after]
+        if one.more:
+            lines.append(_label("To") + _text(f"and {one.more} more"))
+    lines += [
         _label("Chain") + _styled("span", text, _COLOURS.get(verdict, ""))
         for verdict, text in chain_texts(answer)
     ]

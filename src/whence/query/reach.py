@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from whence.model.errors import AmbiguousId, IdNotFound
 from whence.model.event import TraceEvent
@@ -21,6 +21,7 @@ MOST_MEANINGS = 1_000
 MOST_ROWS = 200_000  # of one request, chain or trace
 MOST_TRACES = 10
 MOST_NAMED = 5
+MOST_FRAMES, MOST_STEPS, MOST_LINKED = 3, 3, 50
 MOST_CAUSES = 1_000  # ids of a chain whose effects are looked for
 _SHOWN = 10
 
@@ -113,6 +114,7 @@ class _Gathering:
             asked = [query for event in found for query in _names(event)]
             found = [event for query in asked for event in self.load(query)]
             chain += found
+        self.near_lineage(chain)
         for trace in list(dict.fromkeys(_traces(chain, related)))[:MOST_TRACES]:
             self.load(TraceQuery(trace_id=trace))
         if related:
@@ -122,6 +124,27 @@ class _Gathering:
         for text in list(dict.fromkeys(_texts(chain)))[:MOST_NAMED]:
             self.load(TraceQuery(request_id=text))
         return self._merged()
+
+    def near_lineage(self, chain: Sequence[TraceEvent]) -> None:
+        """The events of the frames that those of the chain came from and went into."""
+        ids: dict[int, None] = {}
+        for own in list(dict.fromkeys(e.lineage_id for e in chain if e.lineage_id))[:MOST_FRAMES]:
+            up = self.engine.lineage(own, "up", most_depth=MOST_STEPS, most_ids=MOST_LINKED)
+            down = self.engine.lineage(own, "down", most_depth=1, most_ids=MOST_LINKED)
+            if up.links or down.links:
+                ids.update(dict.fromkeys((own, *up.ids, *down.ids)))
+        if not ids:
+            return
+        found = self.engine.with_lineage(list(ids))
+        names = {event.session for event in found.events}
+        self.parts.append(
+            replace(
+                found,
+                sessions=tuple(info for info in found.sessions if info.name in names),
+                rings=tuple(ring for ring in found.rings if ring.session in names),
+                gate_changes=tuple(each for each in found.gate_changes if each.session in names),
+            )
+        )
 
     def _merged(self) -> Recording:
         events = {(e.order_key, e.event_id): e for part in self.parts for e in part.events}

@@ -18,6 +18,7 @@ from whence.query.contracts.contract import Contract
 from whence.query.contracts.declared import BUILT_IN
 from whence.query.contracts.finding import Finding
 from whence.query.critical_path import PathPart, critical_path
+from whence.query.from_to import FromTo, from_to
 from whence.query.index import Index, as_index
 from whence.query.outcome import NO_OUTCOME, Outcome, outcome_of, went_wrong
 from whence.query.spans import SpanTree, open_state, parent_of
@@ -108,6 +109,8 @@ class Answer:
     told: tuple[Told, ...] = ()
     sampled: str = ""
     critical_path: tuple[PathPart, ...] = ()
+    lineage: tuple[FromTo, ...] = ()
+    """The frames that its events bear: what they came from, and what was made of them."""
 
     def _repr_html_(self) -> str:
         """For notebooks: the same words, without scripts."""
@@ -152,9 +155,10 @@ def why(
     first = own[0]
     session = index.recording.session(first.session)
     complete = all(gap.optional for gap in gaps)
+    line = from_to(index, chain.events)
     commands: Iterable[str] = ()
     if source_words is not None:
-        commands = _next_commands(index, chain, complete, source_words, check_words)
+        commands = _next_commands(index, chain, complete, source_words, check_words, line)
     return Answer(
         name=chain.name,
         request_id=chain.request_id,
@@ -176,6 +180,7 @@ def why(
         told=_told(index, chain.events),
         critical_path=critical_path(index, chain.events),
         sampled=sampled_text(chain.events),
+        lineage=line,
     )
 
 
@@ -398,6 +403,7 @@ def _next_commands(
     complete: bool,
     source_words: Sequence[str],
     check_words: Sequence[str],
+    line: Sequence[FromTo] = (),
 ) -> Iterator[str]:
     """Chains that this one names as its cause or its blocker, then the ways to see more."""
     checked = (*source_words, *check_words)
@@ -413,6 +419,8 @@ def _next_commands(
         yield command_text("why", chain.name, ("--all", *check_words))
     for text in list(named)[:_MOST_NEXT]:
         yield command_text("why", text, checked)
+    for one in line[:1]:
+        yield command_text("lineage", str((one.after or one.before)[-1].lineage_id), source_words)
     if not complete:
         yield command_text("stats", "", source_words)
     name = chain.name if can_be_typed(chain.name) else chain.events[0].event_id or chain.name

@@ -21,6 +21,7 @@ from whence.query.answer_words import (
     when_text,
 )
 from whence.query.contracts.finding import Finding, gap_text
+from whence.query.from_to import end_text, way_text
 from whence.query.why import Answer, StoryRow
 from whence.query.words import (
     count_text,
@@ -56,6 +57,11 @@ def answer_lines(answer: Answer, most_rows: int = 200) -> Iterator[Text]:
     yield from story_lines(happened, most_rows)
     if happened:
         yield line()
+    for one in answer.lineage:
+        if len(one.before) > 1:
+            yield from _labelled("From", way_text(one))
+        ends = [end_text(end) for end in one.after]
+        yield from _labelled("To", *ends, *([f"and {one.more} more"] if one.more else []))
     for verdict, text in chain_texts(answer):
         yield from _labelled("Chain", text, style=_VERDICT_STYLES.get(verdict, ""))
     if answer.sampled:
