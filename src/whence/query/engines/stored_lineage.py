@@ -27,7 +27,7 @@ from whence.query.sql.statement import Statement
 from whence.store.columns import SCHEMA, events_of
 from whence.store.segment import in_order
 
-__all__ = ["Links", "RowLinks", "StoredLineage"]
+__all__ = ["Asking", "Links", "RowLinks", "StoredLineage"]
 
 _MOST = 2**64 - 1
 Predicate = Callable[[Statement], str]
