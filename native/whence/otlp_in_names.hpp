@@ -13,7 +13,7 @@ namespace whence::otlp {
 
 class InNames {
  public:
-  // `models` are the attributes that name a model, the one that says most first. Both are kept.
+  // `models` are the attributes that name a model, the one that says most first. Both must outlive this.
   InNames(const Table& table, const std::vector<std::string>& models) : table_(table) {
     for (std::size_t i = 0; i < kColumns; ++i) columns_.emplace(table.columns[i], static_cast<Column>(i));
     for (const auto& [kind, names] : table.kinds)
