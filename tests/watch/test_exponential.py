@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from whence.watch.metrics.exponential import (
@@ -41,6 +41,7 @@ def bounds(values: list[float], share: float, scale: int) -> tuple[float, float]
     return exact, relative_error(scale) * near
 
 
+@example([0.0, -1.0, -5e-324], 0.5, 8)
 @given(lists, shares, st.sampled_from([8, 40, 160]))
 def test_quantiles_are_off_by_the_error_of_the_scale_at_most(
     values: list[float], share: float, most_buckets: int

@@ -261,8 +261,8 @@ def _middle(index: int, scale: int) -> float:
     low, high = _edge(index, scale), _edge(index + 1, scale)
     if not math.isfinite(high):
         return min(low * 2, 1.7976931348623157e308)
-    if low == 0.0:  # below all numbers
-        return high
+    if low == 0.0:  # the edge is below all numbers: the least of these is nearest to all others
+        return 5e-324
     return 2 * low * (high / (low + high)) if math.isfinite(low + high) else low
 
 
