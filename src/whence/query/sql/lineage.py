@@ -56,11 +56,13 @@ def ending_sql(s: Statement, source: str, digits: str, limit: int) -> str:
 
 
 def ending_parents_sql(s: Statement, source: str, digits: str) -> str:
-    """The parents in links whose digits end so, as texts, in ClickHouse."""
-    parents = f"splitByChar(' ', {s.attribute('str', 'parents')})"
+    """The parents in whole links whose digits end so, as texts, in ClickHouse."""
+    parents = "splitByChar(' ', attr_str['parents'])"
+    wanted = f"endsWith(p, {s.text(digits)}) AND match(p, '^[0-9]{{1,20}}$')"
     return (
-        f"SELECT DISTINCT arrayJoin(arrayFilter(p -> endsWith(p, {s.text(digits)}), {parents}))"
+        f"SELECT DISTINCT arrayJoin(arrayFilter(p -> {wanted}, {parents}))"
         f" FROM {source} WHERE event_type = {s.text(LINEAGE_LINK)}"
+        " AND NOT truncated AND NOT text_lost"
     )
 
 
