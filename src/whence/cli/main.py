@@ -35,6 +35,7 @@ _COMMANDS = (  # each is whence.cli.NAME.NAME, imported when it is asked for
     "export",
     "collect",
     "serve",
+    "mcp",
     "token",
     "ship",
     "metrics",

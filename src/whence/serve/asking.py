@@ -24,12 +24,16 @@ _CANCEL_AGAIN_S = 0.05  # an interruption that comes before the statement is for
 class Asking:
     """A few threads, each with an engine of its own that is opened at its first question.
 
-    Ask from one event loop. A question that is cancelled, or that takes longer than it may, is
-    ended in the store as well. Close it after use.
+    With `anew` it is opened for each question and closed after: what reads all of its source at
+    once would go on telling of that moment. Ask from one event loop. A question that is cancelled,
+    or that takes longer than it may, is ended in the store as well. Close it after use.
     """
 
-    def __init__(self, open_engine: Callable[[], Engine], limits: Limits) -> None:
+    def __init__(
+        self, open_engine: Callable[[], Engine], limits: Limits, *, anew: bool = False
+    ) -> None:
         self._open = open_engine
+        self._anew = anew
         self._limits = limits
         self._threads = ThreadPoolExecutor(limits.questions, "whence-ask")
         self._own = threading.local()
@@ -56,7 +60,7 @@ class Asking:
         began = loop.time()
         task = _Task(question)
         try:
-            running = self._threads.submit(task.run, self._engine)
+            running = self._threads.submit(self._asked_anew if self._anew else self._asked, task)
             return await self._until(running, task)
         finally:
             self.waiting -= 1
@@ -78,6 +82,13 @@ class Asking:
                 while not running.done():  # the thread is free again before anybody else asks
                     task.cancel()
                     await _paused(_CANCEL_AGAIN_S)
+
+    def _asked(self, task: _Task[T]) -> T:
+        return task.run(self._engine)
+
+    def _asked_anew(self, task: _Task[T]) -> T:
+        with contextlib.closing(self._open()) as engine:
+            return task.run(lambda: engine)
 
     def _engine(self) -> Engine:
         engine: Engine | None = getattr(self._own, "engine", None)
