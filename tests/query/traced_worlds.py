@@ -107,7 +107,9 @@ def group_traces(rows: Sequence[dict[str, Any]], question: Aggregate) -> dict[An
     for row in rows:
         at, length = row["started_wall_ns"], question.bucket_ns
         bucket = None if length is None else at - at % length
-        keys = tuple(row[TRACE_GROUPS[name]] for name in question.group_by)
+        wrong = "true" if row["errors"] or row["status"] == "failed" else "false"
+        known = row | {"has_errors": wrong}
+        keys = tuple(known[TRACE_GROUPS[name]] for name in question.group_by)
         members.setdefault((bucket, keys), []).append(row)
     found = {}
     for key, own in members.items():

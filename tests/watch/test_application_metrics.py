@@ -14,6 +14,7 @@ from tests.watch.traced import MS, SECOND, trace
 from whence.model.event import TraceEvent
 from whence.query.engines.folder import FolderEngine
 from whence.query.engines.memory_store import MemoryEngine
+from whence.query.engines.shapes import Budget
 from whence.store.folder import FolderStore
 from whence.store.memory import MemoryStore
 from whence.watch.metrics.application import ApplicationMetrics
@@ -57,15 +58,14 @@ def test_of_nothing_there_is_no_average() -> None:
 
 
 def test_what_would_cost_too_much_is_none_and_said() -> None:
-    """More traces than are read at once: their figures are not guessed from some of them."""
+    """Figures past the budget are not guessed from some of the traces. R4.41"""
     store = MemoryStore()
     program = Program(store)
     program.commit([event for n in range(1, 5) for event in trace(program, n, n)])
-    metrics = ApplicationMetrics(MemoryEngine(store), most_traces=3)
+    metrics = ApplicationMetrics(MemoryEngine(store), budget=Budget(rows=0))
     found = metrics.within(WALL_NS - SECOND, WALL_NS + SECOND)
     assert (found.request_count, found.response_time_avg, found.error_rate) == (None, None, None)
-    assert "more than 3 traces" in found.missing["request_count"]
-    assert found.events_per_second == 4.0
+    assert "more than 0 rows" in found.missing["request_count"]
     with pytest.raises(ValueError, match="no time"):
         metrics.within(5, 5)
 

@@ -27,11 +27,11 @@ class StatisticsShape(BaseModel):
 
     model_config = ConfigDict(title="Statistics")
 
-    total_traces: int
-    by_status: dict[str, int]
-    by_type: dict[str, int]
-    total_events: int
-    error_count: int
+    total_traces: float
+    by_status: dict[str, float]
+    by_type: dict[str, float]
+    total_events: float
+    error_count: float
     success_rate: float | None
     error_rate: float | None
     average_duration: float | None
@@ -128,10 +128,10 @@ class DashboardShape(BaseModel):
     since_ns: int
     until_ns: int
     bucket_ns: int
-    total_traces: int
+    total_traces: float
     success_rate: float | None
     average_duration: float | None
-    error_count: int
+    error_count: float
     timeseries: list[DashboardPointShape]
     top_errors: list[TopErrorShape]
     performance_trends: list[GroupShape]

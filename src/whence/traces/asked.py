@@ -9,7 +9,7 @@ from typing import Any, cast
 from whence.model.severity import Severity
 from whence.query.contracts.contract import parse_length
 from whence.query.engines.traces import TRACE_SORTS, TraceFilter, TraceKey, TraceSort
-from whence.traces.figures import GROUPS, METRICS, Aggregation
+from whence.query.trace_figures import GROUPS, METRICS, Aggregation
 from whence.traces.values import wall_ns_of
 
 __all__ = ["Asked", "aggregation_of", "asked_of", "filter_of", "interval_of", "page_of"]
@@ -153,7 +153,7 @@ def aggregation_of(asked: Mapping[str, Any]) -> Aggregation:
         raise ValueError(f"an aggregation has group_by, metrics, time_bucket, not {unknown[0]!r}")
     bucket = asked.get("time_bucket")
     return Aggregation(
-        _names("group_by", asked.get("group_by") or (), tuple(GROUPS)),
+        _names("group_by", asked.get("group_by") or (), GROUPS),
         _names("metrics", asked.get("metrics") or ("count",), METRICS),
         None if bucket is None else parse_length(str(bucket)).nanos,
     )

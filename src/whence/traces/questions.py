@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from whence.model.errors import BudgetExceeded
 from whence.model.names import TRACE_ENDED
@@ -12,20 +11,25 @@ from whence.model.query import TraceQuery
 from whence.model.trace import Event, TraceStatus
 from whence.query.chain import Chain, find_chain
 from whence.query.engines.engine import Engine
-from whence.query.engines.shapes import Aggregate
 from whence.query.engines.traces import TraceFilter, TraceKey, TraceRow
 from whence.query.index import Index
 from whence.query.reach import around
+from whence.query.trace_figures import (
+    METRICS,
+    Aggregation,
+    GroupFigures,
+    TopError,
+    figures_of,
+    top_errors,
+)
 from whence.query.why import Answer, why
 from whence.traces.asked import Asked, interval_of
-from whence.traces.figures import METRICS, Aggregation, GroupFigures, figures_of
 from whence.traces.values import event_value
 
 __all__ = [
     "ErrorsAnswer",
     "PerformanceAnswer",
     "Statistics",
-    "TopError",
     "TracesAnswer",
     "all_rows",
     "chain_of_trace",
@@ -33,7 +37,6 @@ __all__ = [
     "errors",
     "performance",
     "statistics",
-    "top_errors",
     "traces_page",
     "why_trace",
 ]
@@ -58,28 +61,22 @@ class TracesAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """All traces of some time in figures; what nothing is known of is None. In milliseconds."""
+    """All traces of some time in figures, in milliseconds; what nothing is known of is None.
 
-    total_traces: int
-    by_status: Mapping[str, int]
-    by_type: Mapping[str, int]
-    total_events: int
-    error_count: int
+    A trace counts for those that it stands for, where others were sampled out.
+    """
+
+    total_traces: float
+    by_status: Mapping[str, float]
+    by_type: Mapping[str, float]
+    total_events: float
+    error_count: float
     success_rate: float | None
     error_rate: float | None
     average_duration: float | None
     p50_duration: float | None
     p95_duration: float | None
     p99_duration: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class TopError:
-    """A type of events that are errors, and how many there are."""
-
-    event_type: str
-    component: str
-    count: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,7 @@ def traces_page(engine: Engine, asked: Asked) -> TracesAnswer:
     )
     groups = None
     if asked.aggregation is not None:
-        groups = figures_of(all_rows(engine, asked.filter), asked.aggregation)
+        groups = figures_of(engine, asked.filter, asked.aggregation)
     return TracesAnswer(
         found.items,
         found.total,
@@ -133,15 +130,14 @@ def all_rows(engine: Engine, asked: TraceFilter, most: int = MOST_ROWS) -> Itera
 
 def statistics(engine: Engine, asked: TraceFilter) -> Statistics:
     """The figures of the traces that match."""
-    rows = list(all_rows(engine, asked))
-    (whole,) = figures_of(rows, Aggregation((), METRICS)) or (GroupFigures({}, None, {}),)
+    (whole,) = figures_of(engine, asked, Aggregation((), METRICS)) or (GroupFigures({}, None, {}),)
     value = whole.values.get
     return Statistics(
-        total_traces=len(rows),
-        by_status=_counts(row.status for row in rows),
-        by_type=_counts(row.trace_type for row in rows),
-        total_events=sum(row.events for row in rows),
-        error_count=sum(row.errors for row in rows),
+        total_traces=value("count") or 0,
+        by_status=_counts(engine, asked, "status"),
+        by_type=_counts(engine, asked, "trace_type"),
+        total_events=value("event_count") or 0,
+        error_count=value("error_count") or 0,
         success_rate=value("success_rate"),
         error_rate=value("error_rate"),
         average_duration=value("avg_duration"),
@@ -166,17 +162,6 @@ def errors(engine: Engine, time_range: object, limit: int, now_ns: int) -> Error
     return ErrorsAnswer(traces_page(engine, Asked(wrong, limit=limit)), events, top)
 
 
-def top_errors(
-    engine: Engine, since_ns: int | None, until_ns: int | None, limit: int
-) -> tuple[TopError, ...]:
-    """The commonest types of events that are errors, by when they happened."""
-    query = TraceQuery(has_errors=True, from_wall_ns=since_ns, until_wall_ns=until_ns)
-    groups = engine.aggregate(Aggregate(("type", "component"), None, ("count",)), query)
-    named = [TopError(row.keys[0], row.keys[1], row.count) for row in groups]
-    found = [each for each in named if each.event_type != TRACE_ENDED]
-    return tuple(sorted(found, key=lambda each: -each.count)[:limit])
-
-
 def performance(engine: Engine, time_range: object, limit: int, now_ns: int) -> PerformanceAnswer:
     """What took long in that time."""
     since, until = interval_of(time_range, now_ns)
@@ -187,7 +172,7 @@ def performance(engine: Engine, time_range: object, limit: int, now_ns: int) -> 
     )
     slowest = engine.traces(asked, sort="longest", limit=limit).items
     measures = ("count", *(name for name in METRICS if "duration" in name))
-    by_type = figures_of(all_rows(engine, asked), Aggregation(("trace_type",), measures))
+    by_type = figures_of(engine, asked, Aggregation(("trace_type",), measures))
     return PerformanceAnswer(slowest, by_type)
 
 
@@ -210,8 +195,6 @@ def why_trace(engine: Engine, trace_id: str) -> Answer:
     return why(Index(recording), name)
 
 
-def _counts(names: Any) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name in names:
-        found[name] = found.get(name, 0) + 1
-    return dict(sorted(found.items()))
+def _counts(engine: Engine, asked: TraceFilter, name: str) -> dict[str, float]:
+    groups = figures_of(engine, asked, Aggregation((name,)))
+    return {each.keys[name]: each.values["count"] or 0 for each in groups}

@@ -17,7 +17,6 @@ from whence.query.engines.traces import TraceRow
 from whence.query.why import Answer
 from whence.traces.answers import answering
 from whence.traces.asked import asked_of, filter_of, interval_of
-from whence.traces.dashboard import Dashboard, dashboard
 from whence.traces.exports import ExportedTraces, export_file
 from whence.traces.handle import OpenTrace
 from whence.traces.questions import (
@@ -36,6 +35,7 @@ from whence.traces.questions import (
 )
 from whence.traces.recording import TraceRecording, one_row, text_of, trace_id_of
 from whence.traces.values import trace_of
+from whence.watch.dashboards import USUAL, Dashboard, dashboard
 from whence.watch.listeners import Listener
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class TraceService(TraceRecording):
     def get_dashboard_data(
         self,
         time_range: object = "24h",
-        metrics: Sequence[str] = ("response_time", "error_rate", "throughput"),
+        metrics: Sequence[str] = USUAL,
         group_by: str = "hour",
     ) -> Dashboard:
         """A summary of the traces that began in that time, and their figures bucket by bucket."""

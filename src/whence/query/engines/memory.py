@@ -265,10 +265,14 @@ def group_value(event: TraceEvent, name: str) -> str:
 
 
 def _trace_member(question: Aggregate, row: TraceRow) -> Member:
-    keys = tuple(str(getattr(row, TRACE_GROUPS[name])) for name in question.group_by)
+    keys = tuple(_trace_key(getattr(row, TRACE_GROUPS[name])) for name in question.group_by)
     value = getattr(row, question.of)
     place = (row.started_wall_ns, *halves(row.trace_id))
     return Member(keys, row.started_wall_ns, row.weight, value, row.has_errors, place)
+
+
+def _trace_key(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def measured_value(event: TraceEvent, of: str) -> float | None:

@@ -41,6 +41,7 @@ TRACE_GROUPS = {
     "context_id": "context_id",
     "execution": "execution_id",
     "execution_id": "execution_id",
+    "has_errors": "has_errors",
 }
 TRACE_MEASURED = ("duration_ns", "events", "errors", "warnings")
 _LISTS = ("trace_ids", "context_ids", "execution_ids", "trace_types", "statuses")

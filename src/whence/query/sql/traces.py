@@ -219,6 +219,8 @@ def _picked(folded: Folded, asked: TraceFilter) -> Iterator[str]:
 def _group(folded: Folded, column: str) -> str:
     if column == "status":
         return folded.status
+    if column == "has_errors":
+        return f"CASE WHEN {folded.has_errors} THEN 'true' ELSE 'false' END"
     return folded.name if column == "name" else folded.told(column)
 
 

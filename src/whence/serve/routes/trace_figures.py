@@ -30,8 +30,8 @@ from whence.serve.routing import Routes
 from whence.serve.shapes import PageOf, page
 from whence.serve.trace_shapes import plain_row
 from whence.traces.asked import asked_of
-from whence.traces.dashboard import DASHBOARD_METRICS, dashboard
 from whence.traces.questions import performance, statistics, traces_page
+from whence.watch.dashboards import DASHBOARD_METRICS, USUAL, dashboard
 
 __all__ = ["add_trace_figures", "understood"]
 
@@ -132,7 +132,7 @@ def add_trace_figures(routes: Routes, parts: Parts) -> None:
         until = time.time_ns() if until is None else until
         since = moment_ns(started_after, "started_after")
         since = max(0, until - DAY_NS) if since is None else since
-        metrics = tuple(metric or ("response_time", "error_rate", "throughput"))
+        metrics = tuple(metric or USUAL)
         if not 0 <= since < until:
             raise Problem(400, "bad_time", "the time ends before it begins", "give another one")
 

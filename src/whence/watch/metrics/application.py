@@ -11,14 +11,15 @@ from whence.model.query import TraceQuery
 from whence.query.engines.engine import Engine
 from whence.query.engines.shapes import Aggregate, Budget
 from whence.query.engines.traces import TraceFilter
+from whence.query.trace_figures import Aggregation, figures_of
 from whence.watch.metrics.history import COMPONENT
 from whence.watch.metrics.instruments import Reading
-from whence.watch.traced import MOST_TRACES, figures_of, traces_within
 
 __all__ = ["ApplicationMetrics", "ApplicationReading"]
 
 ACTIVE_WITHIN_S = 86_400.0
 _BUDGET = Budget(time_s=30.0)
+_TRACED = Aggregation(metrics=("count", "avg_duration", "error_rate"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +67,12 @@ class ApplicationMetrics:
         engine: Engine,
         window_s: float = 300.0,
         *,
-        most_traces: int = MOST_TRACES,
+        budget: Budget = _BUDGET,
         wall_clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._engine = engine
         self._window_ns = int(window_s * 1e9)
-        self._most_traces = most_traces
+        self._budget = budget
         self._wall_clock_ns = wall_clock_ns
 
     def read(self) -> ApplicationReading:
@@ -97,27 +98,24 @@ class ApplicationMetrics:
         return ApplicationReading(since_ns=since_ns, until_ns=until_ns, missing=missing, **found)
 
     def _traced(self, since_ns: int, until_ns: int) -> tuple[float | None, ...]:
-        rows = traces_within(
-            self._engine, since_ns, until_ns, most=self._most_traces, budget=_BUDGET
-        )
-        if rows is None:
-            raise BudgetExceeded(f"there are more than {self._most_traces} traces in that time")
-        figures = figures_of(rows)
-        average = figures.avg_duration_ns
-        return figures.count, None if average is None else average / 1e6, figures.error_rate
+        asked = TraceFilter(started_after_ns=since_ns, started_before_ns=until_ns)
+        found = figures_of(self._engine, asked, _TRACED, self._budget)
+        if not found:
+            return 0.0, None, None
+        return tuple(found[0].values[name] for name in _TRACED.metrics)
 
     def _active(self, since_ns: int, until_ns: int) -> tuple[float]:
         earliest = min(since_ns, until_ns - int(ACTIVE_WITHIN_S * 1e9))
         asked = TraceFilter(
             statuses=("active",), started_after_ns=earliest, started_before_ns=until_ns
         )
-        return (float(self._engine.traces(asked, limit=1, budget=_BUDGET).total),)
+        return (float(self._engine.traces(asked, limit=1, budget=self._budget).total),)
 
     def _events(self, since_ns: int, until_ns: int) -> tuple[float]:
         rows = self._engine.aggregate(
             Aggregate(("component",), measures=("count",)),
             TraceQuery(from_wall_ns=since_ns, until_wall_ns=until_ns),
-            _BUDGET,
+            self._budget,
         )
         count = sum(row.count for row in rows if row.keys != (COMPONENT,))
         return (count * 1e9 / (until_ns - since_ns),)
