@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ _COMMANDS = (  # each is whence.cli.NAME.NAME, imported when it is asked for
     "record",
     "export",
     "collect",
+    "import",
     "serve",
     "mcp",
     "token",
@@ -65,7 +67,8 @@ class InOrder(click.Group):
         """The command of that name, or None."""
         if cmd_name not in self._members:
             return super().get_command(ctx, cmd_name)
-        found = getattr(importlib.import_module(f"whence.cli.{cmd_name}"), cmd_name)
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        found = getattr(importlib.import_module(f"whence.cli.{name}"), name)
         assert isinstance(found, click.Command)
         return found
 
