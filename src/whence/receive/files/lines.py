@@ -40,7 +40,7 @@ _LASTED = {"duration_ns": 1, "duration_us": 10**3, "duration_ms": 10**6, "durati
 _MOST_NS = 2**63 - 1
 
 
-class Line(NamedTuple):
+class _Line(NamedTuple):
     """A line taken apart. `said` are the fields with those of `data` among them."""
 
     number: int
@@ -132,7 +132,7 @@ def _texts(content: bytes) -> Iterator[tuple[int, bytes]]:
         number += 1
 
 
-def _line(number: int, text: bytes, options: ReadOptions) -> Line:
+def _line(number: int, text: bytes, options: ReadOptions) -> _Line:
     """Takes a line apart. Raises BadJson."""
     text = text.strip()
     if len(text) > options.limits.line_bytes:
@@ -154,7 +154,7 @@ def _line(number: int, text: bytes, options: ReadOptions) -> Line:
         if clash := outside.keys() & data.keys():
             raise BadJson("names-clash", f"{min(clash)[:60]!r} stands in it and in data")
         shape, top, fields = f"{shape}+data", tuple(outside), {**outside, **data}
-    return Line(
+    return _Line(
         number,
         shape,
         found[type_name],
@@ -194,7 +194,7 @@ class _Names:
         self._last: dict[str, str] = {}
         self.ids: set[str] = set()
 
-    def see(self, line: Line) -> None:
+    def see(self, line: _Line) -> None:
         """Learns the names of a line, in the first pass."""
         if line.own_id:
             self.ids.add(line.own_id)
@@ -204,7 +204,7 @@ class _Names:
             ) != text:
                 self._several.add(name)
 
-    def request(self, line: Line) -> str:
+    def request(self, line: _Line) -> str:
         """The run, request, trace or session that an event is of; else the file."""
         for name in _REQUESTS:
             if text := self._named(name, line, inherited=True):
@@ -213,7 +213,7 @@ class _Names:
         self._report.mapped["request_id from the file"] += 1
         return self._source.run
 
-    def chain(self, line: Line) -> str:
+    def chain(self, line: _Line) -> str:
         """The decision chain of an event, where the file has such."""
         for name in _CHAINS:
             if text := self._named(name, line, inherited=False):
@@ -221,7 +221,7 @@ class _Names:
                 return text
         return ""
 
-    def trace(self, line: Line, request: str) -> str:
+    def trace(self, line: _Line, request: str) -> str:
         """The trace of an event: the id itself where it is one, else one made from the name."""
         text = self._named("trace_id", line, inherited=True)
         plain = text.replace("-", "").lower()
@@ -232,7 +232,7 @@ class _Names:
         self._report.mapped[f"trace_id made from {'trace_id' if text else 'request_id'}"] += 1
         return made
 
-    def _named(self, name: str, line: Line, *, inherited: bool) -> str:
+    def _named(self, name: str, line: _Line, *, inherited: bool) -> str:
         if name not in self._first:
             return ""
         if text := _id_text(_field(line.said, name)):
@@ -257,7 +257,7 @@ class _Reader:
         self._known: dict[str, bytes] = {}
         self._before_ns: int | None = None
 
-    def event(self, line: Line) -> TraceEvent | None:
+    def event(self, line: _Line) -> TraceEvent | None:
         """The event of a line; None for one that stands in the file before. Raises BadJson."""
         moment = self._moment(line)
         attributes = self._attributes(line)
@@ -287,13 +287,13 @@ class _Reader:
         self._count(line, moment, request)
         return event
 
-    def _moment(self, line: Line) -> Moment:
+    def _moment(self, line: _Line) -> Moment:
         try:
             return moment_of(line.time, self._options.unit, self._options.zone)
         except ValueError as error:
             raise BadJson("no-time", f"{line.time_name}: {error}") from None
 
-    def _attributes(self, line: Line) -> dict[str, AttributeValue]:
+    def _attributes(self, line: _Line) -> dict[str, AttributeValue]:
         limits = self._options.limits
         renamed: dict[str, Any] = {_SHAPE: line.shape, _LINE: line.number, _TIME: line.time}
         if line.top:
@@ -311,7 +311,7 @@ class _Reader:
             raise BadJson("too-much", what)
         return found
 
-    def _event_id(self, line: Line) -> str | None:
+    def _event_id(self, line: _Line) -> str | None:
         key = self._source.key
         if not line.own_id:
             return f"{key}:{line.number}"
@@ -372,7 +372,7 @@ class _Reader:
                 return f"{self._source.key}/{text}" if text in self._names.ids else text
         return ""
 
-    def _count(self, line: Line, moment: Moment, request: str) -> None:
+    def _count(self, line: _Line, moment: Moment, request: str) -> None:
         report = self._report
         report.see(moment.ns, self._before_ns)
         self._before_ns = moment.ns

@@ -13,7 +13,7 @@ from typing import Any
 from whence.model.errors import CorruptFile, UnsupportedFormat
 from whence.receive.inflate import TooLarge, inflated
 
-__all__ = ["ImportLimits", "ReadOptions", "SourceFile", "read_source"]
+__all__ = ["ImportLimits", "ReadOptions", "SourceFile", "read_source", "source_of"]
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _STEP_BYTES = 4 << 10  # of zstd; may become 128 MiB at once, if its window is that large
