@@ -11,7 +11,7 @@ from whence.model.errors import ExportError
 
 __all__ = ["import_"]
 
-_FORMATS = ("auto", "ndjson")
+_FORMATS = ("auto", "ndjson", "mplp", "otlp", "chrome", "whence")
 
 
 @click.command("import", cls=Verb)
@@ -69,8 +69,8 @@ def import_(
     imported again adds nothing. Lines that cannot be taken are counted with their numbers and
     hinder no others.
 
-    Exits with 0 if all was taken, with 3 if something was rejected, with 1 if a file could not be
-    read at all or nothing could be stored.
+    Exits with 0 if all was taken, with 3 if something was rejected or is flawed, with 1 if a file
+    could not be read at all or nothing could be stored.
     """
     try:
         from whence.receive.files.into import import_files
@@ -97,5 +97,5 @@ def import_(
     else:
         print_lines(line(safe(text)) for each in reports for text in each.lines_of_text())
     failed = any(each.error for each in reports)
-    rejected = any(each.rejections for each in reports)
+    rejected = any(each.rejections or each.flawed for each in reports)
     context.exit(FAILED if failed else INCOMPLETE if rejected else 0)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
-from whence.model.errors import CorruptFile, StoreBusy, StoreFull, UnsupportedFormat, WhenceError
+import pyarrow as pa
+
+from whence.model.errors import CorruptFile, StoreBusy, StoreFull, UnsupportedFormat
 from whence.model.event import TraceEvent
-from whence.receive.files.json_parts import BadJson, loaded
-from whence.receive.files.lines import dialect_of, read_lines
+from whence.receive.files.chrome import read_chrome
+from whence.receive.files.lines import read_lines
+from whence.receive.files.otlp_lines import read_otlp
+from whence.receive.files.own import read_own
+from whence.receive.files.protocol import read_protocol
+from whence.receive.files.recognise import FORMATS, recognised
 from whence.receive.files.report import FileReport
 from whence.receive.files.source import ReadOptions, SourceFile, read_source
 from whence.store.intake import Intake
@@ -16,15 +21,22 @@ from whence.store.outside import outside_session
 from whence.store.sessions import StoredSession
 from whence.store.tables import table_of
 
-__all__ = ["FORMATS", "KIND", "import_files", "recognised"]
+__all__ = ["KIND", "Parts", "import_files", "read_parts"]
 
 KIND = "import"
-FORMATS = ("ndjson",)
-_LOOKED_AT = 50  # lines, for one that tells the format
 _TRIES = 10
 
-Reader = Callable[[SourceFile, ReadOptions, FileReport], Iterator[list[TraceEvent]]]
-_READERS: dict[str, Reader] = {"ndjson": read_lines}
+Parts = Sequence[tuple[pa.Table, StoredSession]]
+_OfEvents = Callable[[SourceFile, ReadOptions, FileReport], Iterator[list[TraceEvent]]]
+_OfParts = Callable[[SourceFile, ReadOptions, FileReport], Iterator[Parts]]
+
+_EVENTS: dict[str, _OfEvents] = {
+    "ndjson": read_lines,
+    "mplp": read_protocol,
+    "chrome": read_chrome,
+}
+_PARTS: dict[str, _OfParts] = {"otlp": read_otlp, "whence": read_own}
+assert {*_EVENTS, *_PARTS} == set(FORMATS)
 
 
 def import_files(
@@ -36,69 +48,48 @@ def import_files(
     """Imports files one after the other, and says what became of each.
 
     A file that cannot be read at all has an `error` and hinders no other, unless `strict`: then
-    it raises UnsupportedFormat, CorruptFile or OSError. Raises StoreFull, StoreOwned. What is
-    stored already is a duplicate, so that all of it may be done again.
+    it raises UnsupportedFormat, CorruptFile or OSError. Raises StoreBusy, StoreFull, StoreOwned.
+    What is stored already is a duplicate, so that all of it may be done again.
     """
     options = options or ReadOptions()
-    return [_imported(path, intake, options, format_name) for path in paths]
+    reports = []
+    for path in paths:
+        report = FileReport(path)
+        reports.append(report)
+        try:
+            for parts in read_parts(path, options, format_name, report):
+                _put(parts, intake, report)
+        except (UnsupportedFormat, CorruptFile, OSError) as error:
+            if options.strict:
+                raise
+            report.error = str(error)
+    return reports
 
 
-def recognised(source: SourceFile) -> str:
-    """The format of a file, by what it holds. Raises UnsupportedFormat."""
-    at = 0
-    for _ in range(_LOOKED_AT):
-        end = source.content.find(b"\n", at)
-        text = source.content[at : end if end >= 0 else len(source.content)].strip()
-        if found := _of_line(text):
-            return found
-        if end < 0:
-            break
-        at = end + 1
-    raise UnsupportedFormat(
-        f"{source.name} is of no format that is known here: {', '.join(FORMATS)}"
-    )
+def read_parts(
+    path: str, options: ReadOptions, format_name: str, report: FileReport
+) -> Iterator[Parts]:
+    """What a file holds as rows of a store with their sessions, and what is to be told of it.
+
+    Raises UnsupportedFormat, CorruptFile and OSError.
+    """
+    source = read_source(path, options)
+    report.nbytes, report.sha256 = len(source.content), source.sha256
+    report.format = recognised(source, options) if format_name == "auto" else format_name
+    if report.format in _PARTS:
+        yield from _PARTS[report.format](source, options, report)
+        return
+    told = {"file.name": source.name, "file.sha256": source.sha256, "file.format": report.format}
+    session = outside_session(KIND, _texts(told), _text(source.name.partition(".")[0]))
+    report.session = session.info.name
+    for events in _EVENTS[report.format](source, options, report):
+        yield [(table_of(events, ()), session)]
 
 
-def _of_line(text: bytes) -> str:
-    try:
-        found = loaded(text.removeprefix(b"\xef\xbb\xbf")) if text[:1] in (b"{", b"\xef") else None
-    except BadJson:
-        return ""
-    return "ndjson" if dialect_of(found) else ""
-
-
-def _imported(path: str, intake: Intake, options: ReadOptions, format_name: str) -> FileReport:
-    report = FileReport(path)
-    try:
-        source = read_source(path, options)
-        report.nbytes, report.sha256 = len(source.content), source.sha256
-        report.format = recognised(source) if format_name == "auto" else format_name
-        session = _session(source, report.format)
-        report.session = session.info.name
-        for events in _READERS[report.format](source, options, report):
-            _put(events, session, intake, report)
-    except (StoreBusy, StoreFull):
-        raise
-    except (UnsupportedFormat, CorruptFile, OSError) as error:
-        if options.strict:
-            raise
-        report.error = str(error)
-    return report
-
-
-def _session(source: SourceFile, format_name: str) -> StoredSession:
-    told = {"file.name": source.name, "file.sha256": source.sha256, "file.format": format_name}
-    session = outside_session(KIND, told, source.name.partition(".")[0])
-    return replace(session)
-
-
-def _put(
-    events: Sequence[TraceEvent], session: StoredSession, intake: Intake, report: FileReport
-) -> None:
-    table = table_of(events, ())
+def _put(parts: Parts, intake: Intake, report: FileReport) -> None:
     for tries in range(_TRIES):
         try:
-            receipt = intake.put(table, session)
+            receipt = intake.put_all(parts)
         except StoreFull:
             raise
         except StoreBusy:
@@ -108,4 +99,12 @@ def _put(
         report.stored += receipt.stored
         report.duplicates += receipt.duplicates
         return
-    raise WhenceError("the store did not answer")
+
+
+def _texts(told: dict[str, str]) -> dict[str, str]:
+    return {name: _text(text) for name, text in told.items()}
+
+
+def _text(text: str) -> str:
+    """The text without what is no Unicode, as names of files may be."""
+    return text.encode(errors="replace").decode()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-__all__ = ["MOST_LISTED", "FileReport", "Rejected"]
+__all__ = ["MOST_LISTED", "FileReport", "Flaw", "Rejected"]
 
 MOST_LISTED = 1_000  # of what was rejected; all of it is counted
 MOST_NAMES = 200
@@ -19,6 +19,13 @@ class Rejected(NamedTuple):
     where: str
     reason: str
     detail: str
+
+
+class Flaw(NamedTuple):
+    """What is wrong with a part that was taken as it is, by its path."""
+
+    where: str
+    what: str
 
 
 @dataclass(slots=True)
@@ -49,6 +56,8 @@ class FileReport:
     requests: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    flawed: int = 0
+    flaws: list[Flaw] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
 
     @property
@@ -61,6 +70,12 @@ class FileReport:
         self.reasons[reason] += 1
         if len(self.rejected) < MOST_LISTED:
             self.rejected.append(Rejected(where, reason, detail[:200]))
+
+    def flaw(self, where: str, what: str) -> None:
+        """Counts what is wrong with something that is taken all the same."""
+        self.flawed += 1
+        if len(self.flaws) < MOST_LISTED:
+            self.flaws.append(Flaw(where, what[:200]))
 
     def keep(self, name: str, times: int = 1) -> None:
         """Counts a field that stays an attribute; beyond two hundred names all others together."""
@@ -93,6 +108,7 @@ class FileReport:
             "duplicates": self.duplicates,
             "repeated_in_file": self.repeated,
             "rejected": self.rejections,
+            "flawed": self.flawed,
             "out_of_order": self.out_of_order,
             "ties": self.ties,
             "first_ns": self.first_ns,
@@ -101,6 +117,7 @@ class FileReport:
         for name in ("shapes", "mapped", "kept", "times", "requests", "notes", "reasons"):
             found[name] = dict(getattr(self, name).most_common(MOST_NAMES))
         found["rejections"] = [each._asdict() for each in self.rejected]
+        found["flaws"] = [each._asdict() for each in self.flaws]
         return found | ({"error": self.error} if self.error else {})
 
     def lines_of_text(self) -> Iterator[str]:
@@ -130,6 +147,9 @@ class FileReport:
                 f"  order: {self.out_of_order} before the one above them, sorted by time; "
                 f"{self.ties} at the same moment, in the file's order"
             )
+        yield from (f"  {each.where} {each.what}" for each in self.flaws[:10])
+        if self.flawed > 10:
+            yield f"  and {self.flawed - 10} flaws more"
         for each in self.rejected[:10]:
             yield f"  {each.where}: {each.reason}: {each.detail}"
         if self.rejections > 10:

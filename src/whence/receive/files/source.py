@@ -32,6 +32,10 @@ class ImportLimits:
     """Of values in each other."""
     names: int = 10_000
     """Of the fields of one event."""
+    document_bytes: int = 256 << 20
+    """Of a JSON document that is read whole."""
+    value_bytes: int = 16 << 20
+    """Of one value in it."""
 
 
 @dataclass(frozen=True, slots=True)
