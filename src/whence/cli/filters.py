@@ -80,7 +80,7 @@ class Picked:
             ("request", query.request_id),
             ("severity", query.min_severity.name if query.min_severity is not None else None),
             ("decision chain", query.decision_chain_id),
-            ("trace", query.trace_id),
+            ("trace", listed(query.trace_ids or (), "or") or None),
             ("status", query.status),
             ("errors", None if query.has_errors is None else str(query.has_errors).lower()),
             ("text", query.text),

@@ -22,7 +22,8 @@ class TraceQuery:
 
     `start` and `end` both belong to the interval. `min_severity` is the least severity wanted.
     Texts are compared exactly: `model_id=""` asks for events that concern no model. Of several
-    types or components, given as a tuple or list, any will do. `model_id` also takes a ModelID.
+    types, components or trace ids, given as a tuple or list, any will do. `model_id` also takes a
+    ModelID.
     `session` is a session's name. `has_errors` asks for events with a severity of Error or more or
     the status "error", or, if False, for all others. `text` is looked for in the rationale, upper
     and lower case told apart. `where` is a condition such as "admitted = false and wcrt_ns > 5ms":
@@ -41,7 +42,7 @@ class TraceQuery:
     min_severity: Severity | None = None
     request_id: str | None = None
     decision_chain_id: str | None = None
-    trace_id: str | None = None
+    trace_id: str | Sequence[str] | None = None
     session: str | None = None
     status: str | None = None
     has_errors: bool | None = None
@@ -54,7 +55,7 @@ class TraceQuery:
     def __post_init__(self) -> None:
         if isinstance(self.model_id, ModelID):
             object.__setattr__(self, "model_id", self.model_id.value)
-        for name in ("event_type", "component"):
+        for name in ("event_type", "component", "trace_id"):
             if isinstance(texts := getattr(self, name), list | tuple):
                 if not all(isinstance(text, str) for text in texts):
                     raise TypeError(f"{name} must be str or several of them")
@@ -65,8 +66,9 @@ class TraceQuery:
             value = getattr(self, name)
             if value is not None and not _is_of(value, wanted):
                 raise TypeError(f"{name} must be {_in_words(wanted)}, not {type(value).__name__}")
-        if self.trace_id is not None and not is_trace_id(self.trace_id):
-            raise ValueError(f"trace_id is 32 hexadecimal digits, not all 0, not {self.trace_id!r}")
+        for text in self.trace_ids or ():
+            if not is_trace_id(text):
+                raise ValueError(f"trace_id is 32 hexadecimal digits, not all 0, not {text!r}")
         if self.where is not None:
             _check_condition(self.where)
         basic = all(getattr(self, name) is None for name in _FURTHER)
@@ -89,7 +91,7 @@ class TraceQuery:
         return (
             self._is_in_time(wall_ns)
             and (self.decision_chain_id in (None, event.decision_chain_id))
-            and (self.trace_id in (None, event.trace_id))
+            and _is_wanted(event.trace_id, self.trace_id)
             and (self.session in (None, event.session))
             and (self.status in (None, event.status))
             and (self.has_errors is None or self.has_errors == is_error(event))
@@ -120,6 +122,11 @@ class TraceQuery:
     def components(self) -> tuple[str, ...] | None:
         """The components of which any will do; None for all."""
         return _as_tuple(self.component)
+
+    @property
+    def trace_ids(self) -> tuple[str, ...] | None:
+        """The traces of which any will do; None for all."""
+        return _as_tuple(self.trace_id)
 
 
 def _is_wanted(text: str, wanted: str | Sequence[str] | None) -> bool:
@@ -153,7 +160,7 @@ _WANTED: dict[str, type | tuple[type, ...]] = {
     "min_severity": Severity,
     "request_id": str,
     "decision_chain_id": str,
-    "trace_id": str,
+    "trace_id": (str, tuple),
     "session": str,
     "status": str,
     "has_errors": bool,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from whence.model.errors import BudgetExceeded
 from whence.model.names import TRACE_ENDED
 from whence.model.query import TraceQuery
 from whence.model.trace import Event, TraceStatus
 from whence.query.chain import Chain, find_chain
 from whence.query.engines.engine import Engine
-from whence.query.engines.traces import TraceFilter, TraceKey, TraceRow
+from whence.query.engines.traces import TraceFilter, TraceRow
 from whence.query.index import Index
 from whence.query.reach import around
 from whence.query.trace_figures import (
@@ -25,13 +24,13 @@ from whence.query.trace_figures import (
 from whence.query.why import Answer, why
 from whence.traces.asked import Asked, interval_of
 from whence.traces.values import event_value
+from whence.traces.whole import rows_of
 
 __all__ = [
     "ErrorsAnswer",
     "PerformanceAnswer",
     "Statistics",
     "TracesAnswer",
-    "all_rows",
     "chain_of_trace",
     "ended_before",
     "errors",
@@ -41,8 +40,6 @@ __all__ = [
     "why_trace",
 ]
 
-ROWS_AT_ONCE = 1_000
-MOST_ROWS = 1_000_000
 ENDED = tuple(each.value for each in TraceStatus if each is not TraceStatus.ACTIVE)
 
 
@@ -115,19 +112,6 @@ def traces_page(engine: Engine, asked: Asked) -> TracesAnswer:
     )
 
 
-def all_rows(engine: Engine, asked: TraceFilter, most: int = MOST_ROWS) -> Iterator[TraceRow]:
-    """All traces that match, the oldest first. Raises BudgetExceeded where there are too many."""
-    after: TraceKey | None = None
-    while True:
-        page = engine.traces(asked, sort="oldest", limit=ROWS_AT_ONCE, after=after)
-        if page.total > most:
-            raise BudgetExceeded(f"{page.total} traces match, more than {most}: narrow the time")
-        yield from page.items
-        if page.next is None:
-            return
-        after = page.next
-
-
 def statistics(engine: Engine, asked: TraceFilter) -> Statistics:
     """The figures of the traces that match."""
     (whole,) = figures_of(engine, asked, Aggregation((), METRICS)) or (GroupFigures({}, None, {}),)
@@ -179,7 +163,7 @@ def performance(engine: Engine, time_range: object, limit: int, now_ns: int) -> 
 def ended_before(engine: Engine, before_ns: int) -> list[str]:
     """The ids of all traces that ended before that wall time."""
     asked = TraceFilter(statuses=ENDED, started_before_ns=max(before_ns, 0))
-    rows = all_rows(engine, asked)
+    rows = rows_of(lambda question: question(engine), asked)
     return [row.trace_id for row in rows if (row.ended_wall_ns or 0) < before_ns]
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
 import os
 import time
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -38,6 +35,7 @@ from whence.traces.values import (
     wall_ns_of,
 )
 from whence.traces.watching import Watching
+from whence.watch.ending import end_at_exit
 
 if TYPE_CHECKING:
     from whence.watch.metrics.collecting import MetricsCollection
@@ -83,9 +81,7 @@ class TraceRecording:
                 self._collection.start()
         if self.options.enable_real_time_monitoring and self._room.writable:
             self._watching.expire(self)
-        # threads that the end of the program met in a question would take it down
-        self._at_exit = functools.partial(_close_at_exit, weakref.ref(self), os.getpid())
-        atexit.register(self._at_exit)
+        self._not_at_exit = end_at_exit(self.close)
 
     @property
     def name(self) -> str:
@@ -214,7 +210,7 @@ class TraceRecording:
 
         The end of the program does it, too. May come twice.
         """
-        atexit.unregister(self._at_exit)
+        self._not_at_exit()
         self._watching.close(timeout_s)
         if self._collection is not None:
             self._collection.stop(timeout_s)
@@ -330,12 +326,6 @@ class TraceRecording:
         return replace(
             life.trace, status=status, reason=reason, ended_ns=now_ns, duration_ns=lasted_ns
         )
-
-
-def _close_at_exit(service: weakref.ref[TraceRecording], pid: int) -> None:
-    present = service()
-    if present is not None and os.getpid() == pid:  # a forked child has none of its threads
-        present.close()
 
 
 def _no_time(event: TraceEvent) -> None:

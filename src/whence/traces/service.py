@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from whence.model.errors import AlreadyStarted, IdNotFound
+from whence.model.errors import AlreadyStarted, BudgetExceeded
 from whence.model.query import TraceQuery
 from whence.model.trace import Event, EventLevel, Trace, TraceType
 from whence.query.chain import Chain
 from whence.query.engines.engine import Engine
-from whence.query.engines.shapes import Budget
-from whence.query.engines.traces import TraceRow
+from whence.query.engines.traces import TraceFilter
 from whence.query.why import Answer
 from whence.traces.answers import answering
 from whence.traces.asked import asked_of, filter_of, interval_of
@@ -24,7 +23,6 @@ from whence.traces.questions import (
     PerformanceAnswer,
     Statistics,
     TracesAnswer,
-    all_rows,
     chain_of_trace,
     ended_before,
     errors,
@@ -34,7 +32,7 @@ from whence.traces.questions import (
     why_trace,
 )
 from whence.traces.recording import TraceRecording, one_row, text_of, trace_id_of
-from whence.traces.values import trace_of
+from whence.traces.whole import rows_of, whole_trace, whole_traces
 from whence.watch.dashboards import USUAL, Dashboard, dashboard
 from whence.watch.listeners import Listener
 
@@ -47,6 +45,8 @@ __all__ = ["TraceService"]
 
 DAY_NS = 86_400_000_000_000
 IDS_AT_ONCE = 1_000
+TOLD_EVERY = 100
+T = TypeVar("T")
 
 
 class TraceService(TraceRecording):
@@ -173,20 +173,26 @@ class TraceService(TraceRecording):
         compression: str | None = None,
         include_events: bool = True,
         include_metrics: bool = False,
+        *,
+        progress: Callable[[int, int], object] | None = None,
+        cancel: threading.Event | None = None,
         **flat: Any,
     ) -> ExportedTraces:
         """Writes the traces that match into a file of its own, which appears when it is whole.
 
         `format` is json, csv or parquet, `compression` gzip or None. The file's name is made here;
-        it lies in the option `export_folder`, else in `exports` in the store's folder. Some 10 ms a
-        trace. InvalidArgument for a format that there is not.
+        it lies in the option `export_folder`, else in `exports` in the store's folder. `progress`
+        is told now and then how many traces are written, and of how many. Once `cancel` is set the
+        answer is BudgetExceeded, and there is no file. InvalidArgument for a format that there is
+        not.
         """
         wanted = filter_of({**(filter or {}), **flat}, self._clock())
         folder = self._export_folder()
-        rows = self._ask(lambda engine: list(all_rows(engine, wanted)))
+        self._ask(lambda engine: None)  # has what was written before stored
+        traces = self._each(wanted, include_events or include_metrics, progress, cancel)
         return export_file(
             folder,
-            self._each(rows),
+            traces,
             format,
             compression,
             include_events=include_events,
@@ -280,16 +286,34 @@ class TraceService(TraceRecording):
             raise ValueError(f"{self.name} is no folder: give the option export_folder")
         return self._room.folder / "exports"
 
-    def _each(self, rows: Iterable[TraceRow]) -> Iterator[Trace]:
-        """The traces with their events; one that is deleted meanwhile is left out."""
-        for row in rows:
-            with contextlib.suppress(IdNotFound):
-                with self._room.asking() as engine:
-                    trace = self._whole_trace(engine, row.trace_id)
-                yield trace
+    def _each(
+        self,
+        wanted: TraceFilter,
+        events: bool,
+        progress: Callable[[int, int], object] | None,
+        cancel: threading.Event | None,
+    ) -> Iterator[Trace]:
+        """The traces that match, with their events if these are wanted."""
+
+        def ask(question: Callable[[Engine], T]) -> T:
+            with self._room.asking() as engine:
+                return question(engine)
+
+        total = [0]
+        rows = rows_of(ask, wanted, lambda count: total.__setitem__(0, count))
+        most = self.options.event_config.max_events
+        done = told = 0
+        for trace in whole_traces(ask, rows, most, events=events):
+            if cancel is not None and cancel.is_set():
+                raise BudgetExceeded("the export was cancelled")
+            yield trace
+            done += 1
+            if progress is not None and done - told >= TOLD_EVERY:
+                progress(done, total[0])
+                told = done
+        if progress is not None and (done > told or not done):
+            progress(done, total[0])
 
     def _whole_trace(self, engine: Engine, trace_id: str) -> Trace:
         row = one_row(engine, trace_id)
-        budget = Budget(rows=self.options.event_config.max_events)
-        found = engine.recording(TraceQuery(trace_id=trace_id), budget)
-        return trace_of(row, found.events, found.wall_ns)
+        return whole_trace(engine, row, self.options.event_config.max_events)

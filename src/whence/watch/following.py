@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from whence.watch.ending import end_at_exit
 from whence.watch.listeners import Listeners
 from whence.watch.tail import Tail
 
@@ -19,7 +20,7 @@ END_S = 5.0
 
 
 class Following:
-    """Tells `listeners` of everything that a tail finds, from start() to stop().
+    """Tells `listeners` of everything that a tail finds, from start() to stop() or the end of all.
 
     The tail is made by the thread itself, and made again where it was told last after an error,
     such as of a store that is not there yet: `trouble` says so meanwhile. `lag_s` is how long
@@ -46,12 +47,14 @@ class Following:
         self._stop = threading.Event()
         self._began = threading.Event()
         self._thread = threading.Thread(target=self._run, name="whence-follow", daemon=True)
+        self._not_at_exit: Callable[[], None] = lambda: None
 
     def start(self, timeout_s: float = END_S) -> Self:
         """Begins; may be called once. What is stored after it returned is told.
 
         Waits for the first look at the store, for that long at most.
         """
+        self._not_at_exit = end_at_exit(self.stop)
         self._thread.start()
         self._began.wait(timeout_s)
         return self
@@ -59,6 +62,7 @@ class Following:
     def stop(self, timeout_s: float = END_S) -> None:
         """Ends; listeners stay, and are told what waits for them. May come twice."""
         self._stop.set()
+        self._not_at_exit()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout_s)
 

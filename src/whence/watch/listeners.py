@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
+from whence.watch.ending import end_at_exit
 
 __all__ = ["Listener", "ListenerCounts", "Listeners"]
 
@@ -40,7 +41,7 @@ class Listener:
     """One callback. It is called by a thread of its own, with one event at a time, in their order.
 
     What it raises is counted and kept in `trouble`; it is called for the next event all the same.
-    Any thread may ask, and remove it.
+    Any thread may ask, and remove it; so does the end of the program.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Listener:
         self._in_hand = 0
         self._removed = False
         self._thread = threading.Thread(target=self._run, name=f"whence-{name}", daemon=True)
+        self._not_at_exit = end_at_exit(self.remove)
         self._thread.start()
 
     @property
@@ -108,6 +110,7 @@ class Listener:
             self._waiting.clear()
             self._changed.notify_all()
         self._forget(self)
+        self._not_at_exit()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()

@@ -21,12 +21,12 @@ from whence.query.engines.traces import (
     id_of,
 )
 from whence.query.sql.dialect import Dialect
+from whence.query.sql.filters import traces_sql
 from whence.query.sql.groups import Members
 from whence.query.sql.statement import Statement
 from whence.query.sql.traces import (
     candidates_sql,
     count_traces_sql,
-    ids_sql,
     places_sql,
     row_of,
     rows_sql,
@@ -115,7 +115,7 @@ class TracesAsked:
         """
         also = []
         if asked.trace_ids is not None:
-            also.append(ids_sql(s, asked.trace_ids))
+            also.append(traces_sql(s, asked.trace_ids))
         since, until = asked.started_after_ns, asked.started_before_ns
         for query in (asked.event, TraceQuery(from_wall_ns=since, until_wall_ns=until)):
             if query not in (None, TraceQuery()):

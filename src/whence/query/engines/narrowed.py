@@ -27,6 +27,8 @@ def narrowed(
     Costs some 10 us a file if the question names an id, and nothing otherwise. Raises OSError.
     """
     hashes = list(_hashes(query))
+    if query.trace_ids is not None and len(query.trace_ids) > 1:
+        files = holding(root, files, query.trace_ids)
     if not hashes:
         return list(files), query
     kept, times = [], []
@@ -77,5 +79,5 @@ def _hashes(query: TraceQuery) -> Iterator[int]:
     for text in (query.request_id, query.decision_chain_id):
         if text and is_storable(text):
             yield text_hash(text)
-    if query.trace_id is not None:
-        yield trace_hash(query.trace_id)
+    if query.trace_ids is not None and len(query.trace_ids) == 1:
+        yield trace_hash(query.trace_ids[0])

@@ -10,7 +10,7 @@ from whence.model.severity import Severity
 from whence.query.sql.statement import Statement, constant, is_storable
 from whence.query.sql.where import condition_sql
 
-__all__ = ["IS_ERROR", "filters_sql", "on_side", "sessions_sql", "signed"]
+__all__ = ["IS_ERROR", "filters_sql", "on_side", "sessions_sql", "signed", "traces_sql"]
 
 IS_ERROR = f"(severity >= {int(Severity.Error)} OR status = 'error')"
 
@@ -51,9 +51,8 @@ def _filters(s: Statement, query: TraceQuery, sessions: Sequence[int]) -> Iterat
             yield _any_of(s, column, wanted)
     if query.decision_chain_id is not None:
         yield _chain(s, query.decision_chain_id)
-    if query.trace_id is not None:
-        high, low = signed(int(query.trace_id[:16], 16)), signed(int(query.trace_id[16:], 16))
-        yield f"(trace_hi = {s.integer(high)} AND trace_lo = {s.integer(low)})"
+    if query.trace_ids is not None:
+        yield traces_sql(s, query.trace_ids)
     if query.session is not None:
         keys = ", ".join(s.integer(signed(key)) for key in sessions)
         yield f"session IN ({keys})" if keys else constant(False)
@@ -66,6 +65,15 @@ def _filters(s: Statement, query: TraceQuery, sessions: Sequence[int]) -> Iterat
         yield s.dialect.contains("rationale", s.text(query.text)) if known else constant(False)
     if query.where is not None:
         yield condition_sql(s, parse_condition(query.where))
+
+
+def traces_sql(s: Statement, ids: Sequence[str]) -> str:
+    """A predicate: rows of these traces."""
+    halves = [(signed(int(each[:16], 16)), signed(int(each[16:], 16))) for each in ids]
+    pairs = [tuple(map(s.integer, each)) for each in dict.fromkeys(halves)]
+    if len(pairs) == 1:
+        return f"(trace_hi = {pairs[0][0]} AND trace_lo = {pairs[0][1]})"
+    return f"(trace_hi, trace_lo) IN ({', '.join(f'({high}, {low})' for high, low in pairs)})"
 
 
 def on_side(s: Statement, value: str, sign: str, moment_ns: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from whence.model.query import TraceQuery
@@ -16,10 +17,10 @@ from whence.query.engines.traces import (
     TraceKey,
     TraceRow,
     TraceSort,
-    halves,
     id_of,
 )
-from whence.query.sql.filters import filters_sql, on_side
+from whence.query.sql.dialect import Dialect
+from whence.query.sql.filters import filters_sql, on_side, traces_sql
 from whence.query.sql.folded import HAS_ID, Folded
 from whence.query.sql.groups import Members
 from whence.query.sql.statement import Statement, constant, is_storable
@@ -27,7 +28,6 @@ from whence.query.sql.statement import Statement, constant, is_storable
 __all__ = [
     "candidates_sql",
     "count_traces_sql",
-    "ids_sql",
     "picked_sql",
     "places_sql",
     "row_of",
@@ -128,24 +128,17 @@ def picked_sql(folded: Folded, asked: TraceFilter) -> str:
     return " AND ".join(_picked(folded, asked)) or constant(True)
 
 
-def ids_sql(statement: Statement, ids: Sequence[str]) -> str:
-    """A predicate: rows of these traces."""
-    s = statement
-    pairs = [tuple(map(s.integer, halves(each))) for each in dict.fromkeys(ids)]
-    return f"(trace_hi, trace_lo) IN ({', '.join(f'({high}, {low})' for high, low in pairs)})"
-
-
 def rows_sql(statement: Statement, source: str, ids: Sequence[str]) -> str:
     """What row_of() reads, of these traces."""
     folded = Folded(statement)
     chosen = ", ".join(["trace_hi", "trace_lo", *_read(folded).values()])
-    return f"SELECT {chosen} FROM ({folded.rows(source, ids_sql(statement, ids))}) AS folded"
+    return f"SELECT {chosen} FROM ({folded.rows(source, traces_sql(statement, ids))}) AS folded"
 
 
 def row_of(statement: Statement, found: Sequence[Any], names: Mapping[int, str]) -> TraceRow:
     """The trace that a row of rows_sql() is. `names` are those of sessions by their keys."""
     high, low, *rest = found
-    of = dict(zip(_read(Folded(statement)), rest, strict=True))
+    of = dict(zip(_read_names(statement.dialect), rest, strict=True))
     levels = [of[name] for name in LEVELS]
 
     def said(name: str) -> str:
@@ -214,6 +207,11 @@ def _picked(folded: Folded, asked: TraceFilter) -> Iterator[str]:
         yield s.dialect.json_has(tags, s.text(asked.tag)) if known else constant(False)
     if asked.text is not None:
         yield _with_text(folded, asked.text) if is_storable(asked.text) else constant(False)
+
+
+@cache
+def _read_names(dialect: Dialect) -> tuple[str, ...]:
+    return tuple(_read(Folded(Statement(dialect))))
 
 
 def _group(folded: Folded, column: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from whence.export.openmetrics import Family, Sample
+from whence.watch.ending import end_at_exit
 from whence.watch.metrics.configuration import MetricsConfiguration
 from whence.watch.metrics.history import MetricHistory
 from whence.watch.metrics.instruments import Reading
@@ -85,6 +86,7 @@ class MetricsCollection:
         self._wait = wait or self._stop.wait
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._not_at_exit: Callable[[], None] = lambda: None
 
     def collect(self) -> Collected:
         """Reads everything that is wanted, and keeps it if there is a history. Any thread."""
@@ -123,12 +125,14 @@ class MetricsCollection:
         if self._thread is not None:
             raise RuntimeError("it collects already")
         self._thread = threading.Thread(target=self.run, name="whence-metrics", daemon=True)
+        self._not_at_exit = end_at_exit(self.stop)
         self._thread.start()
         return self
 
     def stop(self, timeout_s: float = END_S) -> None:
-        """Ends the thread. May come twice, and without a start."""
+        """Ends the thread, as the end of the program does. May come twice, and without a start."""
         self._stop.set()
+        self._not_at_exit()
         if self._thread is not None and threading.current_thread() is not self._thread:
             self._thread.join(timeout_s)
 
