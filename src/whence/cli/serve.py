@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from whence.cli.collect import ended_by_signals
+from whence.cli.lean import make_lean
 from whence.cli.render.page import line, print_lines
 from whence.cli.render.safe import safe
 from whence.cli.sizes import limit
@@ -120,6 +121,7 @@ def serve(
         raise click.UsageError("--otlp writes to the store: not --read-only")
     if read_only and (keep_days, keep_bytes) != (None, None):
         raise click.UsageError("--keep-days and --keep-bytes change the store: not --read-only")
+    make_lean()
     try:
         from whence.cli.serving import Serving
     except ImportError as error:

@@ -13,6 +13,7 @@ from typing import cast
 import pyarrow as pa
 
 from whence.background_store import BackgroundStore, keep
+from whence.cli.lean import give_back
 from whence.collect.live import LiveSessions
 from whence.collect.sink_ledger import SinkLedger
 from whence.export.openmetrics import Family
@@ -21,7 +22,6 @@ from whence.model.errors import StoreOwned, WhenceError
 from whence.model.store_settings import StoreSettings
 from whence.query.contracts.declared import known_contracts, load_contracts
 from whence.query.engines.engine import Engine
-from whence.query.engines.folder import FolderEngine
 from whence.receive.otlp.asgi import OtlpApp
 from whence.receive.otlp.intake import OtlpIntake
 from whence.receive.otlp.receiver import OtlpReceiver
@@ -121,7 +121,7 @@ class Serving:
 
     def _begin(self) -> None:
         self._keeper = self._kept()
-        asking = Asking(self._engine, self._bounds)
+        asking = Asking(self._engine, self._bounds, give_back)
         self._open.callback(asking.close)
         crowd = Crowd(self._bounds)
         streams = Streams(self._path, self._bounds.streams, self._bounds.stream_events)
@@ -196,6 +196,8 @@ class Serving:
         return app
 
     def _engine(self) -> Engine:
+        from whence.query.engines.folder import FolderEngine  # 25 MB, which a quiet server spares
+
         return FolderEngine(self._path, memory=MEMORY, threads=1)
 
     def _tokens(self) -> Tokens:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from whence.model.errors import BudgetExceeded
 from whence.query.engines.engine import Engine
+from whence.query.engines.resting import Resting
 from whence.query.engines.shapes import Budget
 from whence.serve.limits import Limits
 from whence.serve.problem import Problem
@@ -22,7 +23,7 @@ _CANCEL_AGAIN_S = 0.05  # an interruption that comes before the statement is for
 
 
 class Asking:
-    """A few threads, each with an engine of its own that is opened at its first question.
+    """A few threads, and engines that are opened at a question and rest when there are none.
 
     With `anew` it is opened for each question and closed after: what reads all of its source at
     once would go on telling of that moment. Ask from one event loop. A question that is cancelled,
@@ -30,15 +31,18 @@ class Asking:
     """
 
     def __init__(
-        self, open_engine: Callable[[], Engine], limits: Limits, *, anew: bool = False
+        self,
+        open_engine: Callable[[], Engine],
+        limits: Limits,
+        rested: Callable[[], object] | None = None,
+        *,
+        anew: bool = False,
     ) -> None:
-        self._open = open_engine
-        self._anew = anew
         self._limits = limits
         self._threads = ThreadPoolExecutor(limits.questions, "whence-ask")
-        self._own = threading.local()
-        self._engines: list[Engine] = []
-        self._lock = threading.Lock()
+        self._engines = Resting(
+            open_engine, limits.questions, rest_s=0.0 if anew else limits.rest_s, rested=rested
+        )
         self.waiting = 0
         self.asked = 0
         self.ended_early = 0
@@ -60,7 +64,7 @@ class Asking:
         began = loop.time()
         task = _Task(question)
         try:
-            running = self._threads.submit(self._asked_anew if self._anew else self._asked, task)
+            running = self._threads.submit(task.run, self._engines)
             return await self._until(running, task)
         finally:
             self.waiting -= 1
@@ -83,30 +87,11 @@ class Asking:
                     task.cancel()
                     await _paused(_CANCEL_AGAIN_S)
 
-    def _asked(self, task: _Task[T]) -> T:
-        return task.run(self._engine)
-
-    def _asked_anew(self, task: _Task[T]) -> T:
-        with contextlib.closing(self._open()) as engine:
-            return task.run(lambda: engine)
-
-    def _engine(self) -> Engine:
-        engine: Engine | None = getattr(self._own, "engine", None)
-        if engine is None:
-            engine = self._own.engine = self._open()
-            with self._lock:
-                self._engines.append(engine)
-        return engine
-
     def close(self) -> None:
         """Ends the threads and closes their engines."""
-        with self._lock:
-            for engine in self._engines:
-                _cancel(engine)
+        self._engines.cancel()
         self._threads.shutdown(cancel_futures=True)
-        for engine in self._engines:
-            engine.close()
-        self._engines.clear()
+        self._engines.close()
 
 
 class _Task(Generic[T]):
@@ -116,29 +101,28 @@ class _Task(Generic[T]):
         self._question = question
         self._engine: Engine | None = None
         self._unwanted = False
+        self._lock = threading.Lock()  # so that nobody ends the next question of the same engine
 
-    def run(self, engine: Callable[[], Engine]) -> T:
+    def run(self, engines: Resting) -> T:
         """Asks; in a thread of its own."""
-        found = engine()
-        if self._unwanted:
-            raise BudgetExceeded("nobody waits for the answer any more")
-        self._engine = found
-        try:
-            return self._question(found)
-        finally:
-            self._engine = None
+        with engines.one() as engine:
+            with self._lock:
+                if self._unwanted:
+                    raise BudgetExceeded("nobody waits for the answer any more")
+                self._engine = engine
+            try:
+                return self._question(engine)
+            finally:
+                with self._lock:
+                    self._engine = None
 
     def cancel(self) -> None:
         """Ends it, as far as the engine can."""
-        self._unwanted = True
-        if (engine := self._engine) is not None:
-            _cancel(engine)
-
-
-def _cancel(engine: Engine) -> None:
-    cancel = getattr(engine, "cancel", None)  # what asks in memory is soon done
-    if cancel is not None:
-        cancel()
+        with self._lock:
+            self._unwanted = True
+            cancel = getattr(self._engine, "cancel", None)  # what asks in memory is soon done
+            if cancel is not None:
+                cancel()
 
 
 async def _paused(seconds: float) -> None:

@@ -16,7 +16,8 @@ class Limits:
     `request_s` from there to the answer's end, streams excepted, `stall_s` how long a client may
     read nothing of its answer. `requests` and `body_room` are those of all clients at once;
     beyond, they are told to come again. `questions` are asked of the store side by side, as many as
-    `waiting` wait for their turn, and each may take `question_s` and `question_rows`.
+    `waiting` wait for their turn, and each may take `question_s` and `question_rows`;
+    what answers them is closed when there were none for `rest_s`.
     """
 
     body: int = 4 << 20
@@ -37,5 +38,6 @@ class Limits:
     waiting: int = 64
     question_s: float = 30.0
     question_rows: int = 200_000
+    rest_s: float = 30.0
     streams: int = 32
     stream_events: int = 1_000

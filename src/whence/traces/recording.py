@@ -20,11 +20,13 @@ from whence.model.trace import Event, EventLevel, Trace, TraceStatus, TraceType,
 from whence.query.engines.engine import Engine
 from whence.query.engines.traces import TraceFilter, TraceRow
 from whence.traces.answers import answering
+from whence.traces.elsewhere import Elsewhere
 from whence.traces.lives import Life, Lives
 from whence.traces.options import TraceOptions
 from whence.traces.questions import ended_before
 from whence.traces.repeats import Repeats
 from whence.traces.rooms import Room, open_room
+from whence.traces.stirring import Stirring
 from whence.traces.values import (
     ended_event,
     nanos_of,
@@ -79,6 +81,7 @@ class TraceRecording:
             self._collection = collection_of(self._room, self.options.metrics_config, clock)
             if self._room.writable:
                 self._collection.start()
+        self._elsewhere = Elsewhere(Stirring(self._room, lambda: self._own_ring))
         if self.options.enable_real_time_monitoring and self._room.writable:
             self._watching.expire(self)
         self._not_at_exit = end_at_exit(self.close)
@@ -248,20 +251,27 @@ class TraceRecording:
                 ended += 1
         return ended
 
+    @property
+    def _own_ring(self) -> int | None:
+        """The ring that our own metrics go to."""
+        return None if self._collection is None else self._collection.ring
+
     def _overdue_elsewhere(self) -> list[Life]:
         """Those that the store has, which did not begin in this service."""
         now_ns = self._clock()
         self._settle()
+        if not self._elsewhere.may_be_overdue(now_ns):
+            return []
         asked = TraceFilter(statuses=(TraceStatus.ACTIVE.value,), started_before_ns=now_ns)
-        found = []
         with self._room.asking() as engine:
             page = engine.traces(asked, sort="oldest", limit=MOST_EXPIRED)
-            for row in page.items:
+
+            def life_of(row: TraceRow) -> Life | None:
                 if began := _beginning(engine, row.trace_id):
-                    life = Life(trace_of(row, began, _no_time), self._timeout_of(began))
-                    if life.is_overdue(now_ns):
-                        found.append(life)
-        return found
+                    return Life(trace_of(row, began, _no_time), self._timeout_of(began))
+                return None
+
+            return self._elsewhere.overdue(page, now_ns, life_of)
 
     def _ask(self, question: Callable[[Engine], T]) -> T:
         """The answer to a question that sees what was written before it."""

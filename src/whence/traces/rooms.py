@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,15 +18,15 @@ from whence.model.errors import AlreadyStarted, NotAStore, NotStored, ReadOnly
 from whence.model.event import TraceEvent
 from whence.model.store_settings import StoreSettings
 from whence.query.engines.engine import Engine
+from whence.query.engines.resting import Resting
 from whence.trace_collector import TraceCollector
 
 if TYPE_CHECKING:
     from whence.store.memory import MemoryStore
 
-__all__ = ["ClusterRoom", "FolderRoom", "MemoryRoom", "Readers", "Room", "open_room"]
+__all__ = ["ClusterRoom", "FolderRoom", "MemoryRoom", "Room", "open_room"]
 
 LOOK_S = 0.02  # how often a store that somebody else owns is looked at, while a reader waits
-READERS = 2
 
 
 class Room(Protocol):
@@ -87,34 +86,6 @@ def open_room(
     return FolderRoom(text, keep_days=keep_days, buffer_size=buffer_size, wait_s=wait_s)
 
 
-class Readers:
-    """A few engines, each asked by one thread at a time, made when they are needed."""
-
-    def __init__(self, make: Callable[[], Engine], most: int = READERS) -> None:
-        self._make = make
-        self._free: queue.LifoQueue[Engine | None] = queue.LifoQueue()
-        for _ in range(most):
-            self._free.put(None)
-        self._most = most
-
-    @contextlib.contextmanager
-    def one(self) -> Iterator[Engine]:
-        """Waits for one that is free."""
-        engine = self._free.get()
-        try:
-            engine = engine or self._make()
-            yield engine
-        finally:
-            self._free.put(engine)
-
-    def close(self) -> None:
-        """Closes those that are free now; one that is in use is closed by nobody."""
-        for _ in range(self._most):
-            with contextlib.suppress(queue.Empty):
-                if (engine := self._free.get_nowait()) is not None:
-                    engine.close()
-
-
 class FolderRoom:
     """A folder store, kept by this process or by another one that was first.
 
@@ -142,7 +113,7 @@ class FolderRoom:
         self._settling = threading.Lock()
         self._recorded = self._settled = 0
         self._bytes = self._settled_bytes = 0
-        self._readers = Readers(self._engine)
+        self._readers = Resting(self._engine)
 
     writable = True
     settles_by_itself = True
@@ -351,7 +322,7 @@ class ClusterRoom:
 
         self.name = without_password(url)
         place = read_place(url)
-        self._readers = Readers(lambda: ClusterEngine(Client(place)))
+        self._readers = Resting(lambda: ClusterEngine(Client(place)))
 
     def record(self, event: TraceEvent) -> None:
         """Refused."""

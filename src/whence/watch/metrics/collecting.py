@@ -88,6 +88,11 @@ class MetricsCollection:
         self._thread: threading.Thread | None = None
         self._not_at_exit: Callable[[], None] = lambda: None
 
+    @property
+    def ring(self) -> int | None:
+        """The number of the ring that the history is kept in; None without one, or as yet."""
+        return None if self._history is None else self._history.ring
+
     def collect(self) -> Collected:
         """Reads everything that is wanted, and keeps it if there is a history. Any thread."""
         with self._lock:

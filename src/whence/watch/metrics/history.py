@@ -38,7 +38,16 @@ class MetricHistory:
     def __init__(self, ring_slots: int = _RING) -> None:
         self._ring_slots = ring_slots
         self._ring: _native.SharedRing | None = None
+        self._number: int | None = None
         self.recorded = 0
+
+    @property
+    def ring(self) -> int | None:
+        """The number of its ring in this process's session; None before the first event."""
+        if self._number is None and self._ring is not None:
+            reader = _native.shared_ring_reader(self._ring)
+            self._number = None if reader is None else reader.ring
+        return self._number
 
     def record(self, metric_type: str, readings: Iterable[Reading]) -> int:
         """One event for each that has a value; how many these are."""
