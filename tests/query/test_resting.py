@@ -127,3 +127,19 @@ def test_one_in_use_is_cancelled_at_once_and_closed_when_it_is_given_back() -> N
     for _ in range(2):
         with pytest.raises(OSError, match="no room"), engines.one():
             pass
+
+
+def test_without_rest_each_is_asked_once() -> None:
+    """What reads all of its source at once would go on telling of that moment."""
+    made: list[_Engine] = []
+
+    def make() -> Any:
+        made.append(_Engine())
+        return made[-1]
+
+    engines = Resting(make, rest_s=0.0)
+    for number in range(2):
+        with engines.one() as engine:
+            assert engine is made[number]
+    assert [each.closed for each in made] == [1, 1]
+    assert engines.open == 0
