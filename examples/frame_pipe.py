@@ -41,9 +41,9 @@ T = TypeVar("T")
 # A slot: 2 * seq, plus 1 once it is whole; length and CRC of the payload; descriptor; payload.
 _MAGIC = b"frames01"
 _HEAD = struct.Struct("<8sIII")
-_STATE = struct.Struct("<QQ")
 _SLOT = struct.Struct("<QII")
 _STATE_AT, _SLOTS_AT, _DESCRIPTOR = 24, 64, 48
+_EPOCH, _PUBLISHED = 0, 1  # words of the state
 
 
 class PipeWriter:
@@ -71,9 +71,11 @@ class PipeWriter:
         size = _SLOTS_AT + slots * _slot_bytes(payload_bytes)
         os.ftruncate(self._file, size)
         self._map = mmap.mmap(self._file, size)
-        self.epoch = _STATE.unpack_from(self._map, _STATE_AT)[0] + 1
+        self._state = _state_of(self._map)
+        self.epoch = self._state[_EPOCH] + 1
         self._next = 0
-        _STATE.pack_into(self._map, _STATE_AT, self.epoch, 0)
+        self._state[_PUBLISHED] = 0  # first: nobody may take the old number for one of this epoch
+        self._state[_EPOCH] = self.epoch
         self._map[: len(head)] = head
 
     def publish(self, payload: bytes, *, trace_id: int = 0) -> int:
@@ -100,11 +102,12 @@ class PipeWriter:
             check = zlib.crc32(view[begin : begin + _DESCRIPTOR + length])
         _SLOT.pack_into(self._map, at, seq << 1 | 1, length, check)
         self._next = seq + 1
-        _STATE.pack_into(self._map, _STATE_AT, self.epoch, self._next)
+        self._state[_PUBLISHED] = self._next
         return seq
 
     def close(self) -> None:
         """Lets go of the file, which readers may go on reading."""
+        self._state.release()
         self._map.close()
         os.close(self._file)
 
@@ -135,12 +138,13 @@ class PipeReader:
         magic, self.stream_id, self._slots, self._payload_bytes = _HEAD.unpack_from(self._map)
         if magic != _MAGIC:
             raise ValueError(f"{path} is no pipe of frames")
+        self._state = _state_of(self._map)
         self._epoch = self._next = self.lost = 0
 
     def read(self) -> Frame | None:
         """The next frame; None where there is none yet."""
         while True:
-            epoch, published = _STATE.unpack_from(self._map, _STATE_AT)
+            epoch, published = self._state
             if epoch != self._epoch:
                 self._epoch, self._next = epoch, 0
             if self._next >= published:
@@ -156,6 +160,7 @@ class PipeReader:
 
     def close(self) -> None:
         """Lets go of the file."""
+        self._state.release()
         self._map.close()
 
     def _copy(self, seq: int) -> Frame | None:
@@ -171,6 +176,11 @@ class PipeReader:
         if descriptor is None or (descriptor.epoch, descriptor.seq) != (self._epoch, seq):
             return None
         return Frame(descriptor, copy[_DESCRIPTOR:])
+
+
+def _state_of(pipe: mmap.mmap) -> memoryview:
+    """The state's words, each read and written at once; struct would do so byte by byte."""
+    return memoryview(pipe)[_STATE_AT : _STATE_AT + 16].cast("Q")
 
 
 def _slot_bytes(payload_bytes: int) -> int:
