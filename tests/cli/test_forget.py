@@ -72,7 +72,8 @@ def test_answers_say_what_the_retention_took(run: Run, traces: Path) -> None:
     """R5.24 A question that reaches back further, and an id that may have been there."""
     with FolderStore(traces, write=True) as store:
         first = min(store.manifest.files, key=lambda each: each.min_ts)
-        store.commit(without(store.manifest, Drop((first,), "age")))
+        drop = Drop((first,), "age")
+        store.exchange([first], change=lambda manifest: without(manifest, drop))
     result = run("why", "nobody", "--from", traces)
     assert result.exit_code == 4
     assert "older than the retention" in result.output

@@ -88,8 +88,13 @@ def test_a_manifest_is_made_anew_from_the_files(run: Run, traces: Path) -> None:
     assert any("MANIFEST" in path.name for path in (traces / "quarantine").iterdir())
 
 
-def test_what_the_limits_took_is_expired_and_not_violated(run: Run, tmp_path: Path) -> None:
-    """R5.12 Chains that reach back to what was dropped are unknown for lack of it."""
+@pytest.mark.parametrize(
+    ("reason", "cut"), [("size", ()), ("age", ("req-000409", "req-000412", "req-7"))]
+)
+def test_what_the_limits_took_is_expired_and_not_violated(
+    run: Run, tmp_path: Path, reason: str, cut: tuple[str, ...]
+) -> None:
+    """R5.12 R4.32 Chains are unknown that reach back to what was dropped, or were cut by name."""
     path, source = tmp_path / "traces", world()
     opening = tuple(e for e in source.events if e.event_type == "admission_decision")
     others = tuple(e for e in source.events if e not in opening)
@@ -105,7 +110,8 @@ def test_what_the_limits_took_is_expired_and_not_violated(run: Run, tmp_path: Pa
     assert "expired" not in run(*asked).output
     with FolderStore(path, write=True) as store:
         gone = store.manifest.files[0]
-        store.commit(without(store.manifest, Drop((gone,), "size")))
+        drop = Drop((gone,), reason, cut)
+        store.exchange([gone], change=lambda manifest: without(manifest, drop))
     result = run(*asked)
     assert "expired" in result.output
     assert json.loads(result.output)["verdict"] != "incomplete"

@@ -221,6 +221,8 @@ class Recording:
     Where the events are only some of those that the source holds, `held` is how many these are by
     session, ring and type: so that nothing is taken for lost that was merely not asked for.
     `dropped_before_ns` is up to which wall time the source has dropped events by its retention.
+    That cut requests and traces, of which later events are left: those of `cut_ids`, and maybe
+    ones that began before `cut_before_ns`.
     Immutable; threads may share it. Putting events in order costs nothing if they already are.
     """
 
@@ -232,6 +234,8 @@ class Recording:
     damage: tuple[Damage, ...] = ()
     held: Mapping[tuple[str, int, str], int] | None = None
     dropped_before_ns: int | None = None
+    cut_before_ns: int | None = None
+    cut_ids: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         keys = [event.order_key for event in self.events]

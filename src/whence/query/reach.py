@@ -166,6 +166,8 @@ class _Gathering:
             ),
             damage=self.parts[0].damage if self.parts else (),
             dropped_before_ns=self.parts[0].dropped_before_ns if self.parts else None,
+            cut_before_ns=self.parts[0].cut_before_ns if self.parts else None,
+            cut_ids=self.parts[0].cut_ids if self.parts else frozenset(),
             held=held,
         )
 

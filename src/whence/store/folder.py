@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,7 +39,8 @@ from whence.store.place import (
 )
 from whence.store.promoted import promoted_names
 from whence.store.recovery import Found, find_manifest, rebuilt_manifest
-from whence.store.replaced import replaced_now
+from whence.store.replaced import exchanged
+from whence.store.rewriting import Rewritten
 from whence.store.segment import days_of, encode_segment, in_order
 from whence.store.sessions import (
     SessionFiles,
@@ -221,48 +221,41 @@ class FolderStore(OwnedFolder):
         self._disk.unlink(told_file(self.path, place))
         self.commit(without_place(self._manifest, place))
 
-    def commit_note(self, replaces: Sequence[str]) -> dict[str, Any]:
-        """What one segment that takes the place of others says of the commit that is next."""
+    def commit_note(self, replaces: Sequence[str], segments: int = 1) -> dict[str, Any]:
+        """What each segment that takes the place of others says of the commit that is next."""
         new = replace(self._manifest, generation=self._manifest.generation + 1)
         waiting = [each.name for each in new.replaced]
-        note = commit_note(new, 1, new.positions, new.rings)
+        note = commit_note(new, segments, new.positions, new.rings)
         return note | {"replaces": [*replaces, *waiting]}
 
     def exchange(
         self,
         gone: Collection[Segment],
-        made: Segment | None = None,
-        beside: Path | None = None,
-        links: bytes | None = None,
+        made: Sequence[Rewritten] = (),
+        change: Callable[[Manifest], Manifest] | None = None,
     ) -> Manifest:
-        """Puts a segment, whose file lies `beside` durably, in the place of those that go.
+        """Puts segments, whose files lie beside durably, in the place of those that go.
 
-        `links` are the bytes of its file of links, if it has one.
-        The files of these stay, as `replaced`, for who reads an earlier generation. Raises as
-        append().
+        The files of these stay, as `replaced`, for who reads an earlier generation. With `change`,
+        which the same commit makes besides, it is to free room, and uses what is kept for that.
+        Raises as append().
         """
         self._check_owned()
         old = self._manifest
-        names = {each.name for each in gone}
-        files = [each for each in old.files if each.name not in names]
-        now = replaced_now(gone, made.segment if made else "")
-        if made is not None and beside is not None:
-            at = next(i for i, each in enumerate(old.files) if each.name in names)
-            files.insert(at, made)
-            path = self.path / made.name
-            try:
-                if links is not None:
-                    self._write_links(made, links)
-                self._disk.replace(beside, path)
-                self._disk.sync_folder(path.parent)
-            except BaseException:
-                self._take_away([made], beside)
-                raise
+        new = exchanged(old, gone, [(each.segment, each.inputs) for each in made])
+        placed: list[Segment] = []
         try:
-            self.commit(replace(old, files=tuple(files), replaced=(*old.replaced, *now)))
+            for each in made:
+                path = self.path / each.segment.name
+                placed.append(each.segment)
+                if each.links is not None:
+                    self._write_links(each.segment, each.links)
+                self._disk.replace(each.beside, path)
+                self._disk.sync_folder(path.parent)
+            self.commit_freeing(change(new)) if change else self.commit(new)
         except BaseException:
-            if self._manifest is old and made is not None:
-                self._take_away([made])
+            if self._manifest is old:
+                self._take_away(placed, *(each.beside for each in made))
             raise
         return self._manifest
 

@@ -24,6 +24,7 @@ __all__ = [
     "text_hashes",
     "times_of",
     "trace_hash",
+    "trace_hashes",
 ]
 
 BLOCK_ROWS = 8_192
@@ -116,7 +117,7 @@ class IdIndex:
             for chunk in part.column(name).chunks
         ]
         if "trace_lo" in part.column_names:
-            found.append(_traces_of(part))
+            found.append(trace_hashes(part))
         hashes = _each_once(np.concatenate([*found, np.empty(0, np.uint64)]))
         self._keys.append(hashes << np.uint64(16) | np.uint64(block & _MOST_BLOCKS - 1))
 
@@ -175,6 +176,21 @@ def text_hashes(texts: pa.Array) -> NDArray[np.uint64]:
     return _text_hashes(texts)
 
 
+def trace_hashes(table: pa.Table) -> NDArray[np.uint64]:
+    """trace_hash() of each row that has a trace."""
+    high, low = (table.column(name).to_numpy() for name in ("trace_hi", "trace_lo"))
+    told = (high != 0) | (low != 0)
+    if not told.any():
+        return np.empty(0, np.uint64)
+    total = np.zeros(len(table), np.uint64)
+    for column, factors in ((high, _TRACE[:2]), (low, _TRACE[2:])):
+        words = column.view(np.uint64)
+        total += (words >> np.uint64(32)) * np.uint64(factors[0])
+        total += (words & _LOW) * np.uint64(factors[1])
+    hashes: NDArray[np.uint64] = (total >> np.uint64(32))[told]
+    return hashes
+
+
 def _each_once(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """In order. np.unique() takes several times as long."""
     numbers.sort()
@@ -193,20 +209,6 @@ def _ids_of(texts: pa.Array) -> NDArray[np.uint64]:
         texts = texts.drop_null().dictionary_encode().dictionary
         lengths = _lengths(texts)
     return _text_hashes(texts)[lengths > 0]
-
-
-def _traces_of(table: pa.Table) -> NDArray[np.uint64]:
-    high, low = (table.column(name).to_numpy() for name in ("trace_hi", "trace_lo"))
-    told = (high != 0) | (low != 0)
-    if not told.any():
-        return np.empty(0, np.uint64)
-    total = np.zeros(len(table), np.uint64)
-    for column, factors in ((high, _TRACE[:2]), (low, _TRACE[2:])):
-        words = column.view(np.uint64)
-        total += (words >> np.uint64(32)) * np.uint64(factors[0])
-        total += (words & _LOW) * np.uint64(factors[1])
-    hashes: NDArray[np.uint64] = (total >> np.uint64(32))[told]
-    return hashes
 
 
 def _lengths(texts: pa.Array) -> NDArray[np.int32]:

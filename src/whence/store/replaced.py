@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from whence.store.disk import read_plain_file
 from whence.store.manifest import Manifest, Replaced, Segment
 
-__all__ = ["GRACE_S", "boot_id", "due", "replaced_now"]
+__all__ = ["GRACE_S", "boot_id", "due", "exchanged", "replaced_now"]
 
 GRACE_S = 60.0
 
@@ -29,6 +30,25 @@ def replaced_now(segments: Iterable[Segment], by: str) -> list[Replaced]:
         )
         for each in segments
     ]
+
+
+def exchanged(
+    manifest: Manifest, gone: Collection[Segment], made: Iterable[tuple[Segment, Iterable[Segment]]]
+) -> Manifest:
+    """The manifest without these segments, and those made of some of them in their place."""
+    of = {each.name: new for new, inputs in made for each in inputs}
+    names = {each.name for each in gone}
+    files: dict[str, Segment] = {}
+    for each in manifest.files:
+        if each.name not in names:
+            files[each.name] = each
+        elif new := of.get(each.name):
+            files[new.name] = new
+    parts: dict[str, list[Segment]] = {}
+    for each in gone:
+        parts.setdefault(of[each.name].segment if each.name in of else "", []).append(each)
+    now = [entry for by, some in parts.items() for entry in replaced_now(some, by)]
+    return replace(manifest, files=tuple(files.values()), replaced=(*manifest.replaced, *now))
 
 
 def due(

@@ -1,32 +1,37 @@
-"""What a store gives up by age and by size: whole days, the oldest first, at a bounded pace."""
+"""What is too old for a store, or too much, and the time by which that is said."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from whence.store.manifest import Manifest, Segment
-from whence.store.replaced import boot_id, replaced_now
+from whence.store.replaced import boot_id
 from whence.store.segment import DAY_NS
 from whence.store.shipped import places_of
 
 __all__ = [
+    "Cut",
     "Drop",
     "Limits",
     "Retention",
+    "cut_of",
     "day_text",
     "dropped_before_ns",
     "limits_of",
-    "next_drop",
+    "oldest_day",
+    "too_much",
+    "too_old",
     "without",
 ]
 
 HOUR_NS = 3_600_000_000_000
 PACE = 24  # a wall clock that was set ahead is followed by a day an hour
 MOST_DAYS_TOLD = 400
+MOST_CUT = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -40,10 +45,25 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Files of one day that are to go, and why: "age" or "size"."""
+    """Files that are to go, and why: "age" or "size".
+
+    By age what goes on later stays of them. With `cut`, the ids of requests and traces that other
+    files have events of, all of it goes; None for ids that are not known.
+    """
 
     files: tuple[Segment, ...]
     why: str
+    cut: Collection[str] | None = ()
+
+
+class Cut(NamedTuple):
+    """Which requests and traces a store has only a part of, by its limits.
+
+    Those of these ids, and maybe ones that began before `before_ns`.
+    """
+
+    ids: frozenset[str] = frozenset()
+    before_ns: int | None = None
 
 
 def limits_of(manifest: Manifest) -> Limits:
@@ -55,63 +75,97 @@ def limits_of(manifest: Manifest) -> Limits:
     )
 
 
-def next_drop(manifest: Manifest, now_ns: int) -> Drop | None:
-    """What is to go next, at most one day's files; None for nothing.
+def too_old(manifest: Manifest, now_ns: int) -> tuple[Segment, ...]:
+    """The files of days whose last event is older than the limit.
 
-    By age a day goes when its last event is older than the limit, without the files that some
-    place has no copy of which others were shipped to. By size the oldest day goes, these files
-    and all; of a single day that is too large the oldest files, but never the newest one.
+    Without those that some place has no copy of which others were shipped to.
     """
     limits = limits_of(manifest)
+    if limits.days is None:
+        return ()
+    cutoff_ns = now_ns - int(limits.days * DAY_NS)
+    if all(each.max_ts >= cutoff_ns for each in manifest.files):
+        return ()
+    places = set(places_of(manifest))
+    old = [
+        each
+        for _, files in sorted(_days(manifest).items())
+        if all(each.max_ts < cutoff_ns for each in files)
+        for each in files
+    ]
+    return tuple(each for each in old if places <= set(each.shipped))
+
+
+def too_much(manifest: Manifest) -> tuple[Segment, ...]:
+    """The files of the oldest day, if all are larger than the limit.
+
+    Of a single day that is too large the oldest files, but never the newest one.
+    """
+    limits = limits_of(manifest)
+    over = sum(each.all_bytes for each in manifest.files) - limits.bytes if limits.bytes else 0
+    if over <= 0 or len(manifest.files) < 2:
+        return ()
     days = _days(manifest)
-    if limits.days is not None:
-        places = set(places_of(manifest))
-        cutoff_ns = now_ns - int(limits.days * DAY_NS)
-        for _, files in sorted(days.items()):
-            old = [each for each in files if each.max_ts < cutoff_ns]
-            if len(old) == len(files) and (gone := [e for e in old if places <= set(e.shipped)]):
-                return Drop(tuple(gone), "age")
-    if limits.bytes is not None:
-        over = sum(each.all_bytes for each in manifest.files) - limits.bytes
-        if over > 0 and len(days) > 1:
-            return Drop(tuple(days[min(days)]), "size")
-        if over > 0 and len(manifest.files) > 1:
-            oldest = sorted(manifest.files, key=lambda each: each.max_ts)[:-1]
-            gone = []
-            while oldest and over > 0:
-                gone.append(oldest.pop(0))
-                over -= gone[-1].all_bytes
-            return Drop(tuple(gone), "size")
-    return None
+    if len(days) > 1:
+        return oldest_day(manifest.files)
+    oldest = sorted(manifest.files, key=lambda each: each.max_ts)[:-1]
+    gone = []
+    while oldest and over > 0:
+        gone.append(oldest.pop(0))
+        over -= gone[-1].all_bytes
+    return tuple(gone)
 
 
-def without(manifest: Manifest, drop: Drop) -> Manifest:
-    """The manifest that does not count these files any more, but what was dropped."""
-    names = {each.name for each in drop.files}
+def oldest_day(files: Collection[Segment]) -> tuple[Segment, ...]:
+    """Those of the oldest day that any of them is of."""
+    day = min(each.min_ts // DAY_NS for each in files)
+    return tuple(each for each in files if each.min_ts // DAY_NS == day)
+
+
+def without(manifest: Manifest, drop: Drop, left: Mapping[str, int] | None = None) -> Manifest:
+    """The manifest that tells what was dropped; `left` are the rows that stay, by file.
+
+    It still has the files: see FolderStore.exchange().
+    """
+    left = left or {}
     places = set(places_of(manifest))
     before = manifest.dropped
-    rows = sum(each.rows for each in drop.files)
-    unshipped = sum(each.rows for each in drop.files if not places <= set(each.shipped))
+    rows = {each.name: each.rows - left.get(each.name, 0) for each in drop.files}
+    unshipped = sum(rows[e.name] for e in drop.files if not places <= set(e.shipped))
     days = dict(before.get("days", {}))
     for each in drop.files:
         day = day_text(each.min_ts)
-        days[day] = days.get(day, 0) + each.rows
+        days[day] = days.get(day, 0) + rows[each.name]
+    count = sum(rows.values())
+    whole = [each for each in drop.files if not left.get(each.name)]
     dropped: dict[str, Any] = {
         **before,
-        "rows": before.get("rows", 0) + rows,
-        "bytes": before.get("bytes", 0) + sum(each.all_bytes for each in drop.files),
-        "files": before.get("files", 0) + len(drop.files),
+        "rows": before.get("rows", 0) + count,
+        "bytes": before.get("bytes", 0) + sum(each.all_bytes for each in whole),
+        "files": before.get("files", 0) + len(whole),
         "unshipped_rows": before.get("unshipped_rows", 0) + unshipped,
-        f"rows_by_{drop.why}": before.get(f"rows_by_{drop.why}", 0) + rows,
+        f"rows_by_{drop.why}": before.get(f"rows_by_{drop.why}", 0) + count,
         "before_ns": max(before.get("before_ns", 0), *(each.max_ts + 1 for each in drop.files)),
         "days": dict(sorted(days.items())[-MOST_DAYS_TOLD:]),
+        **_cut(manifest, drop),
     }
-    return replace(
-        manifest,
-        files=tuple(each for each in manifest.files if each.name not in names),
-        replaced=(*manifest.replaced, *replaced_now(drop.files, "")),
-        dropped=dropped,
-    )
+    return replace(manifest, dropped=dropped)
+
+
+def cut_of(manifest: Manifest) -> Cut:
+    """What the store knows of what its limits cut."""
+    before_ns = manifest.dropped.get("cut_before_ns", dropped_before_ns(manifest))
+    return Cut(frozenset(map(str, manifest.dropped.get("cut", ()))), before_ns or None)
+
+
+def _cut(manifest: Manifest, drop: Drop) -> dict[str, Any]:
+    """By size some day's last requests are cut as a rule: the newest thousand are known by name."""
+    known = cut_of(manifest)
+    before_ns, cut = known.before_ns or 0, list(manifest.dropped.get("cut", ()))
+    cut += sorted(set(drop.cut or ()) - known.ids)
+    if drop.cut is None or drop.why != "age" or len(cut) > MOST_CUT:
+        before_ns = max(before_ns, *(each.max_ts + 1 for each in drop.files))
+    return {"cut_before_ns": before_ns, "cut": cut[-MOST_CUT:]}
 
 
 def dropped_before_ns(manifest: Manifest) -> int | None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from whence.model.errors import CorruptFile
+from whence.store.aging import aging_steps, dropping_steps
 from whence.store.compaction import (
     MOST_LIVE,
-    DamagedInput,
     Merge,
     live,
     merge_steps,
@@ -20,9 +20,11 @@ from whence.store.compaction import (
 )
 from whence.store.hidden import asked_to_forget, overdue_number, with_tombstones
 from whence.store.links import links_name
+from whence.store.manifest import Segment
 from whence.store.place import FORGET
 from whence.store.replaced import GRACE_S, due
-from whence.store.retention import Limits, Retention, limits_of, next_drop, without
+from whence.store.retention import Limits, Retention, limits_of, too_much, too_old
+from whence.store.rewriting import DamagedInput
 from whence.store.shipped import marked, told_shipped
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class Upkeep:
         self._under_way: Iterator[None] | None = None
         self._merge: Merge | None = None
         self._left_alone: frozenset[str] = frozenset()
+        self._aged: frozenset[str] = frozenset()
         self._planned_for = -1
         self._next_s = clock()
 
@@ -153,8 +156,8 @@ class Upkeep:
             try:
                 next(self._under_way)
             except StopIteration:
+                self.merges += self._merge is not None
                 self._under_way = self._merge = None
-                self.merges += 1
             return True
         if self._drop() or self._take_in() or self._delete_replaced():
             return True
@@ -198,18 +201,25 @@ class Upkeep:
         return True
 
     def _drop(self) -> bool:
-        """Gives up what is too old or too much, one day at a time."""
+        """Begins to give up what is too old, or one day of what is too much."""
         manifest = self._store.manifest
         if limits_of(manifest) == Limits():
             return False
         if not self._retention.is_kept(manifest):
             self._store.commit_freeing(self._retention.kept(manifest))
             return True
-        drop = next_drop(manifest, self._retention.now_ns())
-        if drop is None:
-            return False
-        self._store.commit_freeing(self._retention.kept(without(manifest, drop)))
-        return True
+        old = too_old(manifest, self._retention.now_ns())
+        if old and frozenset(each.name for each in old) != self._aged:
+            self._under_way = self._aging(old)
+        elif much := too_much(manifest):
+            self._under_way = dropping_steps(self._store, much, "size", self._retention.kept)
+        return self._under_way is not None
+
+    def _aging(self, old: Sequence[Segment]) -> Iterator[None]:
+        """What stays of old days is looked at again once these are others."""
+        left = yield from aging_steps(self._store, old, self._retention.kept)
+        if left is not None:
+            self._aged = left
 
     def _delete_replaced(self) -> bool:
         """First out of the manifest, then off the disk: what a kill leaves is swept away."""

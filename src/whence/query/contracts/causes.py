@@ -212,8 +212,17 @@ class Causes:
                 yield Cause(kind=DAMAGED, sentence=sentence, session=damage.session)
 
     def _expired(self, chain: Sequence[TraceEvent], earliest_ns: int | None) -> Iterator[Cause]:
-        """What the store has dropped by its limits, if the chain reaches back so far."""
-        before_ns = self._index.recording.dropped_before_ns
+        """What the store has cut by its limits: this chain, or maybe, as it reaches back so far."""
+        recording = self._index.recording
+        if recording.cut_ids and any(
+            recording.cut_ids & {each.request_id, each.decision_chain_id, each.trace_id}
+            for each in chain
+        ):
+            until = clock_text(recording.dropped_before_ns or 0)
+            sentence = f"the store has dropped its beginning, up to {until}"
+            yield Cause(kind=EXPIRED, sentence=sentence)
+            return
+        before_ns = recording.cut_before_ns
         if before_ns is None:
             return
         first_ns, last_ns = self._index.time_ns(chain[0]), self._index.time_ns(chain[-1])
@@ -322,7 +331,8 @@ class Causes:
             recording = self._index.recording
             found = self._untouched[types] = not (
                 recording.damage
-                or recording.dropped_before_ns is not None
+                or recording.cut_before_ns is not None
+                or recording.cut_ids
                 or any(self._filtered())
                 or self._takers(types)
                 or any(self._gates.off(name) or self._gates.restricted(name) for name in types)

@@ -22,7 +22,7 @@ from whence.query.engines.asked_traces import TracesAsked
 from whence.query.engines.folder_files import FolderFiles
 from whence.query.engines.folder_lineage import LinkFiles
 from whence.query.engines.generation import Generation
-from whence.query.engines.known import held_sql, leaking, without_events
+from whence.query.engines.known import held_sql, leaking
 from whence.query.engines.meant import meanings
 from whence.query.engines.narrowed import holding, named
 from whence.query.engines.nearest_files import by_and_by, later, one_after_the_other
@@ -146,7 +146,7 @@ class FolderEngine(FolderFiles, AsksLineage):
         counted = count_chains_sql(statement, source.text, query, sessions)
         [[rows]] = self._rows(statement, counted, UNLIMITED)
         count = max(1, -(-int(rows) // most_rows))
-        known = without_events(now.of(None), now.damage, now.dropped_before_ns)
+        known = now.without_events(None)
         known = replace(known, held=self._held(now, known))
         for number in range(count):
             table = self._at_once(partial(self._piece, query=query, number=number, count=count))
@@ -214,7 +214,7 @@ class FolderEngine(FolderFiles, AsksLineage):
             text = sessions_sql(statement, source.text, narrow, sessions)
             names = {now.names[key] for (key,) in self._rows(statement, text, UNLIMITED)}
         return Pieces(
-            without_events(now.of(names), now.damage, now.dropped_before_ns),
+            now.without_events(names),
             self._pieces(now, query, rows),
         )
 
@@ -355,7 +355,7 @@ class FolderEngine(FolderFiles, AsksLineage):
     def _recorded(self, now: Generation, table: pa.Table, whole: bool = False) -> Recording:
         events = tuple(events_of(table, now.names))
         names = None if whole else {event.session for event in events}
-        known = without_events(now.of(names), now.damage, now.dropped_before_ns)
+        known = now.without_events(names)
         held = None if whole else self._held(now, known)
         return replace(known, events=events, held=held)
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from whence.model.errors import CorruptFile
 from whence.model.query import TraceQuery
-from whence.model.recording import Damage
-from whence.query.engines.known import Known
+from whence.model.recording import Damage, Recording
+from whence.query.engines.known import Known, without_events
 from whence.query.engines.narrowed import narrowed
 from whence.store.folder import Snapshot
 from whence.store.manifest import Segment
-from whence.store.retention import dropped_before_ns
+from whence.store.retention import cut_of, dropped_before_ns
 
 __all__ = ["Generation", "check_files"]
 
@@ -27,8 +28,17 @@ class Generation(Known):
         self.manifest = snapshot.manifest
         self.dropped_before_ns = dropped_before_ns(snapshot.manifest)
         self.hidden = snapshot.hidden
+        self.cut = cut_of(snapshot.manifest)
         trouble = snapshot.trouble
         self.damage = (Damage("", "MANIFEST", trouble),) if trouble else ()
+
+    def without_events(self, names: set[str] | None) -> Recording:
+        """What is known of these sessions, or of all, and of what the store lacks."""
+        return replace(
+            without_events(self.of(names), self.damage, self.dropped_before_ns),
+            cut_ids=self.cut.ids,
+            cut_before_ns=self.cut.before_ns,
+        )
 
     def narrowed(self, query: TraceQuery) -> tuple[list[Segment], TraceQuery]:
         """The files that may hold matching events, and the question of the time of these."""
