@@ -34,6 +34,7 @@ from tests.query.traced_worlds import (
 )
 from tests.query.worlds import SESSIONS, Clause, events_in, expected, queries
 from whence.model.event import TraceEvent
+from whence.model.names import spellings
 from whence.model.query import TraceQuery, is_error
 from whence.model.recording import Recording
 from whence.query.engines.engine import Engine
@@ -207,6 +208,31 @@ class QuestionsConformance:
                     for one, other in zip(figures, right[key], strict=True):
                         assert (one is None) == (other is None), key
                         assert one is None or isclose(one, other, rel_tol=1e-9), key
+
+    def test_a_shared_type_is_found_under_each_of_its_spellings(self) -> None:
+        """R4.45 R4.64 Asked for by any of them, all are found, one by one and among traces."""
+        names = (*spellings("admission_decision"), "deadline_miss", "DeadlineMiss", "tick", "Tick")
+        [some] = inference_chain()[:1]
+        events = [
+            replace(
+                some,
+                event_id="",
+                event_type=name,
+                ticket=100 + number,
+                trace_id=f"{number + 1:032x}",
+            )
+            for number, name in enumerate(names)
+        ]
+        with self.over(recording(events)) as engine:
+            for asked in (*names, ("tick", "AdmissionResult")):
+                wanted = [asked] if isinstance(asked, str) else asked
+                every = {each for name in wanted for each in spellings(name)}
+                found = engine.select(TraceQuery(event_type=asked)).events
+                assert {each.event_type for each in found} == every & set(names)
+                traces = engine.traces(TraceFilter(event_type=asked)).items
+                assert {row.trace_id for row in traces} == {each.trace_id for each in found}
+                groups = engine.aggregate(Aggregate(), TraceQuery(event_type=asked))
+                assert groups[0].rows == len(found)
 
     def test_awkward_events_are_selected_alike(self) -> None:
         """R4.68 R4.64 Texts that could be commands, numbers at their limits, times of centuries."""

@@ -14,6 +14,7 @@ from whence.cli.render.page import clock_text, line, print_lines
 from whence.cli.render.safe import safe
 from whence.model.errors import ContractError
 from whence.model.event import TraceEvent
+from whence.model.names import spellings
 from whence.model.query import TraceQuery
 from whence.model.recording import KindInfo, Recording
 from whence.model.severity import Severity
@@ -60,7 +61,8 @@ class Picked:
         It may be a misspelling; it may also be declared later, so it is no error.
         """
         known = {kind.name for kind in kinds}
-        unknown = set(self.query.event_types or ()) - known
+        wanted_types = self.query.event_types or ()
+        unknown = {name for name in wanted_types if known.isdisjoint(spellings(name))}
         if not known or not unknown:
             return
         for wanted in sorted(unknown - {event.event_type for event in events}):

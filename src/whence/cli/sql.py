@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import chain, count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
@@ -21,6 +21,9 @@ from whence.cli.verb import Verb, json_option
 from whence.model.errors import BadQuestion
 from whence.query.engines.shapes import Budget
 from whence.query.words import count_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["sql"]
 
@@ -55,14 +58,39 @@ def sql(statement: str, source: str, limit: int, allowed: Allowed, as_json: bool
     with allowed.spent(advice), contextlib.closing(engine), asking, bounded_memory(MOST_MEMORY):
         found = engine.sql(statement, Budget(limit, None, None))
     try:
-        rows = list(zip(*(column.to_pylist() for column in found.columns), strict=True))
-    except (OverflowError, ValueError) as error:
+        columns = [_without_nanoseconds(column).to_pylist() for column in found.columns]
+        rows = list(zip(*columns, strict=True))
+    except (OverflowError, ValueError, NotImplementedError) as error:
         raise BadQuestion(f"cast this time to VARCHAR to see it: {error}") from None
     names = list(_distinct(found.column_names))
     if as_json:
         print_json([dict(zip(names, map(_plain, row), strict=True)) for row in rows])
     else:
         print_lines(_lines(names, rows))
+
+
+def _without_nanoseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Python has no such times: they become texts, alike with and without pandas installed."""
+    wanted = _in_texts(column.type)
+    return column if wanted == column.type else column.cast(wanted)
+
+
+def _in_texts(kind: pa.DataType) -> pa.DataType:
+    """The type with texts in the place of times of nanoseconds, however deep in it."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(kind) or pa.types.is_time64(kind):
+        return pa.string() if kind.unit == "ns" else kind
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_in_texts(kind.value_type)))
+    if pa.types.is_fixed_size_list(kind):
+        field = kind.value_field.with_type(_in_texts(kind.value_type))
+        return pa.list_(field, kind.list_size)
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_in_texts(field.type)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_in_texts(kind.key_type), _in_texts(kind.item_type))
+    return kind
 
 
 def _distinct(names: Sequence[str]) -> Iterator[str]:

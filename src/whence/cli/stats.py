@@ -114,7 +114,7 @@ def _silent(recording: Recording) -> bool:
 
 def _of_kinds(recording: Recording, picked: Picked) -> Recording:
     """The recording with the counts of the event types and components asked for alone."""
-    types, components = picked.query.event_types, picked.query.components
+    types, components = picked.query.spelled_types, picked.query.components
     if types is None and components is None:
         return recording
     rings = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from whence.model.names import spellings
 from whence.model.query import TraceQuery
 from whence.model.severity import Severity
 
@@ -56,7 +57,7 @@ class Wanted:
         return batch.select(
             start_ns=self.start_ns,
             end_ns=self.end_ns,
-            event_types=self.event_types or None,
+            event_types=[s for name in self.event_types for s in spellings(name)] or None,
             components=self.components or None,
             model_id=self.model_id,
             request_id=self.request_id,

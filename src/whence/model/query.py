@@ -9,6 +9,7 @@ from whence.model.condition import parse_condition
 from whence.model.errors import BadCondition
 from whence.model.event import TraceEvent
 from whence.model.ids import ModelID
+from whence.model.names import spellings
 from whence.model.severity import Severity
 from whence.model.span import is_trace_id
 from whence.model.time import Timestamp
@@ -21,9 +22,9 @@ class TraceQuery:
     """Filters on events; those left at None are not applied, all others must hold together.
 
     `start` and `end` both belong to the interval. `min_severity` is the least severity wanted.
-    Texts are compared exactly: `model_id=""` asks for events that concern no model. Of several
-    types, components or trace ids, given as a tuple or list, any will do. `model_id` also takes a
-    ModelID.
+    Texts are compared exactly, but a type goes by all of its spellings; `model_id=""` asks for
+    events that concern no model. Of several types, components or trace ids, given as a tuple or
+    list, any will do. `model_id` also takes a ModelID.
     `session` is a session's name. `has_errors` asks for events with a severity of Error or more or
     the status "error", or, if False, for all others. `text` is looked for in the rationale, upper
     and lower case told apart. `where` is a condition such as "admitted = false and wcrt_ns > 5ms":
@@ -31,7 +32,8 @@ class TraceQuery:
     time, `until_wall_ns` does not; nothing without a known wall time lies in one.
     Raises TypeError for a filter of another type, ValueError for an empty list or what is no trace
     id, BadCondition. Immutable and hashable. `is_basic` says that none of the filters behind
-    `request_id` is given.
+    `request_id` is given. `spelled_types` are the types asked for under all of their spellings, as
+    `whence.model.names` has them: an event of any is wanted; None for all types.
     """
 
     start: Timestamp | None = None
@@ -51,6 +53,7 @@ class TraceQuery:
     from_wall_ns: int | None = None
     until_wall_ns: int | None = None
     is_basic: bool = field(init=False, repr=False, compare=False)
+    spelled_types: tuple[str, ...] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.model_id, ModelID):
@@ -73,13 +76,17 @@ class TraceQuery:
             _check_condition(self.where)
         basic = all(getattr(self, name) is None for name in _FURTHER)
         object.__setattr__(self, "is_basic", basic)
+        types = self.event_types
+        if types is not None:
+            types = tuple(dict.fromkeys(each for name in types for each in spellings(name)))
+        object.__setattr__(self, "spelled_types", types)
 
     def matches(self, event: TraceEvent, wall_ns: int | None = None) -> bool:
         """Whether the event, which happened at that wall time, passes every filter."""
         return (
             (self.start is None or self.start <= event.timestamp)
             and (self.end is None or event.timestamp <= self.end)
-            and _is_wanted(event.event_type, self.event_type)
+            and (self.spelled_types is None or event.event_type in self.spelled_types)
             and (self.model_id is None or self.model_id == event.model_id)
             and _is_wanted(event.component, self.component)
             and (self.min_severity is None or self.min_severity <= event.severity)

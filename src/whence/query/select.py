@@ -52,7 +52,7 @@ def _candidates(index: Index, query: TraceQuery) -> Sequence[int]:
     model = query.model_id.value if isinstance(query.model_id, ModelID) else query.model_id
     for column, values in (
         ("request_id", None if query.request_id is None else (query.request_id,)),
-        ("event_type", query.event_types),
+        ("event_type", query.spelled_types),
         ("model_id", None if model is None else (model,)),
         ("component", query.components),
     ):

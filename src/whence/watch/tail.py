@@ -307,7 +307,7 @@ def _end_of(stage: Stage) -> Reached:
 def _narrowed(table: pa.Table, query: TraceQuery) -> pa.Table:
     """Fewer rows, where plain comparisons tell that the others do not match."""
     for name, wanted in (
-        ("event_type", query.event_types),
+        ("event_type", query.spelled_types),
         ("component", query.components),
         ("request_id", query.request_id),
     ):

@@ -42,7 +42,7 @@ def _filters(s: Statement, query: TraceQuery, sessions: Sequence[int]) -> Iterat
         yield f"ts_ns - offset_ns <= {s.integer(query.end.value_ns)}"
     for column, wanted in (
         ("request_id", None if query.request_id is None else (query.request_id,)),
-        ("event_type", query.event_types),
+        ("event_type", query.spelled_types),
         ("component", query.components),
         ("model_id", None if query.model_id is None else (str(query.model_id),)),
         ("status", None if query.status is None else (query.status,)),
