@@ -52,7 +52,12 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 
 def _url(path: str) -> str:
-    return path.removeprefix(API).replace("{id}", "req-0001").replace("{name}", "overview")
+    return (
+        path.removeprefix(API)
+        .replace("{id}", "req-0001")
+        .replace("{lineage_id}", "7")
+        .replace("{name}", "overview")
+    )
 
 
 def test_public_routes_are_those_that_the_door_lets_through() -> None:

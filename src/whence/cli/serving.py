@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
 import time
@@ -35,6 +36,7 @@ from whence.serve.origins import Origins
 from whence.serve.parts import Parts
 from whence.serve.run import HttpServer
 from whence.serve.streams import Streams
+from whence.serve.taken_in import intake_families, otlp_families
 from whence.serve.writing import Writing
 from whence.store.folder import FolderStore
 from whence.store.intake import Intake, Receipt
@@ -79,6 +81,7 @@ class Serving:
         self._keep_limits = limits
         self._otlp_ports = otlp_ports
         self._receiver: OtlpReceiver | None = None
+        self._otlp_ways: list[OtlpIntake] = []
         self._bounds = bounds or Limits()
         self._at = (host, port, tls)
         self._origins = Origins(host, hosts, origins)
@@ -186,12 +189,15 @@ class Serving:
         if self._keeper is None:
             return None
         intake = cast("Intake", _Current(self._keeper))
-        app = OtlpApp(OtlpIntake(intake))
+        taken = OtlpIntake(intake)
+        self._otlp_ways.append(taken)
+        app = OtlpApp(taken)
         self._open.callback(app.close)
         if self._otlp_ports is not None:
             grpc_port, http_port = self._otlp_ports
             self._receiver = OtlpReceiver(intake, grpc_port=grpc_port, http_port=http_port)
             self._receiver.start()
+            self._otlp_ways.append(self._receiver.intake)
             self._open.callback(self._receiver.stop)
         return app
 
@@ -234,7 +240,17 @@ class Serving:
             return [path for base in base_folders() for path in session_folders(base)]
 
         live = OwnMetrics(LiveSessions(find), ledgers)
-        return ServerMetrics(self._path, live=live).families
+        of_store = ServerMetrics(self._path, live=live)
+
+        def families() -> list[Family]:
+            found = of_store.families()
+            if keeper is not None:
+                found += otlp_families([each.counts for each in self._otlp_ways])
+                with contextlib.suppress(StoreOwned):
+                    found += intake_families(keeper.intake())
+            return found
+
+        return families
 
 
 class _Current:

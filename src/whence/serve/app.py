@@ -18,6 +18,7 @@ from whence.serve.json import Json, problem_response
 from whence.serve.parts import Parts
 from whence.serve.problem import MEDIA_TYPE, Problem, problem_of
 from whence.serve.routes.admin import add_admin
+from whence.serve.routes.lineage import add_lineage
 from whence.serve.routes.own import add_own
 from whence.serve.routes.questions import add_questions
 from whence.serve.routes.stream import add_stream
@@ -62,6 +63,7 @@ def make_routes(parts: Parts) -> FastAPI:
     add_own(routes, parts)
     add_stream(routes, parts)  # before /events/{id}: the first route that fits answers
     add_questions(routes, parts)
+    add_lineage(routes, parts)
     add_trace_figures(routes, parts)  # before /traces/{id}, too
     add_traces(routes, parts)
     add_writes(routes, parts)

@@ -12,6 +12,7 @@ __all__ = [
     "EventShape",
     "Health",
     "LedgerShape",
+    "LineageShape",
     "PageOf",
     "ProblemShape",
     "SessionShape",
@@ -108,6 +109,19 @@ class AnswerShape(BaseModel):
     reports: list[dict[str, Any]] = Field(description="Its chains against their contracts.")
     gaps: list[dict[str, Any]] = Field(description="What is missing, with what is known of it.")
     complete: bool = Field(description="Whether nothing is known to be missing.")
+
+
+class LineageShape(BaseModel):
+    """What an id was made of, or what was made of it."""
+
+    model_config = ConfigDict(extra="allow", title="Lineage")
+
+    lineage_id: str
+    direction: str
+    nodes: list[dict[str, Any]] = Field(description="The ids that were reached, the nearest first.")
+    links: list[dict[str, Any]]
+    cut: str = Field(description='"depth" or "size" where a limit ended the walk, else "".')
+    complete: bool
 
 
 class SessionShape(BaseModel):

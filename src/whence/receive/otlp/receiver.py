@@ -88,7 +88,7 @@ class OtlpReceiver:
         from whence.receive.otlp.asgi import OtlpApp
 
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        listening = socket.create_server((self._host, port), family=family)
+        listening = _listening(family, self._host, port)
         self.http_port = listening.getsockname()[1]
         config = uvicorn.Config(
             OtlpApp(self.intake),
@@ -108,3 +108,21 @@ class OtlpReceiver:
     def _serve(self, listening: socket.socket) -> None:
         with contextlib.closing(listening):
             self._http.run(sockets=[listening])
+
+
+def _listening(family: int, host: str, port: int) -> socket.socket:
+    """As socket.create_server() makes one, but of a protocol that is named.
+
+    Only then asyncio sends small answers at once (TCP_NODELAY).
+    """
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        found.bind((host, port))
+        found.listen()
+    except BaseException:
+        found.close()
+        raise
+    return found
