@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -10,7 +11,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from whence.query.contracts.contract import Contract
-from whence.query.contracts.declared import known_contracts, load_contracts
+from whence.query.contracts.declared import READY_MADE, known_contracts, load_contracts
 
 __all__ = ["HeldTo", "held_to_options"]
 
@@ -28,7 +29,12 @@ class HeldTo:
     strict: bool = False
 
     def contracts(self) -> tuple[Contract, ...]:
-        """The contracts, those of the file first. Raises ContractError and OSError."""
+        """The contracts, those of the file first, or the ready-made ones of that name alone.
+
+        Raises ContractError and OSError.
+        """
+        if self.path in READY_MADE and not os.path.exists(self.path):
+            return READY_MADE[self.path]
         return known_contracts(load_contracts(self.path) if self.path else ())
 
     @property
@@ -55,11 +61,21 @@ def held_to_options(chains: str = "chains", *, strict: bool = True) -> Callable[
             F,
             click.option(
                 "--contracts",
-                type=click.Path(exists=True, dir_okay=False),
+                metavar="FILE",
+                callback=_known,
                 envvar="WHENCE_CONTRACTS",
                 show_envvar=True,
-                help=f"A contracts.toml to hold {chains} to, before the built-in contracts.",
+                help=f"A contracts.toml to hold {chains} to, before the built-in contracts; or, to "
+                f"hold them to these alone, the name of some: {', '.join(READY_MADE)}.",
             )(decorated),
         )
 
     return decorate
+
+
+def _known(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A file that there is, or the name of ready-made contracts."""
+    if value is None or (value in READY_MADE and not os.path.exists(value)):
+        return value
+    found = click.Path(exists=True, dir_okay=False).convert(value, parameter, context)
+    return str(found)

@@ -13,7 +13,14 @@ from whence.model.errors import ContractError
 from whence.query.contracts.agents import AGENT_APPROVALS, AGENT_RUN, APPROVALS
 from whence.query.contracts.contract import Contract, End, Guard, Requirement, parse_length
 
-__all__ = ["BUILT_IN", "INFERENCE", "known_contracts", "load_contracts", "parse_contracts"]
+__all__ = [
+    "BUILT_IN",
+    "INFERENCE",
+    "READY_MADE",
+    "known_contracts",
+    "load_contracts",
+    "parse_contracts",
+]
 
 T = TypeVar("T")
 
@@ -54,6 +61,11 @@ INFERENCE = Contract(
     ),
 )
 BUILT_IN = (INFERENCE, APPROVALS, AGENT_APPROVALS, AGENT_RUN)
+READY_MADE: Mapping[str, tuple[Contract, ...]] = {
+    "agents": (APPROVALS, AGENT_APPROVALS, AGENT_RUN),
+    **{contract.name: (contract,) for contract in BUILT_IN},
+}
+"""Built-in contracts by the names that may stand for a file of contracts: these and no others."""
 
 
 def known_contracts(declared: Iterable[Contract] = ()) -> tuple[Contract, ...]:

@@ -211,6 +211,7 @@ class _Trace:
             "trace_type": "custom",
             "context_id": text_of(found.get("context_id")),
         }
+        self._see(at_ns, TRACE_STARTED)
         return TraceEvent(
             event_id=self._ids.make(f"{self._name}/started"),
             event_type=TRACE_STARTED,
@@ -226,6 +227,7 @@ class _Trace:
     ) -> TraceEvent:
         if "finished_at" not in found:
             self._report.notes["a trace that says no end: that of its last part"] += 1
+        self._see(max(start_ns, end_ns), TRACE_ENDED)
         return TraceEvent(
             event_id=self._ids.make(f"{self._name}/ended"),
             event_type=TRACE_ENDED,
