@@ -33,7 +33,7 @@ class HeldTo:
 
         Raises ContractError and OSError.
         """
-        if self.path in READY_MADE and not os.path.exists(self.path):
+        if self.path and self.path in READY_MADE and not os.path.exists(self.path):
             return READY_MADE[self.path]
         return known_contracts(load_contracts(self.path) if self.path else ())
 

@@ -73,6 +73,7 @@ def import_(
     could not be read at all or nothing could be stored.
     """
     try:
+        from whence.receive.files.apart import ReadApart
         from whence.receive.files.into import import_files
         from whence.receive.files.source import ReadOptions
         from whence.receive.files.times import zone_of
@@ -89,7 +90,8 @@ def import_(
     delivery = StoreDelivery(FolderStore(store, write=True, words="whence import"))
     delivery.start()
     try:
-        reports = import_files(files, delivery.intake, options, format_name)
+        with ReadApart(options) as apart:
+            reports = import_files(files, delivery.intake, options, format_name, apart.read_parts)
     finally:
         delivery.finish(10.0)
     if as_json:

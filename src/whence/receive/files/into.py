@@ -21,12 +21,13 @@ from whence.store.outside import outside_session
 from whence.store.sessions import StoredSession
 from whence.store.tables import table_of
 
-__all__ = ["KIND", "Parts", "import_files", "read_parts"]
+__all__ = ["KIND", "Parts", "ReadParts", "import_files", "read_parts"]
 
 KIND = "import"
 _TRIES = 10
 
 Parts = Sequence[tuple[pa.Table, StoredSession]]
+ReadParts = Callable[[str, ReadOptions, str, FileReport], Iterator[Parts]]
 _OfEvents = Callable[[SourceFile, ReadOptions, FileReport], Iterator[list[TraceEvent]]]
 _OfParts = Callable[[SourceFile, ReadOptions, FileReport], Iterator[Parts]]
 
@@ -44,20 +45,23 @@ def import_files(
     intake: Intake,
     options: ReadOptions | None = None,
     format_name: str = "auto",
+    read: ReadParts | None = None,
 ) -> list[FileReport]:
     """Imports files one after the other, and says what became of each.
 
     A file that cannot be read at all has an `error` and hinders no other, unless `strict`: then
     it raises UnsupportedFormat, CorruptFile or OSError. Raises StoreBusy, StoreFull, StoreOwned.
-    What is stored already is a duplicate, so that all of it may be done again.
+    What is stored already is a duplicate, so that all of it may be done again. `read` is how files
+    are read, such as ReadApart(options).read_parts instead of read_parts().
     """
+    read = read or read_parts
     options = options or ReadOptions()
     reports = []
     for path in paths:
         report = FileReport(path)
         reports.append(report)
         try:
-            for parts in read_parts(path, options, format_name, report):
+            for parts in read(path, options, format_name, report):
                 _put(parts, intake, report)
         except (UnsupportedFormat, CorruptFile, OSError) as error:
             if options.strict:

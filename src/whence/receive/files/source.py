@@ -36,6 +36,10 @@ class ImportLimits:
     """Of a JSON document that is read whole."""
     value_bytes: int = 16 << 20
     """Of one value in it."""
+    memory_bytes: int = 8 << 30
+    """Of the process that reads files, where one does."""
+    cpu_s: int = 600
+    """Of its time for one file."""
 
 
 @dataclass(frozen=True, slots=True)
