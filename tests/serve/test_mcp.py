@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -259,6 +262,36 @@ def test_a_live_process_is_read_anew_for_each_question(store: Path) -> None:
     asyncio.run(ask())
     assert len(opened) == 3
     assert closed == opened
+
+
+def test_a_source_that_is_not_there_is_told_before_anybody_asks(tmp_path: Path) -> None:
+    """`whence mcp` of nothing ends at once, with the code of what is not found. R5.23"""
+    from click.testing import CliRunner
+
+    result = CliRunner().invoke(cli, ["mcp", "--from", str(tmp_path / "none")])
+    assert result.exit_code == 4
+    assert "none" in result.output
+
+
+def test_ctrl_c_ends_it_while_it_waits_for_questions(store: Path) -> None:
+    """An interrupt while standard input stays open ends the process. R5.23"""
+    command = [sys.executable, "-m", "whence", "mcp", "--from", str(store)]
+    hello = {
+        "jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": {"protocolVersion": "2025-06-18", "capabilities": {},
+                   "clientInfo": {"name": "test", "version": "1"}},
+    }  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(hello).encode() + b"\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["result"]["serverInfo"]["name"] == "whence"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) != 0
 
 
 async def called(client: Client, name: str, **arguments: Any) -> Any:

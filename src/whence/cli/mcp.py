@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 
 import click
 
@@ -64,9 +65,11 @@ def mcp(choice: Choice, held: HeldTo, most_bytes: int, most_rows: int, timeout_s
         ) from None
     costs = Costs(held.contracts(), most_rows, most_bytes)
     limits = Limits(question_s=timeout_s, question_rows=most_rows)
-    if choice.is_store:
+    if choice.spec is not None:
         with contextlib.closing(choice.engine()):  # what cannot be read is told at once
             pass
+    # who reads standard input cannot be woken: Ctrl-C ends this as SIGTERM does, nothing is open
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     asking = Asking(choice.engine, limits, anew=not choice.is_store)
     with contextlib.closing(asking):
         asyncio.run(serve_stdio(make_server(asking, costs)))

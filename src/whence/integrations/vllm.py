@@ -18,12 +18,12 @@ MOST_OPTIONS = 16
 _UNKNOWN = 0  # vLLM promises no bounds: neither response times nor blocking
 
 
-@kind(component=COMPONENT, rationale="Waits, {ahead} ahead of it")
-def request_queued(request_id: str, model: str, prompt_tokens: int, ahead: int) -> None: ...
+@kind(name="request_queued", component=COMPONENT, rationale="Waits, {ahead} ahead of it")
+def _request_queued(request_id: str, model: str, prompt_tokens: int, ahead: int) -> None: ...
 
 
-@kind(component=COMPONENT, decision=True)
-def admission_decision(
+@kind(name="admission_decision", component=COMPONENT, decision=True)
+def _admission_decision(
     request_id: str,
     model: str,
     rationale: str,
@@ -36,26 +36,34 @@ def admission_decision(
 ) -> None: ...
 
 
-@kind(component=COMPONENT, decision=True)
-def scheduling_decision(
+@kind(name="scheduling_decision", component=COMPONENT, decision=True)
+def _scheduling_decision(
     request_id: str, model: str, rationale: str, tokens: int, options: list[Option]
 ) -> None: ...
 
 
-@kind(component=COMPONENT, decision=True, severity=Severity.Warning)
-def preemption_decision(
+@kind(name="preemption_decision", component=COMPONENT, decision=True, severity=Severity.Warning)
+def _preemption_decision(
     request_id: str, model: str, rationale: str, free_blocks: int, options: list[Option]
 ) -> None: ...
 
 
-@kind(component=COMPONENT, rationale="{cached_tokens} of {prompt_tokens} prompt tokens were cached")
-def execution_started(
+@kind(
+    name="execution_started",
+    component=COMPONENT,
+    rationale="{cached_tokens} of {prompt_tokens} prompt tokens were cached",
+)
+def _execution_started(
     request_id: str, model: str, prompt_tokens: int, cached_tokens: int
 ) -> None: ...
 
 
-@kind(component=COMPONENT, rationale="{output_tokens} tokens, ended by {reason}")
-def execution_completed(
+@kind(
+    name="execution_completed",
+    component=COMPONENT,
+    rationale="{output_tokens} tokens, ended by {reason}",
+)
+def _execution_completed(
     request_id: str,
     model: str,
     duration_ns: int,
@@ -66,8 +74,8 @@ def execution_completed(
 ) -> None: ...
 
 
-@kind(component=COMPONENT, severity=Severity.Error)
-def fault_recorded(request_id: str, model: str, rationale: str, reason: str) -> None: ...
+@kind(name="fault_recorded", component=COMPONENT, severity=Severity.Error)
+def _fault_recorded(request_id: str, model: str, rationale: str, reason: str) -> None: ...
 
 
 def traced(scheduler: type[Any]) -> type[Any]:
@@ -102,7 +110,7 @@ def traced(scheduler: type[Any]) -> type[Any]:
             ahead = len(self.waiting)
             answer = super().add_request(request)
             if not known:
-                request_queued(
+                _request_queued(
                     request.request_id, self._whence_model, request.num_prompt_tokens, ahead
                 )
             return answer
@@ -130,7 +138,7 @@ def traced(scheduler: type[Any]) -> type[Any]:
                 Option(request.request_id, _scores(request), True, why),
                 *(Option(each.request_id, _scores(each), False, "keeps running") for each in kept),
             ]
-            preemption_decision(
+            _preemption_decision(
                 request.request_id, self._whence_model, f"Preempted: {why}", free, options
             )
             return answer
@@ -172,16 +180,16 @@ def traced(scheduler: type[Any]) -> type[Any]:
             first = name not in self._whence_began
             if first:
                 why = f"Admitted after {waited_ns / 1e6:.1f} ms, KV cache {usage:.1%} used"
-                admission_decision(
+                _admission_decision(
                     name, model, why, True, "it fits", usage, _UNKNOWN, _UNKNOWN, waited_ns
                 )
             behind = f", {len(others)} wait" if others else ""
             why = f"{'Scheduled' if first else 'Resumed'}: {tokens} tokens{behind}"
             options = [Option(name, _scores(request), True), *others]
-            scheduling_decision(name, model, why, tokens, options)
+            _scheduling_decision(name, model, why, tokens, options)
             if first:
                 self._whence_began[name] = now_ns
-                execution_started(name, model, request.num_prompt_tokens, cached)
+                _execution_started(name, model, request.num_prompt_tokens, cached)
 
         def _whence_ended(self, request: Any) -> None:
             name, model, reason = request.request_id, self._whence_model, request.status.name
@@ -189,16 +197,16 @@ def traced(scheduler: type[Any]) -> type[Any]:
             began_ns = self._whence_began.pop(name, None)
             if reason in ("aborted", "error"):
                 state = "it waited" if began_ns is None else "it ran"
-                fault_recorded(name, model, f"Ended as {reason} while {state}", reason)
+                _fault_recorded(name, model, f"Ended as {reason} while {state}", reason)
             elif began_ns is None:
                 usage = float(self.kv_cache_manager.usage)
                 why = f"Not admitted: {reason}"
-                admission_decision(name, model, why, False, reason, usage, _UNKNOWN, _UNKNOWN, 0)
+                _admission_decision(name, model, why, False, reason, usage, _UNKNOWN, _UNKNOWN, 0)
             else:
                 lasted_ns = time.monotonic_ns() - began_ns
                 met = _deadline_met(request)
                 count = request.num_output_tokens
-                execution_completed(
+                _execution_completed(
                     name, model, lasted_ns, met, reason, count, request.num_preemptions
                 )
 
