@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.store.rows import NOON, UUID, rows, tickets_in, told
+from tests.store.rows import NOON, SECOND, UUID, rows, tickets_in, told
 from tests.store.test_faults import files_in, flipped
 from whence.cli.main import cli
 from whence.collect.sink_ledger import SinkLedger
@@ -24,6 +25,7 @@ from whence.store.folder import FolderStore
 from whence.store.manifest import STEPS, Manifest, encoded, parsed_manifest
 from whence.store.place import MANIFEST, PREVIOUS
 from whence.store.repair import repair
+from whence.store.upkeep import Upkeep
 
 Run = Callable[..., Result]
 
@@ -89,6 +91,28 @@ def test_the_doctor_sees_what_lies_around(path: Path) -> None:
     assert "01ARZ3NDEKTSV4RRFFQ69G5FAV.parquet is counted nowhere" in told_of
     assert f"sessions/{UUID}.json" in told_of
     assert "somebody is not forgotten" in told_of
+
+
+def test_what_is_still_there_a_day_after_it_was_forgotten_is_late(path: Path) -> None:
+    """R4.44 Asked for and not taken in, or taken in and not rewritten; not before that."""
+    day_ns = 24 * 3_600 * SECOND
+    with FolderStore(path, write=True) as store:
+        store.hide(["req-1"])
+        asked_ns = time.time_ns()
+
+        def seen(after_ns: int) -> list[str]:
+            found = examine(path, wall_ns=lambda: asked_ns + after_ns)
+            return [each.what for each in found.problems]
+
+        assert seen(day_ns - SECOND * 60) == []
+        [what] = seen(day_ns + SECOND)
+        assert "asks since more than a day" in what
+        Upkeep(store)._take_in()
+        assert seen(day_ns - SECOND * 60) == []
+        [what] = seen(30 * day_ns // 24 + SECOND)
+        assert what == "what was forgotten 30 hours ago may still be in 3 files"
+        store.purge()
+        assert seen(2 * day_ns) == []
 
 
 def test_repair_leaves_a_store_that_is_written_alone(path: Path) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from whence.store.shipped import places_of
 __all__ = ["Examination", "Problem", "examine"]
 
 LATE_S = 600.0
+FORGOTTEN_BY_NS = 24 * 3_600_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,19 @@ class Examination:
         return not self.problems
 
 
-def examine(path: str | os.PathLike[str], *, whole: bool = True) -> Examination:
+def examine(
+    path: str | os.PathLike[str],
+    *,
+    whole: bool = True,
+    wall_ns: Callable[[], int] = time.time_ns,
+) -> Examination:
     """Looks at a store that may be in use; `whole` compares every file with its checksum.
 
-    Reads each file once. Raises NotAStore, UnsupportedFormat, OSError.
+    Reads each file once. By `wall_ns` it tells what is still there a day after it was forgotten.
+    Raises NotAStore, UnsupportedFormat, OSError.
     """
     for _ in range(3):  # files that go meanwhile belong to an earlier generation
-        found = _examined(path, whole)
+        found = _examined(path, whole, wall_ns())
         if not any("is missing" in each.what for each in found.problems):
             return found
         if FolderStore(path).snapshot().generation == found.manifest.generation:
@@ -76,7 +83,7 @@ def examine(path: str | os.PathLike[str], *, whole: bool = True) -> Examination:
     return found
 
 
-def _examined(path: str | os.PathLike[str], whole: bool) -> Examination:
+def _examined(path: str | os.PathLike[str], whole: bool, now_ns: int) -> Examination:
     store = FolderStore(path)
     root = store.path
     state = find_manifest(root)
@@ -104,6 +111,7 @@ def _examined(path: str | os.PathLike[str], whole: bool) -> Examination:
         found.problems.append(Problem(f"sessions/{name}", why, "what it told of is lost"))
     found.problems += _quarantine(found.manifest, root)
     found.problems += _left_over(found, root)
+    found.problems += _remembered(found, root, now_ns)
     _other_bytes(found)
     _lags(found)
     return found
@@ -146,6 +154,25 @@ def _left_over(found: Examination, root: Path) -> Iterator[Problem]:
     for name in sorted(damaged):
         if name.endswith(".json"):
             yield Problem(f"{FORGET}/{name}", "cannot be read: somebody is not forgotten", "")
+
+
+def _remembered(found: Examination, root: Path, now_ns: int) -> Iterator[Problem]:
+    """What was forgotten more than a day ago, and may still be in files."""
+    advice = f"its owner is to rewrite them; if there is none: whence doctor --compact {root}"
+    late = {
+        int(each.get("number", 0)): now_ns - int(each.get("wall_ns", now_ns))
+        for each in found.manifest.tombstones
+        if now_ns - int(each.get("wall_ns", now_ns)) > FORGOTTEN_BY_NS
+    }
+    files = [each for each in found.manifest.files if each.cleared < max(late, default=0)]
+    if files:
+        hours = max(late[n] for n in late if any(e.cleared < n for e in files)) // 3_600_000_000_000
+        what = f"what was forgotten {hours} hours ago may still be in {len(files)} files"
+        yield Problem(files[0].name, what, advice)
+    for name, asked in asked_to_forget(root).items():
+        if any(now_ns - int(each.get("wall_ns", now_ns)) > FORGOTTEN_BY_NS for each in asked):
+            what = "asks since more than a day to forget something: it is hidden, but still there"
+            yield Problem(f"{FORGET}/{name}", what, advice)
 
 
 def _other_bytes(found: Examination) -> None:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from whence.model.errors import StoreBusy, StoreFull, StoreOwned
@@ -377,6 +376,8 @@ def _checked(rows: pa.Table) -> pa.Table:
     for column in _GIVEN:
         if not column.nullable and rows.column(column.name).null_count:
             raise ValueError(f"{column.name} must be told of every row")
+    import pyarrow.compute as pc  # costs 50 ms, and not every owner takes anything in
+
     levels = pc.min_max(rows.column("severity"))
     if len(rows) and not 0 <= levels["min"].as_py() <= levels["max"].as_py() <= _CRITICAL:
         raise ValueError("severity must be from 0 to 4")
@@ -394,6 +395,8 @@ def _first_ones(ids: pa.StringArray) -> NDArray[np.bool_]:
     if ids.null_count == len(ids):
         return first
     codes = ids.dictionary_encode().indices
+    import pyarrow.compute as pc
+
     if len(pc.unique(codes)) - (1 if ids.null_count else 0) == len(ids) - ids.null_count:
         return first
     numbers = codes.fill_null(-1).to_numpy()

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -155,5 +154,7 @@ def _equal(
 ) -> NDArray[np.bool_]:
     if not len(rows):
         return np.zeros(0, dtype=bool)
+    import pyarrow.compute as pc  # costs 50 ms, and few events come twice
+
     same = pc.is_in(ids.take(pa.array(rows)), value_set=stored)
     return np.asarray(same.to_numpy(zero_copy_only=False), dtype=bool)

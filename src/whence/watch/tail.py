@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from whence.model.event import TraceEvent
 from whence.model.query import TraceQuery
@@ -316,7 +315,11 @@ def _narrowed(table: pa.Table, query: TraceQuery) -> pa.Table:
             column = table.column(name)
             if pa.types.is_dictionary(column.type):
                 column = column.cast(pa.string())
+            import pyarrow.compute as pc  # costs 50 ms, and many followers ask for everything
+
             table = table.filter(pc.is_in(column, value_set=values))
     if query.min_severity is not None and len(table):
+        import pyarrow.compute as pc
+
         table = table.filter(pc.greater_equal(table.column("severity"), int(query.min_severity)))
     return table
