@@ -65,6 +65,18 @@ def merged(store: FolderStore, first: int, rows: int) -> None:
         (store.path / each.name).unlink()
 
 
+def test_segments_with_columns_of_their_own_are_shipped_as_they_are(
+    store: FolderStore, client: Client
+) -> None:
+    """The cluster has no such columns: it has the maps, which hold every value. R5.21"""
+    store.promote(["n"])
+    store.append(events(0, 1_000))
+    assert [name for name, _ in store.manifest.files[0].promoted] == ["n"]
+    assert Shipper(reading(store), client).step()
+    asked = f"SELECT count(), sum(attr_int['n']) FROM {client.place.events}"
+    assert client.rows(asked) == [[1_000, sum(range(1_000))]]
+
+
 def test_a_store_is_shipped_as_it_grows(store: FolderStore, client: Client) -> None:
     """Each segment goes as it is, once; what is there already is not sent again. R5.21"""
     shipper = Shipper(reading(store), client)
