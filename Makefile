@@ -5,6 +5,8 @@ CXX     ?= g++
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 # how long one stress program runs in native, tsan and asan; `make stress` takes it times 12
 STRESS_SECONDS ?= 5
+# how long `make fuzz` tries each decoder
+FUZZ_SECONDS ?= 20
 # empty: `make stress` leaves out the longer runs of tests/system
 WHENCE_STRESS ?= 1
 # extra words for pytest, e.g. make test PYTEST="-k chain -x"
@@ -32,7 +34,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup check test native tsan asan tidy stress bench bench-serve bench-store demo docs package pythons clean
+.PHONY: help setup check test native tsan asan tidy fuzz stress bench bench-serve bench-store demo docs package pythons clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +95,13 @@ asan: ## the C++ tests under AddressSanitizer and UBSan
 
 tidy: ## clang-tidy over native/ (14 or newer)
 	@tools/tidy.sh $(JOBS) "$(or $(wildcard $(py)),$(PYTHON))"
+
+fuzzed := $(addprefix build/native/asan/,ring_hostile_test names_test otlp_in_test)
+
+fuzz: $(built) ## damaged and made-up inputs for every decoder, FUZZ_SECONDS each, counted
+	+@$(MAKE) --no-print-directory -j$(JOBS) $(fuzzed)
+	set -e; for program in $(fuzzed); do $$program $(FUZZ_SECONDS); done
+	$(py) tools/fuzz.py $(FUZZ_SECONDS)
 
 # --- longer runs --------------------------------------------------------------------------------
 

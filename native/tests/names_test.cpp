@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "check.hpp"
+#include "fuzz_for.hpp"
 #include "single_step.hpp"
 #include "whence/catalogue.hpp"
 #include "whence/names.hpp"
@@ -189,9 +190,44 @@ void a_kill_at_any_instruction_leaves_whole_records() {
 
 #endif
 
+// A dictionary of records with right checksums and any content, then some bytes changed: read to its
+// end or to the first that is damaged, within a block of its own size.
+unsigned fuzz_one(std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<std::byte> file(kNamesHeaderBytes);
+  for (std::uint64_t left = 1 + random() % 6; left > 0; --left) {
+    const std::size_t payload = random() % (random() % 8 == 0 ? 600 : 90);
+    std::vector<std::byte> record(kRecordHeaderBytes + (payload + 7) / 8 * 8);
+    for (std::size_t at = 8; at < kRecordHeaderBytes + payload; ++at)
+      record[at] = static_cast<std::byte>(random() % 3 == 0 ? random() : random() % 12);
+    const std::uint16_t head[2] = {static_cast<std::uint16_t>(random() % 5), static_cast<std::uint16_t>(random() % 300)};
+    std::memcpy(record.data() + 8, head, sizeof head);
+    const std::uint64_t first =
+        (payload + 1) | static_cast<std::uint64_t>(crc32(record.data() + 8, kRecordHeaderBytes - 8 + payload)) << 32;
+    std::memcpy(record.data(), &first, sizeof first);
+    file.insert(file.end(), record.begin(), record.end());
+  }
+  for (std::uint64_t left = random() % 3; left > 0; --left) file[random() % file.size()] ^= static_cast<std::byte>(1u << random() % 8);
+  file.resize(file.size() - (random() % 4 == 0 ? random() % 40 : 0));
+  const auto exact = std::make_unique<std::byte[]>(file.size());
+  std::memcpy(exact.get(), file.data(), file.size());
+  Catalogue catalogue;
+  Catalogue::check(exact.get(), file.size());
+  catalogue.update(exact.get(), file.size());
+  catalogue.update(exact.get(), file.size());
+  std::size_t known = 0;
+  for (unsigned id = 0; id < 300; ++id) {
+    known += catalogue.name(static_cast<std::uint16_t>(id)).size() <= kMaxNameBytes;
+    if (const KnownKind* kind = catalogue.kind(static_cast<std::uint16_t>(id))) CHECK_EQ(kind->id, id);
+  }
+  CHECK_EQ(known, 300u);
+  return 1;
+}
+
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  if (const int seconds = testing::fuzz_seconds(argc, argv)) return testing::fuzz_for("dictionary", seconds, fuzz_one);
   a_string_enters_at_its_second_sight();
   a_torn_tail_is_left_out();
   threads_agree_on_ids();

@@ -10,6 +10,7 @@
 
 #include "arrow_fixture.hpp"
 #include "check.hpp"
+#include "fuzz_for.hpp"
 #include "whence/otlp_in.hpp"
 
 using namespace whence;
@@ -244,16 +245,50 @@ void whatever_is_sent_is_refused_or_becomes_valid_columns() {
   CHECK(taken > 0 && taken < kRequests * kSpoiledEach);
 }
 
+// A request, and others that it was spoiled to. How many were read.
+std::uint64_t fuzz_one(std::uint64_t seed) {
+  random_bits.seed(seed);
+  const auto signal = static_cast<otlp::InSignal>(below(3));
+  const std::string request = request_of(signal);
+  read(signal, request, {});
+  for (int spoiled = 0; spoiled < kSpoiledEach; ++spoiled) {
+    std::string bytes = request;
+    spoil(bytes);
+    read(signal, bytes, {});
+  }
+  std::string noise(below(80), '\0');
+  for (char& each : noise) each = static_cast<char>(random_bits());
+  read(signal, noise, {});
+  return kSpoiledEach + 2;
+}
+
 void every_cut_of_a_request_is_refused_or_read() {
   check::scene("a request that ends anywhere is refused, or is what came before");
   const std::string request = request_of(otlp::InSignal::Traces) + request_of(otlp::InSignal::Traces);
   for (std::size_t size = 0; size <= request.size(); ++size) read(otlp::InSignal::Traces, request.substr(0, size), {});
 }
 
+void names_may_be_left_out_and_repeated() {
+  check::scene("attributes without any name, several of them, are those of one empty name");
+  std::string value, pair, span;
+  put_bytes(value, 1, "v");
+  put_bytes(pair, 2, value);
+  put_bytes(span, 1, std::string(16, '\1'));
+  put_bytes(span, 2, std::string(8, '\1'));
+  for (int i = 0; i < 3; ++i) put_bytes(span, 9, pair);
+  std::string scope, resource, request;
+  put_bytes(scope, 2, span);
+  put_bytes(resource, 2, scope);
+  put_bytes(request, 1, resource);
+  CHECK(read(otlp::InSignal::Traces, request, {}));
+}
+
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  if (const int seconds = fuzz_seconds(argc, argv)) return fuzz_for("otlp", seconds, fuzz_one);
   whatever_is_sent_is_refused_or_becomes_valid_columns();
   every_cut_of_a_request_is_refused_or_read();
+  names_may_be_left_out_and_repeated();
   return check::finish("otlp_in_test");
 }

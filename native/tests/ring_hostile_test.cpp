@@ -3,6 +3,7 @@
 #include <random>
 
 #include "check.hpp"
+#include "fuzz_for.hpp"
 #include "ring_fixture.hpp"
 
 using namespace whence;
@@ -117,7 +118,12 @@ void any_words_at_all_are_survived(unsigned seed) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  if (const int seconds = fuzz_seconds(argc, argv))
+    return fuzz_for("ring", seconds, [](std::uint64_t seed) {
+      any_words_at_all_are_survived(static_cast<unsigned>(seed));
+      return 1u;
+    });
   every_damaged_header_byte_is_found();
   faults_have_names();
   a_short_file_is_refused();

@@ -129,9 +129,7 @@ class AttributesIn {
   }
 
   bool has(std::string_view key) const {
-    return std::any_of(keys_.begin(), keys_.end(), [key](std::string_view other) {
-      return other.size() == key.size() && std::memcmp(other.data(), key.data(), key.size()) == 0;
-    });
+    return std::find(keys_.begin(), keys_.end(), key) != keys_.end();  // an empty key may be null
   }
 
   std::string_view keep(std::string name) {

@@ -83,6 +83,12 @@ class BackgroundStore:
         told = pipeline.deliveries[0].trouble or pipeline.trouble if pipeline else ""
         return "; ".join(filter(None, (self._trouble, told)))
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room on the disk at present; that passes by itself."""
+        pipeline = self._pipeline
+        return bool(pipeline and getattr(pipeline.deliveries[0], "is_full", False))
+
     def ledger(self) -> SinkLedger:
         """What became of the events of all sessions here; of none while another process owns."""
         pipeline = self._pipeline if os.getpid() == self._pid else None

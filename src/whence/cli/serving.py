@@ -179,7 +179,8 @@ class Serving:
             return None
         service = TraceService(self._path)
         self._open.callback(service.close)
-        writing = Writing(service)
+        keeper = self._keeper
+        writing = Writing(service, full=lambda: keeper.trouble if keeper.is_full else "")
         self._open.callback(writing.close)
         return writing
 

@@ -27,11 +27,21 @@ _STATUS = {
 
 
 class Writing:
-    """Calls of a TraceService from one event loop. Close it before the service."""
+    """Calls of a TraceService from one event loop. Close it before the service.
 
-    def __init__(self, service: TraceService, most_waiting: int = 256) -> None:
+    `full` says why there is no room for more, "" where there is.
+    """
+
+    def __init__(
+        self,
+        service: TraceService,
+        most_waiting: int = 256,
+        *,
+        full: Callable[[], str] = lambda: "",
+    ) -> None:
         self._service = service
         self._most = most_waiting
+        self._full = full
         self._threads = ThreadPoolExecutor(_THREADS, "whence-write")
         self.waiting = 0
         self.done = 0
@@ -41,6 +51,9 @@ class Writing:
 
         Problem for what it could not do, and where too many wait.
         """
+        if settles and (why := self._full()):
+            advice = "send it again later: it goes on by itself once there is room"
+            raise Problem(503, "disk_full", why, advice, headers={"Retry-After": "5"})
         if self.waiting >= self._most:
             headers = {"Retry-After": "1"}
             detail = "too many writes wait for the disk"

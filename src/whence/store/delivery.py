@@ -16,8 +16,9 @@ from whence.collect.sink_ledger import SinkLedger
 from whence.store.batches import Converted, convert
 from whence.store.columns import SCHEMA
 from whence.store.folder import FolderStore
-from whence.store.intake import Intake, IntakeLimits
+from whence.store.intake import FULL_S, Intake, IntakeLimits
 from whence.store.manifest import RingTally
+from whence.store.owned_folder import is_full
 from whence.store.pending import Pending, Waiting
 from whence.store.telling import Teller
 from whence.store.upkeep import Upkeep
@@ -56,6 +57,7 @@ class StoreDelivery:
         self.name = store.name
         self.most_events = STEP_EVENTS
         self.trouble = ""
+        self.is_full = False  # the last commit found no room on the disk
         self._limits = limits or Limits()
         self._filtered = filtered
         self._clock = clock
@@ -121,11 +123,15 @@ class StoreDelivery:
             return max(events, self._nbytes() / self._limits.queue_bytes) > 0.5 and not self.trouble
 
     def wait_settled(self, timeout_s: float) -> bool:
-        """Waits until everything offered was committed; whether it was. Commits at once."""
+        """Waits until everything offered was committed; whether it was. Commits at once.
+
+        Waits for no room: on a full disk the answer is no.
+        """
         with self._lock:
             self._urgent = True
             self._wake.notify()
-            return self._calm.wait_for(lambda: not self._is_busy(), max(0.0, timeout_s))
+            self._calm.wait_for(lambda: self.is_full or not self._is_busy(), max(0.0, timeout_s))
+            return not self._is_busy()
 
     def forget(self, uuid: str) -> None:
         """Drops the positions of a session that was removed, with the next commit."""
@@ -207,6 +213,7 @@ class StoreDelivery:
         else:
             self._attempts = 0
             self.trouble = ""
+            self.is_full = False
             with self._lock:
                 self._ended -= ended
         with self._lock:
@@ -307,11 +314,14 @@ class StoreDelivery:
             self._limits.longest_wait_s, self._limits.first_wait_s * 2.0 ** min(self._attempts, 64)
         )
         self._attempts += 1
-        self._next_s = self._clock() + pause
+        self.is_full = is_full(error)
+        self._next_s = self._clock() + (min(pause, FULL_S) if self.is_full else pause)
         with self._lock:
             self._waiting.put_back(self._in_flight)
             self._in_flight = []
             self._make_room()
+            if self.is_full:
+                self._calm.notify_all()
 
     def _refuse(self, error: Exception) -> None:
         """Of several items the one that cannot be stored is found by trying each alone."""

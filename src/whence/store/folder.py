@@ -34,6 +34,7 @@ from whence.store.owner import Owner, OwnerLock, owner_of
 from whence.store.place import (
     MANIFEST,
     QUARANTINE,
+    RESERVE,
     SESSIONS,
     check_place,
 )
@@ -114,9 +115,18 @@ class FolderStore(OwnedFolder):
         """Forgets requests, or traces given as 32 hexadecimal digits; any process may.
 
         Every snapshot from now on says so. The owner, or the next one, takes it into the manifest
-        and rewrites the files that hold such rows. Raises ValueError, OSError.
+        and rewrites the files that hold such rows; on a full disk the reserve is given up for that.
+        Raises ValueError, OSError.
         """
-        put_forgotten(self._disk, self.path, ids, trace=traces, mode=self._open_mode())
+        for attempt in (1, 2):
+            try:
+                put_forgotten(self._disk, self.path, ids, trace=traces, mode=self._open_mode())
+                return
+            except OSError as error:
+                reserve = self.path / RESERVE
+                if attempt == 2 or not is_full(error) or not reserve.exists():
+                    raise
+                self._disk.unlink(reserve)  # kept for what makes room
 
     def mark_shipped(self, place: str, segments: Collection[str]) -> None:
         """Says that a place has copies of exactly these segments; any process may. OSError."""

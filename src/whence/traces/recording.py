@@ -285,6 +285,13 @@ class TraceRecording:
                 self._room.hide(old)
             return question(engine)
 
+    def _ask_stored(self, question: Callable[[Engine], T]) -> T:
+        """The answer to a question, also where what was written before it cannot be stored."""
+        with contextlib.suppress(NotStored):
+            self._settle()
+        with self._room.asking() as engine:
+            return question(engine)
+
     def _settle(self, timeout_s: float | None = None) -> None:
         if self._repeats is not None:
             self._repeats.tell()

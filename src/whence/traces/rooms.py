@@ -202,6 +202,8 @@ class FolderRoom:
                 self._kept.flush(left_s)
                 if _reaches(self._positions(info.uuid), ends):
                     return
+                if self._kept.is_full:
+                    raise NotStored(self._why_not())
             elif self._kept.owner and not self._named:
                 raise NotStored(
                     f"{self._kept.owner}, and this process began to record before it named "

@@ -142,7 +142,7 @@ class TraceService(TraceRecording):
     def delete_trace(self, trace_id: str) -> None:
         """Hides a trace from every question at once, for good; its bytes go later. NotFound."""
         trace_id = trace_id_of(trace_id)
-        self._ask(lambda engine: one_row(engine, trace_id))
+        self._ask_stored(lambda engine: one_row(engine, trace_id))
         self._room.hide([trace_id])
         self._lives.forget(trace_id)
 
@@ -157,7 +157,7 @@ class TraceService(TraceRecording):
         if not 0 <= older_than_days < 100_000:
             raise ValueError(f"older_than_days is 0 or more, not {older_than_days}")
         before_ns = self._clock() - round(older_than_days * DAY_NS)
-        gone = self._ask(lambda engine: ended_before(engine, before_ns))
+        gone = self._ask_stored(lambda engine: ended_before(engine, before_ns))
         for first in range(0, len(gone), IDS_AT_ONCE):
             self._room.hide(gone[first : first + IDS_AT_ONCE])
         for each in gone:

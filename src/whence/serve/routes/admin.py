@@ -34,7 +34,7 @@ def add_admin(routes: Routes, parts: Parts) -> None:
     async def clean_up_traces(asked: Cleanup) -> Json:
         """Deletes all traces that ended before that many days ago; those that are active stay."""
         days = asked.older_than_days
-        count = await parts.need_writing().ask(lambda service: service.cleanup(days))
+        count = await parts.need_writing().ask(lambda service: service.cleanup(days), settles=False)
         return Json({"deleted_count": count})
 
     async def export_traces(asked: AskedExport) -> Response:
