@@ -52,7 +52,8 @@ def fuzz(target: Target, seconds: float, seed: int) -> tuple[int, list[tuple[byt
     read, seeds, right = target
     chance = random.Random(seed)
     end_s = time.monotonic() + seconds
-    executions, found = 0, []
+    executions = 0
+    found: list[tuple[bytes, str]] = []
     while time.monotonic() < end_s and len(found) < 5:
         for _ in range(50):
             content = mutated(chance.choice(seeds), chance)

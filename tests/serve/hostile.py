@@ -1,4 +1,4 @@
-"""Texts that mean something to what they pass through: SQL, shells, terminals, browsers, headers."""
+"""Texts that mean something to what they pass through: SQL, shells, terminals, headers."""
 
 from __future__ import annotations
 

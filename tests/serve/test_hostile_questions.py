@@ -1,4 +1,4 @@
-"""Statements of SQL wherever a question takes a name or a text: refused, or a name like any other."""
+"""Statements of SQL wherever a question takes a name: refused, or a name like any other."""
 
 from __future__ import annotations
 

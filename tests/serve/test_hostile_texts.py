@@ -1,4 +1,4 @@
-"""Texts that mean harm come back as the data they are: in JSON, streams, headers, files, terminals."""
+"""Texts that mean harm come back as data: in JSON, streams, headers, files and terminals."""
 
 from __future__ import annotations
 
