@@ -10,7 +10,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
@@ -18,9 +18,10 @@ from urllib.parse import SplitResult, unquote
 
 from whence.collect.sink import Unavailable
 
-__all__ = ["Answer", "HttpPost", "basic_credentials", "retry_after_s"]
+__all__ = ["Answer", "Connect", "HttpPost", "basic_credentials", "retry_after_s"]
 
 MOST_ANSWER_BYTES = 64 << 10
+Connect = Callable[[str, int, float], socket.socket]
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -51,10 +52,12 @@ class HttpPost:
         path: str,
         headers: Mapping[str, str] = {},
         context: ssl.SSLContext | None = None,
+        connect: Connect | None = None,
     ) -> None:
         """`parts` gives host and port; ValueError where it has no host, or a header is no header.
 
-        `context` is for `secure` connections alone.
+        `context` is for `secure` connections alone. `connect` opens the connections where not any
+        address will do: it gets host, port and timeout; certificates are still those of the host.
         """
         if not parts.hostname:
             raise ValueError("the URL names no host")
@@ -63,6 +66,7 @@ class HttpPost:
         self._headers = {name: _header(name, value) for name, value in headers.items()}
         self._secure = secure
         self._context = context
+        self._connect = connect
         self._connection: http.client.HTTPConnection | None = None
 
     def post(
@@ -126,6 +130,13 @@ class HttpPost:
                 self._connection = http.client.HTTPConnection(
                     self._host, self._port, timeout=timeout_s
                 )
+            if (connect := self._connect) is not None:
+                opened: Any = self._connection
+
+                def create(address: tuple[str, int], timeout: float, source: object) -> Any:
+                    return connect(*address, timeout)
+
+                opened._create_connection = create
         if self._connection.sock is not None:
             self._connection.sock.settimeout(timeout_s)
         self._connection.timeout = timeout_s

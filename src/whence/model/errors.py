@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "AlertError",
     "AlreadyStarted",
     "AmbiguousId",
     "BadCondition",
@@ -38,6 +39,10 @@ __all__ = [
 
 class WhenceError(Exception):
     """The base of every exception that whence raises on its own account."""
+
+
+class AlertError(WhenceError, ValueError):
+    """An alert rule, or what it is to do, makes no sense; the message says where."""
 
 
 class AlreadyStarted(WhenceError, RuntimeError):
