@@ -89,7 +89,7 @@ def settings_of(at: str, *alerts: str) -> AlertSettings:
 
 
 def test_a_rule_is_told_once_when_it_fires_and_once_when_it_is_resolved(tmp_path: Path) -> None:
-    """From a stored error to a delivered webhook, with the trace that caused it. R4.51 R4.52 R4.68"""
+    """From a stored error to a webhook that was told, with the trace. R4.51 R4.52 R4.68"""
     clock = Clock()
     with FolderStore(tmp_path / "traces", write=True) as store, hook() as web:
         program = Program(store)

@@ -1,4 +1,4 @@
-"""Guard: which addresses alerts may be sent to; one is resolved, checked, and connected to itself."""
+"""Guard: which addresses alerts may go to; it connects to the one that it has checked."""
 
 from __future__ import annotations
 

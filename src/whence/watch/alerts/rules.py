@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
 
@@ -85,9 +85,7 @@ class AlertRule:
 _KEYS = tuple(
     each.name.rstrip("_") for each in fields(AlertRule) if each.init
 )  # as TOML and JSON spell them
-_NEEDED = tuple(each.name for each in fields(AlertRule) if each.init and each.default is MISSING)[
-    :2
-]
+_NEEDED = ("name", "condition")
 
 
 def rule_from(entry: object, where: str = "an alert") -> AlertRule:

@@ -1,4 +1,4 @@
-"""The life of an alert: pending, firing, resolved, by a monotonic clock that is told, never asked."""
+"""The life of an alert: pending, firing, resolved, by a monotonic clock that it is told."""
 
 from __future__ import annotations
 
