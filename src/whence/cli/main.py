@@ -39,6 +39,7 @@ _COMMANDS = (  # each is whence.cli.NAME.NAME, imported when it is asked for
     "serve",
     "mcp",
     "token",
+    "alerts",
     "ship",
     "metrics",
     "recover",

@@ -79,6 +79,11 @@ PORT = 8765
     help="A contracts.toml to hold chains to, before the built-in contracts.",
 )
 @click.option(
+    "--alerts",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="An alerts.toml to look after: rules over what is stored, and who is told.",
+)
+@click.option(
     "--keep-days",
     type=click.FloatRange(0),
     metavar="DAYS",
@@ -103,6 +108,7 @@ def serve(
     hosts: tuple[str, ...],
     origins: tuple[str, ...],
     contracts: str | None,
+    alerts: Path | None,
     keep_days: float | None,
     keep_bytes: int | None,
 ) -> None:
@@ -121,13 +127,17 @@ def serve(
         raise click.UsageError("--otlp writes to the store: not --read-only")
     if read_only and (keep_days, keep_bytes) != (None, None):
         raise click.UsageError("--keep-days and --keep-bytes change the store: not --read-only")
+    if read_only and alerts is not None:
+        raise click.UsageError("--alerts keeps what fires in the store: not --read-only")
     make_lean()
     try:
         from whence.cli.serving import Serving
+        from whence.watch.alerts.settings import load_alerts
     except ImportError as error:
         raise WhenceError(
             f"nothing can be served here ({error}): pip install 'whence[serve]'"
         ) from None
+    settings = None if alerts is None else load_alerts(alerts)
     stop = threading.Event()
     with ended_by_signals(stop):
         tls = _tls(tls_cert, tls_key)
@@ -142,6 +152,7 @@ def serve(
             contracts=contracts,
             limits=(keep_days, keep_bytes),
             otlp_ports=(otlp_grpc_port, otlp_http_port) if otlp else None,
+            alerts=settings,
         ) as serving:
             _tell(f"{store} is served at {serving.url}/api/v1{serving.aside}")
             if serving.otlp:

@@ -44,6 +44,8 @@ from whence.store.owner import owner_of
 from whence.store.place import check_place
 from whence.store.sessions import StoredSession
 from whence.traces.service import TraceService
+from whence.watch.alerts.alerts import Alerts
+from whence.watch.alerts.settings import AlertSettings
 from whence.watch.metrics.own import ServerMetrics
 
 __all__ = ["Serving"]
@@ -74,6 +76,7 @@ class Serving:
         limits: tuple[float | None, int | None] = (None, None),
         otlp_ports: tuple[int, int] | None = None,
         bounds: Limits | None = None,
+        alerts: AlertSettings | None = None,
     ) -> None:
         self.first_token = ""
         self._path = Path(os.path.realpath(store))
@@ -86,6 +89,7 @@ class Serving:
         self._at = (host, port, tls)
         self._origins = Origins(host, hosts, origins)
         self._contracts = known_contracts(load_contracts(contracts) if contracts else ())
+        self._alert_settings = alerts
         self._open = ExitStack()
         self._keeper: BackgroundStore | None = None
         self._server: HttpServer | None = None
@@ -138,6 +142,7 @@ class Serving:
             streams=streams,
             writing=self._writing(),
             otlp=self._otlp(),
+            alerts=self._alerts(),
             contracts=self._contracts,
             read_only=self._why_not,
             trouble=self._trouble,
@@ -201,6 +206,14 @@ class Serving:
             self._otlp_ways.append(self._receiver.intake)
             self._open.callback(self._receiver.stop)
         return app
+
+    def _alerts(self) -> Alerts | None:
+        """What looks after the alerts, if there are any."""
+        if self._alert_settings is None:
+            return None
+        alerts = Alerts(self._path, self._alert_settings, self._engine, contracts=self._contracts)
+        self._open.callback(alerts.close)
+        return alerts.start()
 
     def _engine(self) -> Engine:
         from whence.query.engines.folder import FolderEngine  # 25 MB, which a quiet server spares

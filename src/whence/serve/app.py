@@ -18,6 +18,7 @@ from whence.serve.json import Json, problem_response
 from whence.serve.parts import Parts
 from whence.serve.problem import MEDIA_TYPE, Problem, problem_of
 from whence.serve.routes.admin import add_admin
+from whence.serve.routes.alerts import add_alerts
 from whence.serve.routes.lineage import add_lineage
 from whence.serve.routes.own import add_own
 from whence.serve.routes.questions import add_questions
@@ -38,6 +39,7 @@ _TAGS = {
     "why": "Why something was decided, and the chain it was decided in.",
     "events": "Single events, and the stream of new ones.",
     "traces": "Units of work with a beginning and an end.",
+    "alerts": "Rules over what is stored, and who is told when they hold.",
     "store": "What the store holds.",
     "own": "The server itself.",
 }
@@ -68,6 +70,7 @@ def make_routes(parts: Parts) -> FastAPI:
     add_traces(routes, parts)
     add_writes(routes, parts)
     add_admin(routes, parts)
+    add_alerts(routes, parts)
 
     async def get_openapi_document() -> Json:
         """This document."""

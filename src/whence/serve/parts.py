@@ -19,6 +19,7 @@ from whence.serve.origins import Origins
 from whence.serve.problem import Problem
 from whence.serve.streams import Streams
 from whence.serve.writing import Writing
+from whence.watch.alerts.alerts import Alerts
 
 __all__ = ["Parts"]
 
@@ -30,7 +31,7 @@ class Parts:
     `read_only` says why nothing may be written, "" where it may; `trouble` what does not work at
     the moment. `families` are further metrics.
     `streams` tell of new events, `writing` writes traces; `otlp` takes in
-    what OpenTelemetry sends; each is None where there is none.
+    what OpenTelemetry sends; `alerts` looks after rules; each is None where there is none.
     """
 
     asking: Asking
@@ -42,6 +43,7 @@ class Parts:
     streams: Streams | None = None
     writing: Writing | None = None
     otlp: ASGIApp | None = None
+    alerts: Alerts | None = None
     contracts: Sequence[Contract] = BUILT_IN
     read_only: Callable[[], str] = field(default_factory=lambda: _only_reads)
     trouble: Callable[[], str] = field(default_factory=lambda: str)

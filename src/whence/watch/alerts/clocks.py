@@ -51,13 +51,14 @@ class Stretches:
         for since_ns, ahead_ns in reversed(self._settings):
             oldest = since_ns == self._settings[0][0]
             begin_ns = until_ns - window_ns if oldest else max(since_ns, until_ns - window_ns)
-            if end_ns > begin_ns:
+            if not found:  # up to what the wall clock says, with what it was slewed by
+                begin_wall_ns = begin_ns + ahead_ns
+                found.append((begin_wall_ns, max(wall_ns, begin_wall_ns + 1)))
+            elif end_ns > begin_ns:
                 found.append((begin_ns + ahead_ns, end_ns + ahead_ns))
             end_ns = begin_ns
             if begin_ns <= until_ns - window_ns:
                 break
-        newest = found[0] if found else (wall_ns - window_ns, wall_ns)
-        found[:1] = [(newest[0], max(wall_ns, newest[0] + 1))]  # with what it was slewed by
         return _joined(found)
 
 

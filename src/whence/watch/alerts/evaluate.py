@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from whence.model.errors import BudgetExceeded
 from whence.model.names import spellings
@@ -13,22 +13,30 @@ from whence.query.contracts.contract import Contract
 from whence.query.contracts.declared import BUILT_IN
 from whence.query.contracts.verify import Verification, verify
 from whence.query.engines.engine import Engine
+from whence.query.engines.figures import percentile
 from whence.query.engines.shapes import Aggregate, Budget, GroupRow
 from whence.query.engines.traces import TraceFilter, TraceRow
 from whence.query.words import command_text
 from whence.watch.alerts.grammar import METRICS, TIME_NS, Measured
 from whence.watch.alerts.message import Cause
 from whence.watch.metrics.history import COMPONENT, METRIC
-from whence.watch.traced import MOST_TRACES, TraceFigures, figures_of, traces_within
 
 __all__ = ["Figures", "Losses", "Stretch", "shown"]
 
 Stretch = tuple[int, int]  # of wall time: since, until
 ACTIVE_WITHIN_NS = 86_400_000_000_000
 MOST_CAUSES = 5
+MOST_FOLDED = 50_000
 _BUDGET = Budget(rows=200_000, time_s=30.0)
 _TRACED = Aggregate((), None, ("count", "avg", "p95", "error_rate"))
 _EMPTY = "nothing of that was stored in this time"
+
+
+class _Traced(NamedTuple):
+    started: float = 0
+    error_rate: float | None = None
+    avg_duration_ns: float | None = None
+    p95_duration_ns: float | None = None
 
 
 class Losses:
@@ -137,7 +145,7 @@ class Figures:
             case "p95_response_time":
                 return _known(self._traced().p95_duration_ns, "ns")
             case "throughput":
-                return Measured(self._traced().count / self._seconds)
+                return Measured(self._traced().started / self._seconds)
             case "active_traces":
                 return Measured(self._engine.traces(self._active(), limit=1, budget=_BUDGET).total)
             case "events_per_second":
@@ -154,33 +162,40 @@ class Figures:
     def _seconds(self) -> float:
         return sum(until - since for since, until in self._stretches) / 1e9
 
-    def _traced(self) -> TraceFigures:
-        if "traced" not in self._once and len(self._stretches) == 1:
-            self._once["traced"] = self._counted(*self._stretches[0])
+    def _traced(self) -> _Traced:
         if "traced" not in self._once:
-            rows: list[TraceRow] = []
-            for since_ns, until_ns in self._stretches:
-                part = traces_within(self._engine, since_ns, until_ns + 1, budget=_BUDGET)
-                if part is None:
-                    raise BudgetExceeded(f"more than {MOST_TRACES} traces began in this time")
-                rows += part
-            self._once["traced"] = figures_of(rows)
-        found: TraceFigures = self._once["traced"]
+            one = len(self._stretches) == 1
+            self._once["traced"] = self._counted() if one else self._folded()
+        found: _Traced = self._once["traced"]
         return found
 
-    def _counted(self, since_ns: int, until_ns: int) -> TraceFigures:
-        """The same figures, however many traces there are: of one stretch the engine makes them."""
-        asked = TraceFilter(started_after_ns=since_ns, started_before_ns=until_ns + 1)
-        rows = self._engine.trace_figures(_TRACED, asked, _BUDGET)
+    def _counted(self) -> _Traced:
+        """Of one stretch the engine makes them, however many traces there are."""
+        rows = self._engine.trace_figures(_TRACED, _started(self._stretches[0]), _BUDGET)
         if not rows:
-            return TraceFigures()
-        row = rows[0]
-        return TraceFigures(
-            count=row.count,
-            avg_duration_ns=row.avg,
-            p95_duration_ns=row.p95,
-            error_rate=row.error_rate,
-            weighted=row.weighted,
+            return _Traced()
+        return _Traced(rows[0].count, rows[0].error_rate, rows[0].avg, rows[0].p95)
+
+    def _folded(self) -> _Traced:
+        """The same of several: percentiles of parts do not add up, so their traces are read."""
+        rows: list[TraceRow] = []
+        for stretch in self._stretches:
+            page = self._engine.traces(_started(stretch), limit=MOST_FOLDED, budget=_BUDGET)
+            rows += page.items
+            if page.next is not None or len(rows) > MOST_FOLDED:
+                raise BudgetExceeded(
+                    f"the clock was set, and more than {MOST_FOLDED} traces began in this time"
+                )
+        count = sum(row.weight for row in rows)
+        lasted = [(row.duration_ns, row.weight) for row in rows if row.duration_ns is not None]
+        if not rows:
+            return _Traced()
+        wrong = sum(row.weight for row in rows if row.has_errors)
+        if not lasted:
+            return _Traced(count, wrong / count)
+        average = sum(ns * each for ns, each in lasted) / sum(each for _, each in lasted)
+        return _Traced(
+            count, wrong / count, average, percentile(sorted(ns for ns, _ in lasted), 0.95)
         )
 
     def _active(self) -> TraceFilter:
@@ -281,6 +296,10 @@ def shown(metric: str, found: Measured) -> str:
         return f"{value / 1_000:.4g}us" if abs(value) >= 1_000 else f"{value:.4g}ns"
     unit = "/s" if METRICS.get(metric) == "rate" else found.unit
     return f"{value:.6g}{unit}"
+
+
+def _started(stretch: Stretch) -> TraceFilter:
+    return TraceFilter(started_after_ns=stretch[0], started_before_ns=stretch[1] + 1)
 
 
 def _known(value: float | None, unit: str) -> Measured:
