@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -36,12 +37,20 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], ErrorCode], ...] = (
     ((AmbiguousId, TypeError, ValueError, OverflowError), ErrorCode.InvalidArgument),
 )
 
+_FORKED = "a service is of the process that made it; a forked one records by kinds and spans"
+
 
 def answering(call: Callable[P, T]) -> Callable[P, Result[T]]:
-    """The call as one that answers with a Result: its value, or what it raised as an Error."""
+    """The call as one that answers with a Result: its value, or what it raised as an Error.
+
+    A method of a service that has a `pid` is called in that process alone: in a forked child the
+    locks and engines of the service are such as nobody gives back.
+    """
 
     @functools.wraps(call)
     def answer(*args: P.args, **kwargs: P.kwargs) -> Result[T]:
+        if args and getattr(args[0], "pid", os.getpid()) != os.getpid():
+            return Result.err(Error(ErrorCode.Unavailable, _FORKED, call.__name__))
         try:
             return Result.ok(call(*args, **kwargs))
         except Exception as error:

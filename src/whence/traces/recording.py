@@ -62,6 +62,7 @@ class TraceRecording:
     ) -> None:
         self.options = TraceOptions.of(options)
         self._clock = clock
+        self.pid = os.getpid()
         self._lives = Lives()
         self._room: Room = open_room(
             data_source,
@@ -213,6 +214,8 @@ class TraceRecording:
 
         The end of the program does it, too. May come twice.
         """
+        if os.getpid() != self.pid:
+            return
         self._not_at_exit()
         self._watching.close(timeout_s)
         if self._collection is not None:
