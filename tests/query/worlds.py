@@ -200,6 +200,7 @@ def queries(draw: st.DrawFn) -> tuple[TraceQuery, list[Clause]]:
         "request_id": NAMES,
         "decision_chain_id": NAMES,
         "trace_id": TRACES.filter(bool),
+        "lineage_id": st.sampled_from([1, 2, 2**63, 2**64 - 1]),
         "session": st.sampled_from(["one", "three", "nobody's"]),
         "status": st.sampled_from(["", "ok", "error", "odd"]),
         "has_errors": st.booleans(),
@@ -225,7 +226,7 @@ def expected(
 
 def _passes(event: TraceEvent, query: TraceQuery) -> bool:
     for name in (
-        "model_id", "request_id", "decision_chain_id", "trace_id", "session", "status",
+        "model_id", "request_id", "decision_chain_id", "trace_id", "session", "status", "lineage_id",
     ):  # fmt: skip
         if getattr(query, name) is not None and getattr(event, name) != getattr(query, name):
             return False

@@ -83,6 +83,7 @@ class Picked:
             ("severity", query.min_severity.name if query.min_severity is not None else None),
             ("decision chain", query.decision_chain_id),
             ("trace", listed(query.trace_ids or (), "or") or None),
+            ("lineage", None if query.lineage_id is None else str(query.lineage_id)),
             ("status", query.status),
             ("errors", None if query.has_errors is None else str(query.has_errors).lower()),
             ("text", query.text),

@@ -30,6 +30,7 @@ def wider_filter_options(function: F) -> F:
         picked: Picked,
         chain: str | None,
         trace: str | None,
+        lineage_id: int | None,
         status: str | None,
         has_errors: bool | None,
         text: str | None,
@@ -43,6 +44,7 @@ def wider_filter_options(function: F) -> F:
                 picked.query,
                 decision_chain_id=chain,
                 trace_id=trace.lower().replace("-", "") if trace is not None else None,
+                lineage_id=lineage_id,
                 status=status,
                 has_errors=has_errors,
                 text=text,
@@ -80,6 +82,13 @@ def _moment(context: click.Context, parameter: click.Parameter, value: str | Non
 _OPTIONS = (
     click.option("--chain", metavar="ID", help="Only events of this decision chain."),
     click.option("--trace", metavar="ID", help="Only events of this trace: 32 digits."),
+    click.option(
+        "--lineage",
+        "lineage_id",
+        metavar="ID",
+        type=click.IntRange(1, 2**64 - 1),
+        help="Only events that bear this lineage id, all its digits.",
+    ),
     click.option("--status", type=click.Choice(["ok", "error"]), help="Only spans that ended so."),
     click.option(
         "--errors/--no-errors",

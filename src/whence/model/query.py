@@ -31,8 +31,8 @@ class TraceQuery:
     events of which it cannot be told do not match. `from_wall_ns` belongs to the interval of wall
     time, `until_wall_ns` does not; nothing without a known wall time lies in one.
     Raises TypeError for a filter of another type, ValueError for an empty list or what is no trace
-    id, BadCondition. Immutable and hashable. `is_basic` says that none of the filters behind
-    `request_id` is given. `spelled_types` are the types asked for under all of their spellings, as
+    id or lineage id, BadCondition. Immutable and hashable. `is_basic` says that none of the filters
+    behind `request_id` is given. `spelled_types` are the types asked for under all of their spellings, as
     `whence.model.names` has them: an event of any is wanted; None for all types.
     """
 
@@ -52,6 +52,7 @@ class TraceQuery:
     where: str | None = None
     from_wall_ns: int | None = None
     until_wall_ns: int | None = None
+    lineage_id: int | None = None
     is_basic: bool = field(init=False, repr=False, compare=False)
     spelled_types: tuple[str, ...] | None = field(init=False, repr=False, compare=False)
 
@@ -72,6 +73,8 @@ class TraceQuery:
         for text in self.trace_ids or ():
             if not is_trace_id(text):
                 raise ValueError(f"trace_id is 32 hexadecimal digits, not all 0, not {text!r}")
+        if self.lineage_id is not None and not 0 < self.lineage_id < 2**64:
+            raise ValueError(f"lineage_id is from 1 to 2^64 - 1, not {self.lineage_id}")
         if self.where is not None:
             _check_condition(self.where)
         basic = all(getattr(self, name) is None for name in _FURTHER)
@@ -99,6 +102,7 @@ class TraceQuery:
             self._is_in_time(wall_ns)
             and (self.decision_chain_id in (None, event.decision_chain_id))
             and _is_wanted(event.trace_id, self.trace_id)
+            and (self.lineage_id in (None, event.lineage_id))
             and (self.session in (None, event.session))
             and (self.status in (None, event.status))
             and (self.has_errors is None or self.has_errors == is_error(event))
@@ -175,6 +179,7 @@ _WANTED: dict[str, type | tuple[type, ...]] = {
     "where": str,
     "from_wall_ns": int,
     "until_wall_ns": int,
+    "lineage_id": int,
 }
 _FURTHER = tuple(_WANTED)[7:]
 

@@ -53,6 +53,8 @@ def _filters(s: Statement, query: TraceQuery, sessions: Sequence[int]) -> Iterat
         yield _chain(s, query.decision_chain_id)
     if query.trace_ids is not None:
         yield traces_sql(s, query.trace_ids)
+    if query.lineage_id is not None:
+        yield f"lineage_id = {s.integer(signed(query.lineage_id))}"
     if query.session is not None:
         keys = ", ".join(s.integer(signed(key)) for key in sessions)
         yield f"session IN ({keys})" if keys else constant(False)
