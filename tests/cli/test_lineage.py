@@ -104,3 +104,54 @@ def test_why_tells_from_what_and_into_what(store: str) -> None:
     assert "From" in page
     assert "…7118 page" in page
     assert why(world(), "req-1").lineage[0].after[0].lineage_id == BOX
+
+
+def test_two_nodes_with_one_id_are_said_and_the_same_set_heard_twice_is_not(tmp_path: Path) -> None:
+    """R2.34 TL-6: other parents under one id are another set; again or over a bridge is not."""
+    same = [
+        event_of(LinkPart(BOOK, stream, 1, 0, (PAGE, BOX)), n) for n, stream in enumerate((3, 3, 8))
+    ]
+    other = event_of(LinkPart(BOOK, 3, 1, 0, (LOST, BOX)), 5)
+    for name, events, differ in (("same", same, False), ("other", [*same, other], True)):
+        kept = stored(tmp_path / name, Recording(tuple(events), sessions=SESSIONS), 1)
+        shown = run(str(BOOK), "--from", str(kept)).output
+        assert ("told in 2 ways, which differ" in shown) == differ, shown
+        assert f"joined from {3 if differ else 2}" in shown
+
+
+def test_a_part_that_is_not_here_is_said(tmp_path: Path) -> None:
+    """R2.34 The parents known are shown, the missing part is counted, and the exit code is 3."""
+    part = event_of(LinkPart(BOOK, 3, 1, 0, (PAGE, BOX), 2, 3), 0)
+    kept = stored(tmp_path / "store", Recording((part,), sessions=SESSIONS), 1)
+    answer = run(str(BOOK), "--from", str(kept))
+    assert (answer.exit_code, "2 parts of its parents are not here" in answer.output) == (3, True)
+
+
+def test_overlapping_windows_share_their_frames(tmp_path: Path) -> None:
+    """R2.34 TL-31: a frame in two windows went into both, and each id is shown once."""
+    frames = [event_of(LineageFrame(BASE + n, 2, 1, n), n) for n in range(6)]
+    windows = [event_of(LineageWindow(WINDOW + n, 2, 1, n, n + 3), 7 + n) for n in range(2)]
+    kept = str(stored(tmp_path / "store", Recording((*frames, *windows), sessions=SESSIONS), 2))
+    for root, words, expected in (
+        (WINDOW, (), {BASE, BASE + 1, BASE + 2, BASE + 3}),
+        (WINDOW + 1, (), {BASE + 1, BASE + 2, BASE + 3, BASE + 4}),
+        (BASE + 2, ("--down",), {WINDOW, WINDOW + 1}),
+        (BASE, ("--down",), {WINDOW}),
+        (BASE + 5, ("--down",), set()),
+    ):
+        answer = json.loads(run(str(root), "--from", kept, *words, "--json").output)
+        nodes = [int(node["lineage_id"]) for node in answer["nodes"]]
+        assert (set(nodes) - {root}, len(nodes)) == (expected, len(expected) + 1)
+
+
+def test_select_and_export_ask_for_one_lineage_id(store: str, tmp_path: Path) -> None:
+    """R5.15 R4.43 --lineage picks all that bears an id, of a store and of an export made so."""
+    target = tmp_path / "page.json"
+    words = ["--lineage", str(PAGE), "--from", store]
+    found = CliRunner().invoke(cli, ["select", *words, "--json"])
+    assert {each["lineage_id"] for each in json.loads(found.output)["events"]} == {str(PAGE)}
+    made = CliRunner().invoke(cli, ["export", "--format", "json", *words, "--output", str(target)])
+    assert made.exit_code == 0, made.output
+    shown = run(str(PAGE), "--from", str(target))
+    assert (shown.exit_code, "page" in shown.output) == (0, True)
+    assert CliRunner().invoke(cli, ["select", "--lineage", "0", "--from", store]).exit_code == 2

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import queue
 import select
+import signal
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import whence
+from tests.apps import AppRun
 from tests.own_events import OwnEvents
 from whence.lineage import (
     BatchedPublication,
+    Counted,
     DatagramPublication,
     DatagramSubscription,
     FrameDescriptor,
@@ -174,3 +181,80 @@ def test_limits_that_cannot_be_are_refused() -> None:
     for limits in ((0, 1), (1, -1)):
         with pytest.raises(ValueError, match="room"):
             BatchedPublication(Channel(), *limits)
+
+
+def test_a_thread_of_its_own_sends_what_is_old_until_it_is_closed() -> None:
+    """R2.19 TL-28: without another set and without flush(); and again after that."""
+    arrived: queue.Queue[bytes] = queue.Queue()
+
+    class Queued:
+        def offer(self, buffer: bytes, /) -> None:
+            arrived.put(buffer)
+
+    with BatchedPublication(Queued(), most_ns=0, own_thread=True) as batched:
+        for seq in range(3):
+            batched.offer(encoded(numbered(seq)))
+            assert polled([arrived.get(timeout=60)]) == [numbered(seq)]
+    batched.offer(encoded(numbered(3)))
+    assert (arrived.empty(), batched.waiting, batched.counted.sent) == (True, 1, 3)
+
+
+def test_what_is_gathered_when_a_program_ends_is_sent(run_app: Callable[..., AppRun]) -> None:
+    """R2.19 TL-28: into the session's rings, which are still open then."""
+    app = run_app("""
+        import whence
+        from whence.lineage import BatchedPublication, SessionPublication
+        batched = BatchedPublication(SessionPublication())
+        line = whence.Lineage(node_id=7, publication=batched, recorded=False)
+        line.join([4, 5], stream_id=1, epoch=1, seq=1)
+        """)
+    links = [e for e in app.recording().events if e.event_type == "lineage_link"]
+    assert [e.attributes["parents"] for e in links] == ["4 5"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_finds_no_lock_held_and_sends_nothing_of_its_parent() -> None:
+    """R2.1 TL-2: forked while other threads are amid offers; the child tells of its own alone."""
+    channel, held = Channel(), threading.Event()
+    go_on = threading.Event()
+
+    class Slow:
+        def offer(self, buffer: bytes, /) -> None:
+            held.set()
+            go_on.wait(60)
+
+    slow = BatchedPublication(Slow(), clock=Clock())
+    quick = BatchedPublication(channel, clock=Clock(), own_thread=True)
+    quick.offer(encoded(numbered(0)))
+    slow.offer(encoded(numbered(1)))
+    sender = threading.Thread(target=slow.flush)
+    sender.start()
+    assert held.wait(60)
+    child = os.fork()
+    if not child:
+        signal.alarm(60)  # a child that waits for a lock is ended
+        go_on.set()
+        good = slow.flush() and quick.flush() and not channel.taken
+        slow.offer(encoded(numbered(2)))
+        quick.offer(encoded(numbered(3)))
+        good = good and slow.flush() and quick.flush()
+        os._exit(0 if good and polled(channel.taken) == [numbered(3)] else 1)
+    go_on.set()
+    sender.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert quick.flush()
+    assert polled(channel.taken) == [numbered(0)]
+    quick.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_counts_though_a_thread_was_counting() -> None:
+    """R2.19: the lock of counts is its own."""
+    counted = Counted()
+    with counted._lock:
+        child = os.fork()
+        if not child:
+            signal.alarm(60)
+            counted.count()
+            os._exit(0 if counted.sent == 1 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -226,7 +226,8 @@ def expected(
 
 def _passes(event: TraceEvent, query: TraceQuery) -> bool:
     for name in (
-        "model_id", "request_id", "decision_chain_id", "trace_id", "session", "status", "lineage_id",
+        "model_id", "request_id", "decision_chain_id", "trace_id", "session", "status",
+        "lineage_id",
     ):  # fmt: skip
         if getattr(query, name) is not None and getattr(event, name) != getattr(query, name):
             return False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from whence.lineage.forks import renew_in_children
+
 __all__ = ["Counted", "refusal"]
 
 # What Aeron's publications answer; numbers of 0 and more are positions: it was taken.
@@ -24,13 +26,18 @@ class Counted:
     Any thread may count. A reading of several counts is of no one moment.
     """
 
-    __slots__ = ("_lock", "dropped", "reasons", "sent")
+    __slots__ = ("__weakref__", "_lock", "dropped", "reasons", "sent")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.sent = 0
         self.dropped = 0
         self.reasons: dict[str, int] = {}
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """In a forked child: no thread that counts here has the lock. The counts go on."""
+        self._lock = threading.Lock()
 
     def count(self, reason: str = "", number: int = 1) -> bool:
         """Counts as many as sent, or, with a reason, as dropped; whether they were sent."""

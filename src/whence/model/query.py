@@ -32,8 +32,8 @@ class TraceQuery:
     time, `until_wall_ns` does not; nothing without a known wall time lies in one.
     Raises TypeError for a filter of another type, ValueError for an empty list or what is no trace
     id or lineage id, BadCondition. Immutable and hashable. `is_basic` says that none of the filters
-    behind `request_id` is given. `spelled_types` are the types asked for under all of their spellings, as
-    `whence.model.names` has them: an event of any is wanted; None for all types.
+    behind `request_id` is given. `spelled_types` are the types asked for under all of their
+    spellings, as `whence.model.names` has them: an event of any is wanted; None for all types.
     """
 
     start: Timestamp | None = None

@@ -52,7 +52,9 @@ class LineageNode:
     happened; `service`, `host`, `pid` and `session` are those of its process. `stage` and `status`
     are what was told of the frame, `place` is where it or the window lies, in words. `made_of` is
     of how many parents a join was told, of which `missing_parts` parts of the set are not there.
-    `decisions` are the events tied to it, decisions first; `events` counts all that bear it.
+    `versions` is how many sets told of it differ in frame or parents: more than one where two
+    processes mint with the same node id. `decisions` are the events tied to it, decisions first;
+    `events` counts all that bear it.
     """
 
     lineage_id: int
@@ -68,6 +70,7 @@ class LineageNode:
     place: str = ""
     made_of: int = 0
     missing_parts: int = 0
+    versions: int = 0
     events: int = 0
     decisions: tuple[LineageDecision, ...] = ()
     causes: tuple[Cause, ...] = ()
@@ -167,9 +170,19 @@ def _node(index: Index, lineage_id: int, depth: int, events: Sequence[TraceEvent
         place=_place(frame, window, sets[0] if sets else None),
         made_of=len({parent for each in sets for parent in each.parents}),
         missing_parts=sum(each.missing for each in sets),
+        versions=_versions(parts),
         events=len(events),
         decisions=tuple(_tied(index, events)),
     )
+
+
+def _versions(parts: Sequence[LinkPart]) -> int:
+    """How many different sets there are at least. A bridge changes the stream of a set, and how a
+    set is parted depends on who recorded it: neither makes another of it."""
+    told: defaultdict[tuple[int, int], set[tuple[int, int, tuple[int, ...]]]] = defaultdict(set)
+    for each in parts:
+        told[each.parts, each.part].add((each.epoch, each.seq, each.parents))
+    return max(map(len, told.values()), default=0)
 
 
 def _tied(index: Index, events: Sequence[TraceEvent]) -> list[LineageDecision]:

@@ -86,6 +86,9 @@ def _node(node: LineageNode, name: str, lead: str, indent: str) -> Iterator[Text
     if node.missing_parts:
         lost = f"{count_text(node.missing_parts)} parts of its parents are not here"
         yield line((indent, "dim"), "  ", (lost, "yellow"))
+    if node.versions > 1:
+        words = f"told in {count_text(node.versions)} ways, which differ: minted by two processes?"
+        yield line((indent, "dim"), "  ", (words, "yellow"))
     for tied in node.decisions[:_MOST_DECISIONS]:
         head = f"  {tied.request_id}  " if tied.request_id else "  "
         text = f"{head}{tied.event_type}  {tied.sentence}"
