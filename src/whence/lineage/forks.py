@@ -6,7 +6,7 @@ import os
 from typing import Protocol
 from weakref import WeakSet
 
-__all__ = ["renew_in_children"]
+__all__ = ["Renewed", "renew_in_children"]
 
 
 class Renewed(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 __all__ = ["DEEPEST", "MOST_IDS", "Edges", "Lineage", "LineageLink", "Way", "walk"]
 
@@ -14,8 +14,7 @@ MOST_IDS = 100_000
 DEEPEST = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class LineageLink:
+class LineageLink(NamedTuple):
     """One link, seen from the id asked for: `depth` links lie between it and the farther end."""
 
     child: int
@@ -94,7 +93,12 @@ def walk(
 
 
 def _cycles(links: Sequence[LineageLink], direction: str) -> tuple[LineageLink, ...]:
-    """The links that close a circle: found by a walk in depth, without recursion."""
+    """The links that close a circle: found by a walk in depth, without recursion.
+
+    Where every parent is less than its child, as with ids that grow with time, there is none.
+    """
+    if all(link.parent < link.child for link in links):
+        return ()
     onward: dict[int, list[LineageLink]] = {}
     for link in links:
         near = link.child if direction == "up" else link.parent
