@@ -20,7 +20,7 @@ __all__ = ["Staying"]
 
 _TEXTS = ("request_id", "decision_chain_id")
 _COLUMNS = (*_TEXTS, "trace_hi", "trace_lo")
-_DAMAGE = (OSError, ValueError, KeyError, pa.ArrowException, CorruptFile)
+_ERRORS = (OSError, ValueError, KeyError, pa.ArrowException, CorruptFile)
 _Id = str | tuple[int, int]
 _Hashes = NDArray[np.uint64]
 
@@ -136,8 +136,8 @@ class Staying:
             return None
         try:
             return hashes_of(self._root / segment.name, segment.ids).astype(np.uint64)
-        except _DAMAGE as error:
-            raise DamagedInput(segment, f"cannot be read: {error}") from None
+        except _ERRORS as error:
+            raise _meant(error, segment) from None
 
     def _tables(self, segment: Segment) -> Iterator[pa.Table]:
         try:
@@ -145,8 +145,17 @@ class Staying:
                 names = [name for name in _COLUMNS if name in file.schema_arrow.names]
                 for batch in file.iter_batches(ROW_GROUP, columns=names, use_threads=False):
                     yield pa.Table.from_batches([batch])
-        except _DAMAGE as error:
-            raise DamagedInput(segment, f"cannot be read: {error}") from None
+        except _ERRORS as error:
+            raise _meant(error, segment) from None
+
+
+def _meant(error: Exception, segment: Segment) -> Exception:
+    """That the file is damaged; not that memory, handles or the disk fail just now."""
+    if isinstance(error, MemoryError):
+        return error
+    if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
+        return error
+    return DamagedInput(segment, f"cannot be read: {error}")
 
 
 def _found(table: pa.Table, hashes: _Hashes | None) -> Iterator[tuple[int, _Id]]:
