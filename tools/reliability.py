@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["PAGE", "ROOT", "named", "tests_in"]
+__all__ = ["PAGE", "ROOT", "named", "tests_of"]
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reliability.md"
@@ -22,7 +22,7 @@ def named(text: str) -> list[Path]:
     return sorted({(PAGE.parent / link).resolve() for link in _LINK.findall(text)})
 
 
-def tests_in(path: Path) -> int:
+def tests_of(path: Path) -> int:
     """How many tests a file of tests has."""
     found = _TEST if path.suffix == ".py" else _SCENE
     return len(found.findall(path.read_text()))
@@ -37,10 +37,10 @@ def main() -> None:
             title = section.partition("\n")[0]
             faults = len(re.findall(r"^\| (?!what happens)[^|-]", section, re.MULTILINE))
             print(
-                f"{title}: {faults} faults, {sum(map(tests_in, files))} tests in {len(files)} files"
+                f"{title}: {faults} faults, {sum(map(tests_of, files))} tests in {len(files)} files"
             )
     files = named(text)
-    print(f"all: {sum(map(tests_in, files))} tests in {len(files)} files")
+    print(f"all: {sum(map(tests_of, files))} tests in {len(files)} files")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tools import reliability
 from tools.fuzz import TARGETS, fuzz
-from tools.reliability import PAGE, named, tests_in
+from tools.reliability import PAGE, named
 
 TEXT = PAGE.read_text()
 
@@ -14,7 +15,7 @@ def test_every_test_that_the_page_names_is_there() -> None:
     """Each link leads to a file with tests in it, and each fault has one. R5.1"""
     files = named(TEXT)
     assert [path.name for path in files if not path.exists()] == []
-    assert [path.name for path in files if not tests_in(path)] == []
+    assert [path.name for path in files if not reliability.tests_of(path)] == []
     faults = [line for line in TEXT.splitlines() if line.startswith("| ") and "](../" in line]
     rows = [line for line in TEXT.partition("## What was run")[0].splitlines() if line[:2] == "| "]
     assert len(faults) == sum(not row.startswith("| what happens") for row in rows)
