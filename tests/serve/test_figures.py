@@ -16,13 +16,17 @@ from whence.serve.writing import Writing
 from whence.traces.service import TraceService
 
 
+# The store has the whole process's events, those of earlier tests too: these are told apart by them.
+CONTEXTS = ("figures-0", "figures-1", "figures-2")
+
+
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TraceService]:
     """A service with nine traces: three failed, one is active."""
     with TraceService(tmp_path_factory.mktemp("figures") / "traces") as made:
         for number in range(9):
             kind = "workflow_execution" if number % 2 else "custom"
-            trace = made.create_trace(f"ctx-{number % 3}", trace_type=kind, name=f"n{number}")
+            trace = made.create_trace(CONTEXTS[number % 3], trace_type=kind, name=f"n{number}")
             name = trace.value().trace_id
             made.record_event(name, "step", "error" if number % 3 == 0 else "info").value()
             if number % 3 == 0:
@@ -47,13 +51,14 @@ def client(service: TraceService) -> Iterator[Client]:
 def test_statistics_are_those_of_the_service(client: Client, service: TraceService) -> None:
     """The same figures over HTTP and in process, of all traces and of some. R4.47 R4.63"""
     assert client.get("/traces/statistics").json == plain(service.statistics().value())
-    some = client.get("/traces/statistics?context_id=ctx-0&has_errors=true").json
+    some = client.get("/traces/statistics?context_id=figures-0&has_errors=true").json
     assert (some["total_traces"], some["by_status"]) == (3, {"failed": 3})
 
 
 def test_performance_tells_what_lasted_longest(client: Client, service: TraceService) -> None:
     """The longest first, those that are active left out. R4.50 R4.63"""
-    found = client.get("/traces/performance?limit=5").json
+    contexts = "&".join(f"context_id={context}" for context in CONTEXTS)
+    found = client.get(f"/traces/performance?limit=5&{contexts}").json
     durations = [row["duration_ns"] for row in found["slowest"]]
     assert len(durations) == 5
     assert durations == sorted(durations, reverse=True)
@@ -108,7 +113,8 @@ def test_metrics_are_figures_of_groups_of_events(client: Client) -> None:
 @pytest.mark.parametrize("compression", [None, "gzip"])
 def test_an_export_is_a_file_with_what_matches(client: Client, compression: str | None) -> None:
     """It holds the traces with their events, and is gone from the server afterwards. R4.55 R4.58"""
-    asked = {"filter": {"has_errors": True}, "compression": compression}
+    wanted = {"has_errors": True, "context_ids": CONTEXTS}
+    asked = {"filter": wanted, "compression": compression}
     answer = client.post("/exports", asked)
     assert answer.status == 200, answer.json
     assert answer.headers["x-whence-traces"] == "3"
