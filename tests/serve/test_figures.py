@@ -49,7 +49,10 @@ def client(service: TraceService) -> Iterator[Client]:
 
 def test_statistics_are_those_of_the_service(client: Client, service: TraceService) -> None:
     """The same figures over HTTP and in process, of all traces and of some. R4.47 R4.63"""
-    assert client.get("/traces/statistics").json == plain(service.statistics().value())
+    found, same = client.get("/traces/statistics").json, plain(service.statistics().value())
+    # sums of floats: threads add them in any order
+    assert found.pop("average_duration") == pytest.approx(same.pop("average_duration"))
+    assert found == same
     some = client.get("/traces/statistics?context_id=figures-0&has_errors=true").json
     assert (some["total_traces"], some["by_status"]) == (3, {"failed": 3})
 
