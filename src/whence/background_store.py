@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import concurrent.futures.thread  # noqa: F401  what the last commit imports; not to be had at exit
 import contextlib
 import importlib.util
 import os
