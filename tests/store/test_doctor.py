@@ -141,9 +141,11 @@ def test_the_folder_of_sessions_is_looked_at(
 @pytest.mark.parametrize("link", [True, False])
 def test_a_backup_is_a_store_of_one_generation(path: Path, tmp_path: Path, link: bool) -> None:
     """Taken while the owner goes on writing, merging and deleting; restored, it goes on. R5.24"""
+    told: list[int] = []
     with FolderStore(path, write=True) as store:
-        made = back_up(path, tmp_path / "copy", link=link)
+        made = back_up(path, tmp_path / "copy", link=link, progress=told.append)
         assert (made.files, made.linked, made.rows) == (3, 3 if link else 0, 300)
+        assert told == [1, 1, 1]  # a file each
         store.append(rows([900], NOON), {UUID: {0: 901}})
         store.compact()
         store.purge()

@@ -6,6 +6,7 @@ import click
 
 from whence.cli.render.page import line, print_json, print_lines
 from whence.cli.render.safe import safe
+from whence.cli.render.waiting import counting
 from whence.cli.verb import Verb, json_option
 from whence.model.errors import ExportError
 from whence.query.words import count_text, events_text
@@ -46,7 +47,8 @@ def _told(source: str, target: str, link: bool, as_json: bool) -> None:
         from whence.store.backup import back_up
     except ImportError as error:
         raise ExportError(f"a store needs pyarrow: pip install 'whence[store]' ({error})") from None
-    made = back_up(source, target, link=link)
+    with counting("copying files") as more:
+        made = back_up(source, target, link=link, progress=more)
     if as_json:
         print_json(
             {

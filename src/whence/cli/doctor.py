@@ -12,6 +12,7 @@ from rich.text import Text
 
 from whence.cli.render.page import line, print_json, print_lines, table
 from whence.cli.render.safe import safe
+from whence.cli.render.waiting import waiting
 from whence.cli.sources import is_store
 from whence.cli.verb import FAILED, Verb, json_option
 from whence.collect.sessions import list_sessions
@@ -59,9 +60,13 @@ def doctor(
     except ImportError as error:
         raise ExportError(f"a store needs pyarrow: pip install 'whence[store]' ({error})") from None
     if compact:
-        with FolderStore(folder, write=True, words="whence doctor") as store:
+        with (
+            FolderStore(folder, write=True, words="whence doctor") as store,
+            waiting("merging files"),
+        ):
             store.compact()
-    found = examine(folder, whole=not quick)
+    with waiting("looking at every file"):
+        found = examine(folder, whole=not quick)
     if as_json:
         print_json(_plain(found))
     else:

@@ -6,6 +6,7 @@ import click
 
 from whence.cli.render.page import line, print_json, print_lines
 from whence.cli.render.safe import safe
+from whence.cli.render.waiting import waiting
 from whence.cli.verb import FAILED, Verb, json_option
 from whence.model.errors import ExportError
 from whence.query.words import count_text, events_text
@@ -36,7 +37,8 @@ def repair(context: click.Context, store: str, dry_run: bool, rebuild: bool, as_
         raise ExportError(f"a store needs pyarrow: pip install 'whence[store]' ({error})") from None
     if dry_run and rebuild:
         raise click.UsageError("--rebuild changes the store: not with --dry-run")
-    found = put_right(store, dry_run=dry_run, rebuild=rebuild)
+    with waiting("comparing files with their checksums"):
+        found = put_right(store, dry_run=dry_run, rebuild=rebuild)
     if as_json:
         plain = {"found": list(found.told), "files": found.files, "events": found.rows}
         print_json({"store": store, "dry_run": dry_run, **plain})

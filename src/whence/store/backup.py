@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,14 +36,19 @@ class Copied:
 
 
 def back_up(
-    store: str | os.PathLike[str], target: str | os.PathLike[str], *, link: bool = True
+    store: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    link: bool = True,
+    progress: Callable[[int], None] = lambda files: None,
 ) -> Copied:
     """Copies the newest generation of a store to a new folder, which then is a store itself.
 
     Its owner goes on writing. With `link` files on the same file system get a second name instead
     of a copy: they never change. Every file is compared with its checksum. Raises NotAStore where
     the target holds anything, CorruptFile for a damaged file of the store, OSError; what was
-    copied until then is taken away.
+    copied until then is taken away. `progress` is told of the files as they are copied, again
+    where the owner replaced one meanwhile and all begins anew.
     """
     source, folder = FolderStore(store), Path(os.path.abspath(target))
     if folder.exists() and (not folder.is_dir() or os.listdir(folder)):
@@ -50,7 +56,7 @@ def back_up(
     made = not folder.exists()
     for attempt in range(ATTEMPTS):
         try:
-            return _copied(source.snapshot(), folder, link)
+            return _copied(source.snapshot(), folder, link, progress)
         except FileNotFoundError:  # a newer generation has replaced the file
             if attempt == ATTEMPTS - 1:
                 raise
@@ -62,17 +68,23 @@ def back_up(
 
 
 def restore(
-    backup: str | os.PathLike[str], target: str | os.PathLike[str], *, link: bool = False
+    backup: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    link: bool = False,
+    progress: Callable[[int], None] = lambda files: None,
 ) -> Copied:
     """Makes a store of a backup, in a new folder; the backup stays as it is. Raises as back_up().
 
     The positions of sessions come with it: where their rings are still there, the next collector
     goes on where the backup ended, and stores again what came after it.
     """
-    return back_up(backup, target, link=link)
+    return back_up(backup, target, link=link, progress=progress)
 
 
-def _copied(snapshot: Snapshot, folder: Path, link: bool) -> Copied:
+def _copied(
+    snapshot: Snapshot, folder: Path, link: bool, progress: Callable[[int], None]
+) -> Copied:
     if snapshot.trouble:
         raise CorruptFile(f"{snapshot.root}: {snapshot.trouble}; whence repair puts that right")
     disk = Disk()
@@ -91,6 +103,7 @@ def _copied(snapshot: Snapshot, folder: Path, link: bool) -> Copied:
     for each in snapshot.manifest.files:
         linked += _copy_segment(snapshot.root, folder, each, link)
         _copy_links(disk, snapshot.root, folder, each)
+        progress(1)
     disk.make_folder(folder / SESSIONS)
     for path in sorted((snapshot.root / SESSIONS).glob("*.json")):
         with contextlib.suppress(FileNotFoundError):
