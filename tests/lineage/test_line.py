@@ -104,6 +104,13 @@ def test_the_node_is_given_or_assigned() -> None:
     assert (line.sent, line.dropped) == (0, 0)
 
 
+def test_lines_of_one_node_never_mint_the_same() -> None:
+    """R2.6 R2.15: all that a process makes of one node mint from one sequence."""
+    lines = [whence.Lineage(node_id=9) for _ in range(4)]
+    minted = [line.root() for _ in range(500) for line in lines]
+    assert minted == sorted(set(minted))
+
+
 def test_events_carry_lineage_ids() -> None:
     """R2.1 An id made here is what whence.request() and the column of events take."""
     page = whence.Lineage(node_id=7).root()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from whence.lineage.node_ids import Attached, resolve_node_id
 __all__ = [
     "Mint",
     "TraceIdGenerator",
+    "generator_of",
     "new_trace_id_from_parents",
     "next_trace_id",
     "reuse_trace_id",
@@ -60,6 +62,18 @@ class TraceIdGenerator:
     def node_id(self) -> int:
         """The node in every id."""
         return self.generator.node_id()
+
+
+def generator_of(node_id: int) -> TraceIdGenerator:
+    """This process's generator for the node, always the same: two would mint the same ids.
+
+    Any thread. Raises ValueError for a node id that does not fit.
+    """
+    key = os.getpid(), node_id  # a forked child is another process
+    return _generators.get(key) or _generators.setdefault(key, TraceIdGenerator(node_id))
+
+
+_generators: dict[tuple[int, int], TraceIdGenerator] = {}
 
 
 def next_trace_id(generator: Mint) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from whence.lineage.codec import check_child, check_place
 from whence.lineage.ids import (
     Mint,
-    TraceIdGenerator,
+    generator_of,
     new_trace_id_from_parents,
     next_trace_id,
     reuse_trace_id,
@@ -48,7 +48,7 @@ class Lineage:
         publication: Publications = None,
         recorded: bool = True,
     ) -> None:
-        self._generator = generator or TraceIdGenerator(resolve_node_id(node_id, attach))
+        self._generator = generator or generator_of(resolve_node_id(node_id, attach))
         self._outlets = Outlets(publication, recorded)
 
     def root(self) -> int:

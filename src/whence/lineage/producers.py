@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from whence.lineage.codec import check_link
 from whence.lineage.counted import Counted
 from whence.lineage.frames import FrameDescriptor
-from whence.lineage.ids import Mint, TraceIdGenerator, reuse_trace_id, trace_id_for_output
+from whence.lineage.ids import Mint, generator_of, reuse_trace_id, trace_id_for_output
 from whence.lineage.node_ids import Attached, resolve_node_id
 from whence.lineage.publish import Outlets, Publications
 from whence.model.lineage_events import LineageFrame
@@ -176,5 +176,5 @@ def enable_tracing(
     NodeIdMissing where there is neither, ValueError for a node id that does not fit.
     """
     if generator is None:
-        generator = TraceIdGenerator(resolve_node_id(node_id, producer.attached))
+        generator = generator_of(resolve_node_id(node_id, producer.attached))
     return TracedProducer(producer, generator, publication, recorded, stage)

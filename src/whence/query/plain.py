@@ -51,6 +51,8 @@ def plain(value: object) -> Any:
         return {str(name): plain(part) for name, part in value.items()}
     if isinstance(value, tuple | list):
         return [plain(part) for part in value]
+    if isinstance(value, frozenset):
+        return [plain(part) for part in sorted(value)]
     if is_dataclass(value) and not isinstance(value, type):
         renamed = _RENAMED.get(type(value), {})
         names = ((field.name, renamed.get(field.name, field.name)) for field in fields(value))
