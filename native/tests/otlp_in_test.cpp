@@ -173,7 +173,7 @@ void spoil(std::string& bytes) {
     const std::size_t at = below(bytes.size());
     switch (below(5)) {
       case 0: bytes[at] = static_cast<char>(random_bits()); break;
-      case 1: bytes[at] ^= static_cast<char>(1u << below(8)); break;
+      case 1: bytes[at] = static_cast<char>(bytes[at] ^ 1 << below(8)); break;
       case 2: bytes.resize(at); break;
       case 3: bytes.insert(at, 1 + below(12), static_cast<char>(random_bits())); break;
       default: bytes.erase(at, 1 + below(12)); break;
