@@ -27,7 +27,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TraceService]:
             kind = "workflow_execution" if number % 2 else "custom"
             trace = made.create_trace(CONTEXTS[number % 3], trace_type=kind, name=f"n{number}")
             name = trace.value().trace_id
-            made.record_event(name, "step", "error" if number % 3 == 0 else "info").value()
+            made.record_event(name, "figured", "error" if number % 3 == 0 else "info").value()
             if number % 3 == 0:
                 made.fail(name, "no room").value()
             elif number != 8:
@@ -103,7 +103,7 @@ def test_a_query_that_makes_no_sense_is_refused(client: Client, asked: object) -
 
 def test_metrics_are_figures_of_groups_of_events(client: Client) -> None:
     """Counted as the engine counts them, weights and all. R4.8 R4.63"""
-    found = client.get("/metrics/query?group_by=severity&event_type=step&measure=count").json
+    found = client.get("/metrics/query?group_by=severity&event_type=figured&measure=count").json
     assert {group["keys"][0]: group["rows"] for group in found["items"]} == {"Error": 3, "Info": 6}
     assert client.get("/metrics/query?bucket=1h&group_by=type").status == 200
     for asked in ("bucket=soon", "bucket=0s", "measure=most", "group_by="):
