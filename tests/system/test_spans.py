@@ -31,10 +31,10 @@ FORKED = """
             with whence.span("of the child"):
                 pass
             inner.end()
-            print(os.getpid(), flush=True)
+            os.write(1, b"%d\\n" % os.getpid())  # a line at once: both write to one pipe
             sys.stdin.read()
             os._exit(0)
-        print("parent", flush=True)
+        os.write(1, b"parent\\n")
         sys.stdin.read()
         os.waitpid(child, 0)
 """
