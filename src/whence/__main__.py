@@ -14,6 +14,9 @@ def main() -> None:
     """Run `whence` with the process's arguments; exits with the command's code."""
     gc.set_threshold(100_000, 20, 20)  # events hold no cycles, and there may be millions of them
     try:
+        from whence.cli.lean import leave_pandas_out
+
+        leave_pandas_out()
         from whence.cli.main import cli
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _NEEDED:

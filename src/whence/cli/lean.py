@@ -1,4 +1,4 @@
-"""Keeps a server's memory small: what nothing here uses is not loaded, what is freed goes back."""
+"""Keeps commands quick and servers small: what nothing here uses is not loaded."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-__all__ = ["give_back", "make_lean"]
+__all__ = ["give_back", "leave_pandas_out", "make_lean"]
+
+
+def leave_pandas_out() -> None:
+    """For a process that is a command of ours and nothing else. May come twice.
+
+    pyarrow loads pandas wherever there is one, for 150 ms and 50 MB; there is none for it here.
+    """
+    if "pandas" not in sys.modules and not any(type(each) is _Without for each in sys.meta_path):
+        sys.meta_path.insert(0, _Without())
 
 
 def make_lean() -> None:
     """For a process that is a server and nothing else, before it loads the rest. May come twice.
 
-    pyarrow loads pandas wherever there is one, for 50 MB; there is none for it here. It takes its
-    memory where everything else does, so that what is free there can be given back.
+    Arrow takes its memory where everything else does, so that what is free can be given back.
     """
-    if "pandas" not in sys.modules and not any(type(each) is _Without for each in sys.meta_path):
-        sys.meta_path.insert(0, _Without())
+    leave_pandas_out()
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # each has a buffer, and none is used here
 
@@ -38,5 +45,5 @@ class _Without(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if fullname == "pandas" or fullname.startswith("pandas."):
-            raise ModuleNotFoundError("a server uses no pandas", name=fullname)
+            raise ModuleNotFoundError("no command of whence uses pandas", name=fullname)
         return None
