@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 pytest.importorskip("pyarrow", reason="stores are read with pyarrow")
 
+from tests.mounted import disk_of
 from tests.store.rows import NOON, SECOND, rows, tickets_in
 from whence.store.folder import FolderStore
 from whence.store.owned_folder import is_full
@@ -24,19 +24,8 @@ DAY_NS = 86_400 * SECOND
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MiB in memory."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(mount, capture_output=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount here")
-    if done.returncode:
-        pytest.skip(f"nothing can be mounted here: {done.stderr.decode().strip()}")
-    try:
+    with disk_of("4m", tmp_path / "disk") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=False)
 
 
 def test_the_reserve_makes_room_on_a_full_disk(small_disk: Path) -> None:

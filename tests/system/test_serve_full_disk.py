@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the server needs it: pip install 'whence[serve]'")
 
+from tests.mounted import disk_of
 from tests.system.serving import ServeProcess, otlp_request
 from whence.store.doctor import examine
 
@@ -23,19 +23,8 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MiB in memory."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(mount, capture_output=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount here")
-    if done.returncode:
-        pytest.skip(f"nothing can be mounted here: {done.stderr.decode().strip()}")
-    try:
+    with disk_of("8m", tmp_path / "disk") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=False)
 
 
 def test_a_server_on_a_full_disk_answers_on_and_recovers(small_disk: Path, tmp_path: Path) -> None:
