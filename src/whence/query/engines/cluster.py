@@ -34,6 +34,7 @@ from whence.query.engines.shapes import (
     Order,
     Page,
     PageKey,
+    check_key,
 )
 from whence.query.engines.stored_lineage import RowLinks, StoredLineage
 from whence.query.engines.traces import TraceFilter, TraceKey, TraceSort, TracesPage
@@ -94,8 +95,7 @@ class ClusterEngine(AsksLineage):
         budget: Budget = UNLIMITED,
     ) -> Page:
         """A page of events."""
-        if after is not None and after.order != order:
-            raise ValueError(f"the key is of pages of the {after.order} first, not the {order}")
+        check_key(after, order)
         return self._page(self._now(), query, order, limit, after, budget)
 
     def aggregate(

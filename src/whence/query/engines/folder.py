@@ -37,6 +37,7 @@ from whence.query.engines.shapes import (
     Order,
     Page,
     PageKey,
+    check_key,
 )
 from whence.query.engines.traces import TraceFilter, TraceKey, TraceSort, TracesPage
 from whence.query.sql.chains import count_chains_sql, piece_sql
@@ -92,8 +93,7 @@ class FolderEngine(FolderFiles, AsksLineage):
         budget: Budget = UNLIMITED,
     ) -> Page:
         """A page of events. By time, the files at that end are looked through before the others."""
-        if after is not None and after.order != order:
-            raise ValueError(f"the key is of pages of the {after.order} first, not the {order}")
+        check_key(after, order)
         return self._at_once(lambda now: self._page(now, query, order, limit, after, budget))
 
     def aggregate(

@@ -30,6 +30,7 @@ from whence.query.engines.shapes import (
     Order,
     Page,
     PageKey,
+    check_key,
 )
 from whence.query.engines.traces import (
     TRACE_GROUPS,
@@ -69,8 +70,7 @@ class InMemory(AsksLineage):
         budget: Budget = UNLIMITED,
     ) -> Page:
         """A page of events, by sorting all that match."""
-        if after is not None and after.order != order:
-            raise ValueError(f"the key is of pages of the {after.order} first, not the {order}")
+        check_key(after, order)
         keyed = [(self._key(event, order), event) for event in select(self._index, query)]
         keyed.sort(key=lambda pair: pair[0][1:], reverse=order != "oldest")
         if after is not None:

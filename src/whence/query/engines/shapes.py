@@ -23,6 +23,7 @@ __all__ = [
     "Order",
     "Page",
     "PageKey",
+    "check_key",
 ]
 
 Order = Literal["oldest", "newest", "longest"]
@@ -67,6 +68,12 @@ class PageKey(NamedTuple):
         if order not in ORDERS or len(numbers) != 5:
             raise ValueError(f"{text!r} is no key of a page: give the one that the last page named")
         return PageKey(order, *map(int, numbers))
+
+
+def check_key(after: PageKey | None, order: Order) -> None:
+    """Raises ValueError for a key of another order than that of the page asked for."""
+    if after is not None and after.order != order:
+        raise ValueError(f"the key is of pages of the {after.order} first, not the {order}")
 
 
 @dataclass(frozen=True, slots=True)
